@@ -1,0 +1,26 @@
+"""The kernels again, in NumPy: slow, short and meant to be read.
+
+Each file mirrors the file of the same name in ``csrc/kernels`` and states the formula that the kernel
+computes. All of it is generic over the dtype: float32, float64, longdouble, and complex, so that a derivative
+can be taken by a complex step (`fastrnn.reference.testing.complex_step`). For that reason nothing here takes
+an absolute value, and a comparison looks at the real part alone.
+
+Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
+"""
+
+from . import cross_entropy, dropout, embedding, linear, math, optim, rng, sequence, stack, testing
+from .cells import CELLS
+
+__all__ = [
+    "CELLS",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "linear",
+    "math",
+    "optim",
+    "rng",
+    "sequence",
+    "stack",
+    "testing",
+]

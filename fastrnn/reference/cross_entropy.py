@@ -1,0 +1,86 @@
+"""Linear map, softmax and cross entropy as one function. Mirror of ``csrc/kernels/cross_entropy.h``.
+
+For logits ``z = W x + b`` of a row with target k the loss is ``log(sum(exp(z))) - z[k]``, in nats. Rows whose
+target is ``ignore_index`` count for nothing. The result is the sum over the other rows, or their mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._types import Array, Tokens
+from .linear import linear, linear_backward
+
+
+class Gradients(NamedTuple):
+    """Gradients of ``scale * loss``."""
+
+    x: Array
+    weight: Array
+    bias: Array
+
+
+def _log_softmax(z: Array) -> Array:
+    # The shift cancels in value and in derivative, so its imaginary part may be dropped.
+    shifted = z - np.real(z).max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _rows(x: Array, targets: Tokens, ignore_index: int) -> tuple[Array, Tokens, npt.NDArray[np.bool_]]:
+    flat = targets.reshape(-1)
+    counted = flat != ignore_index
+    return x.reshape(-1, x.shape[-1]), np.where(counted, flat, 0), counted
+
+
+def cross_entropy(
+    x: Array, weight: Array, bias: Array | None, targets: Tokens, ignore_index: int = -100, mean: bool = True
+) -> tuple[Any, int]:
+    """Loss and number of rows that count.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., I)
+    weight, bias : ndarray, shapes (V, I) and (V,)
+    targets : ndarray of int, shape (...)
+        Classes in ``[0, V)``, or `ignore_index`.
+    mean : bool
+        Mean over the counted rows instead of their sum. With no counted row it is NaN, as the mean of
+        nothing.
+
+    Returns
+    -------
+    loss : scalar of the dtype of x
+    count : int
+    """
+    rows, classes, counted = _rows(x, targets, ignore_index)
+    log_p = _log_softmax(linear(rows, weight, bias))
+    total = -np.where(counted, log_p[np.arange(len(rows)), classes], 0).sum()
+    count = int(counted.sum())
+    if mean:
+        return (total / count if count else total * np.nan), count
+    return total, count
+
+
+def cross_entropy_backward(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    targets: Tokens,
+    ignore_index: int = -100,
+    mean: bool = True,
+    scale: float = 1.0,
+) -> Gradients:
+    """Gradients of ``scale * loss``: for the logits ``(softmax(z) - onehot(target)) * scale / count``.
+
+    With no counted row all gradients are zero.
+    """
+    rows, classes, counted = _rows(x, targets, ignore_index)
+    dz = np.exp(_log_softmax(linear(rows, weight, bias)))
+    dz[np.arange(len(rows)), classes] -= 1
+    count = max(int(counted.sum()), 1) if mean else 1
+    dz = np.where(counted[:, None], dz * (scale / count), 0)
+    g = linear_backward(dz.astype(x.dtype), rows, weight)
+    return Gradients(g.x.reshape(x.shape), g.weight, g.bias)
