@@ -1,0 +1,135 @@
+// Arguments of the kernels that surround the cells in a training step: plain structs, as in base/args.h.
+// Kernels never allocate: `scratch` has the elements that the *_scratch function asks for, 64-byte aligned.
+#pragma once
+
+#include "base/args.h"
+
+namespace fastrnn {
+
+// y = x W' + b over a grid of rows.
+template <class T>
+struct Linear {
+  ptrdiff_t steps, rows, inputs, outputs;
+  Rows<const T> x;  // [steps, rows, inputs]
+  const T* weight;  // [outputs, inputs]
+  const T* bias;    // [outputs] or null
+  Rows<T> y;        // [steps, rows, outputs]  out
+  int threads;
+  T* scratch;
+};
+
+// Sums over rows run from the last step to the first, batch rows ascending within a step.
+template <class T>
+struct LinearBackward {
+  ptrdiff_t steps, rows, inputs, outputs;
+  Rows<const T> dy;  // [steps, rows, outputs]
+  Rows<const T> x;   // [steps, rows, inputs]
+  const T* weight;   // [outputs, inputs]
+  Rows<T> dx;        // [steps, rows, inputs]  out, p null: not wanted
+  T* dweight;        // [outputs, inputs], added into, null: not wanted
+  T* dbias;          // [outputs], added into, null: not wanted
+  int threads;
+};
+
+// Sum over the counted rows of log(sum(exp(z))) - z[target] with z = W x + b, and, when `gradients`, the gradients of
+// scale times that sum.
+template <class T>
+struct CrossEntropy {
+  ptrdiff_t steps, rows, inputs, classes;
+  Rows<const T> x;              // [steps, rows, inputs]
+  const T* weight;              // [classes, inputs]
+  const T* bias;                // [classes] or null
+  const std::int32_t* targets;  // [steps, rows], each in [0, classes), or -1: the row is not counted
+  bool gradients;
+  T scale;
+  T* dweight;  // [classes, inputs], added into, null: not wanted
+  T* dbias;    // [classes], added into, null: not wanted
+  Rows<T> dx;  // [steps, rows, inputs]  out, p null: not wanted
+  int threads;
+  T* scratch;
+  bool (*interrupted)();  // asked by thread 0 now and then; true: leave early
+};
+
+// y[i] = table[tokens[i]]
+template <class T>
+struct Embedding {
+  ptrdiff_t count, columns;
+  const std::int32_t* tokens;  // [count], each a row of table
+  const T* table;              // [*, columns]
+  T* y;                        // [count, columns]  out
+  int threads;
+};
+
+// dtable[tokens[t, b]] += dy[t, b], from the last step to the first, batch rows ascending within a step.
+template <class T>
+struct EmbeddingBackward {
+  ptrdiff_t steps, rows, columns;
+  const std::int32_t* tokens;  // [steps, rows]
+  Rows<const T> dy;            // [steps, rows, columns]
+  T* dtable;                   // [*, columns], added into
+  int threads;
+};
+
+// y = x / (1 - p) where kept, else +0.  Element (step s, row b, unit u) is kept when word u % 4 of
+// philox(key, u / 4 | b << 32, first_step + s) is at least `threshold` = floor(p 2^32).
+template <class T>
+struct Dropout {
+  ptrdiff_t steps, rows, units;
+  Rows<const T> x;  // [steps, rows, units]
+  Rows<T> y;        // [steps, rows, units]  out
+  std::uint64_t key, first_step;
+  std::uint32_t threshold;
+  T scale;
+  int threads;
+};
+
+// One contiguous stretch of parameters and what belongs to it.  No two arrays may overlap.
+template <class T>
+struct Span {
+  ptrdiff_t length;
+  T* param;
+  T* grad;
+  T* first;   // momentum, or the first moment; may be null for plain SGD
+  T* second;  // the second moment; null for SGD
+};
+
+// Gradients are multiplied by min(1, max_norm / (norm + 1e-6)) when clip is set, as torch.nn.utils.clip_grad_norm_.
+template <class T>
+struct Optimizer {
+  const Span<T>* spans;
+  ptrdiff_t count;
+  bool clip, zero_grad;
+  double max_norm;
+  double lr, weight_decay;
+  double momentum, dampening;  // SGD
+  bool nesterov;
+  double beta1, beta2, eps;  // Adam
+  bool decoupled;            // AdamW
+  std::int64_t step;         // Adam; from 1
+  int threads;
+  double* partial;  // norm_partials() elements of scratch, null when there is no norm to take
+};
+
+// Partial sums of the squared norm: one for each block of this many elements of a span, added up in order.
+inline constexpr ptrdiff_t kNormBlock = 4096;
+
+enum class Map { kExp, kSigmoid, kTanh };
+
+template <class T>
+struct OpKernels {
+  ptrdiff_t (*linear_scratch)(const Linear<T>&) noexcept;
+  void (*linear)(const Linear<T>&) noexcept;
+  void (*linear_backward)(const LinearBackward<T>&) noexcept;
+  ptrdiff_t (*cross_entropy_scratch)(const CrossEntropy<T>&) noexcept;
+  bool (*cross_entropy)(const CrossEntropy<T>&, double* loss) noexcept;  // true: interrupted
+  void (*embedding)(const Embedding<T>&) noexcept;
+  void (*embedding_backward)(const EmbeddingBackward<T>&) noexcept;
+  void (*dropout)(const Dropout<T>&) noexcept;
+  double (*global_norm)(const Optimizer<T>&) noexcept;
+  double (*sgd)(const Optimizer<T>&) noexcept;   // the norm before clipping, NaN without clip
+  double (*adam)(const Optimizer<T>&) noexcept;  // the same
+  void (*map)(Map, const T* x, T* y, ptrdiff_t length) noexcept;
+  double (*fma_flops)(ptrdiff_t rounds) noexcept;  // works in registers; returns the number of operations done
+};
+
+}  // namespace fastrnn
