@@ -60,6 +60,20 @@ FASTRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 FASTRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
   return (Vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
+// min and max: the second operand when either is NaN, so a bound goes first and the NaN comes through.
+// (All lanes by mask: GCC 12 warns of an uninitialised value inside the plain intrinsics.)
+FASTRNN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
+  return (Vec<float>)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b);
+}
+FASTRNN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
+  return (Vec<float>)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);
+}
+FASTRNN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)_mm512_maskz_min_pd(0xFF, (__m512d)a, (__m512d)b);
+}
+FASTRNN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)_mm512_maskz_max_pd(0xFF, (__m512d)a, (__m512d)b);
+}
 // The first n lanes (0 <= n <= lanes); the others are zero, and memory past them is not touched.
 FASTRNN_INLINE __mmask16 first_lanes16(ptrdiff_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 FASTRNN_INLINE __mmask8 first_lanes8(ptrdiff_t n) { return static_cast<__mmask8>((1u << n) - 1u); }
@@ -83,6 +97,14 @@ FASTRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 }
 FASTRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
   return (Vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+FASTRNN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return (Vec<float>)_mm256_min_ps((__m256)a, (__m256)b); }
+FASTRNN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return (Vec<float>)_mm256_max_ps((__m256)a, (__m256)b); }
+FASTRNN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)_mm256_min_pd((__m256d)a, (__m256d)b);
+}
+FASTRNN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)_mm256_max_pd((__m256d)a, (__m256d)b);
 }
 FASTRNN_INLINE __m256i first_lanes32(ptrdiff_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -112,9 +134,25 @@ FASTRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 FASTRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
   return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
+FASTRNN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
+  return (Vec<float>)vminq_f32((float32x4_t)a, (float32x4_t)b);
+}
+FASTRNN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
+  return (Vec<float>)vmaxq_f32((float32x4_t)a, (float32x4_t)b);
+}
+FASTRNN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)vminq_f64((float64x2_t)a, (float64x2_t)b);
+}
+FASTRNN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
+  return (Vec<double>)vmaxq_f64((float64x2_t)a, (float64x2_t)b);
+}
 #else
 FASTRNN_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return a * b + c; }
 FASTRNN_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
+FASTRNN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return (Vec<float>)_mm_min_ps((__m128)a, (__m128)b); }
+FASTRNN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return (Vec<float>)_mm_max_ps((__m128)a, (__m128)b); }
+FASTRNN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return (Vec<double>)_mm_min_pd((__m128d)a, (__m128d)b); }
+FASTRNN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return (Vec<double>)_mm_max_pd((__m128d)a, (__m128d)b); }
 #endif
 template <class T>
 FASTRNN_INLINE Vec<T> load_lanes(const T* p, ptrdiff_t n) {
@@ -134,6 +172,8 @@ FASTRNN_INLINE void store_n(double* p, Vec<double> v, ptrdiff_t n) { store_lanes
 #endif
 
 template <class V>
-FASTRNN_INLINE V constant(double x) { return splat(static_cast<ElementOf<V>>(x)); }
+FASTRNN_INLINE V constant(double x) {
+  return splat(static_cast<ElementOf<V>>(x));
+}
 
 }  // namespace fastrnn::FASTRNN_ISA
