@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <utility>
 
 namespace fastrnn {
@@ -20,7 +21,9 @@ class Block {
   ~Block();
   void* data() const noexcept { return data_; }
   template <class T>
-  T* as() const noexcept { return static_cast<T*>(data_); }
+  T* as() const noexcept {
+    return static_cast<T*>(data_);
+  }
 
  private:
   friend Block acquire(std::size_t bytes, const char* what);
@@ -28,14 +31,26 @@ class Block {
   int size_class_ = 0;
 };
 
-// Throws OutOfMemory (a std::bad_alloc) whose what() names the bytes and `what`: "cannot allocate 8.0 GiB for saved".
+class OutOfMemory : public std::bad_alloc {
+ public:
+  OutOfMemory(std::size_t bytes, const char* what) noexcept;
+  const char* what() const noexcept override { return message_; }
+
+ private:
+  char message_[128];
+};
+
+// Throws OutOfMemory, whose what() names the bytes and `what`: "cannot allocate 8.0 GiB (8589934592 bytes) for saved".
 Block acquire(std::size_t bytes, const char* what);
 
+// Bytes count whole blocks: a request is rounded up by at most a quarter, and its last pages cost nothing until
+// touched.
 struct PoolInfo {
-  std::size_t in_use, cached, cap;        // bytes
+  std::size_t in_use, cached, cap;               // bytes; the cap bounds `cached`
   std::size_t system_allocations, acquisitions;  // counts since the process began
 };
 PoolInfo pool_info() noexcept;
+// The default is 2 GiB, or a quarter of the memory (of the control group) where that is less.
 void set_pool_cap(std::size_t bytes) noexcept;
 void clear_pool() noexcept;  // gives cached blocks back to the system
 
