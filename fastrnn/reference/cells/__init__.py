@@ -14,7 +14,8 @@ States = tuple[Array, ...]
 class Cell(Protocol):
     """What `fastrnn.reference.sequence` asks of a cell.
 
-    Gates and states are tuples of [B, H] in the order of the traits. The first state is the output of the layer and the operand of the recurrent product.
+    Gates and states are tuples of [B, H] in the order of the traits. The first state is the output of the
+    layer and the operand of the recurrent product.
     """
 
     @property

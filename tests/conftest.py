@@ -1,0 +1,69 @@
+"""Fixtures: random numbers from a fixed seed, every instruction set in turn, and other libraries to compare with."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+import pytest
+from fastrnn import _core
+
+SEED = 20240229
+REQUIRE_PEERS = os.environ.get("FASTRNN_REQUIRE_PEERS") == "1"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that starts afresh for every test."""
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(params=_core.available_isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test once on each instruction set of this machine; the one in use before comes back afterwards."""
+    before = _core.isa()
+    _core.use_isa(request.param)
+    assert _core.isa() == request.param
+    yield request.param
+    _core.use_isa(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> np.dtype:
+    """Both element types."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Give back the number of threads that the test leaves changed."""
+    before = _core.get_num_threads()
+    yield
+    _core.set_num_threads(before)
+
+
+@pytest.fixture
+def torch() -> ModuleType:
+    """PyTorch: absent, the test is skipped, or fails when FASTRNN_REQUIRE_PEERS=1."""
+    return peer("torch")
+
+
+def peer(name: str) -> ModuleType:
+    """Import another library, or skip."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        pytest.skip(f"{name} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Turn the skip of a peer test into a failure where peers are required."""
+    report = yield
+    if REQUIRE_PEERS and report.skipped and item.get_closest_marker("peer"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped, but FASTRNN_REQUIRE_PEERS=1: {report.longrepr}"
+    return report

@@ -1,0 +1,65 @@
+"""Copies with one thing wrong: what a check must not let through."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+from fastrnn.reference.cells import Cell
+from ops import Run
+
+
+def mutant(module: ModuleType, right: str = "", wrong: str = "", **names: object) -> ModuleType:
+    """A copy of `module` where the one place that reads `right` reads `wrong`; `names` replace its globals."""
+    source = inspect.getsource(module)
+    assert not right or source.count(right) == 1, f"{module.__name__}: {source.count(right)} times {right!r}"
+    copy = ModuleType(module.__name__)
+    copy.__package__ = module.__package__
+    exec(compile(source.replace(right, wrong), str(module.__file__), "exec"), copy.__dict__)
+    copy.__dict__.update(names)
+    return copy
+
+
+def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
+    """Copies of a cell: every gradient in turn negated, neighbouring gates swapped, a state's gradient lost."""
+
+    def copy(**functions: Callable) -> SimpleNamespace:
+        traits = {"NAME": cell.NAME, "GATES": cell.GATES, "STATES": cell.STATES}
+        return SimpleNamespace(**{"forward": cell.forward, "backward": cell.backward, **traits, **functions})
+
+    for k, gate in enumerate(cell.GATES):
+        yield f"d{gate} negated", copy(backward=lambda *a, k=k: _backward(cell, a, lambda g, s: (_at(g, k, -g[k]), s)))
+        after = (k + 1) % len(cell.GATES)
+        yield (
+            f"{gate} and the next gate swapped",
+            copy(forward=lambda pre, s, k=k, j=after: cell.forward(_at(_at(pre, k, pre[j]), j, pre[k]), s)),
+        )
+    for k, state in enumerate(cell.STATES):
+        yield (
+            f"gradient of {state} lost",
+            copy(backward=lambda g, old, new, d, k=k: cell.backward(g, old, new, _at(d, k, 0 * d[k]))),
+        )
+
+
+def _at(items: tuple, k: int, value: np.ndarray) -> tuple:
+    return (*items[:k], value, *items[k + 1 :])
+
+
+def _backward(cell: Cell, arguments: tuple, change: Callable) -> tuple:
+    return change(*cell.backward(*arguments))
+
+
+def disturbed(run: Run, name: str, eps: float) -> Run:
+    """A copy of a run in which the last element of one array is off by `eps` multiples of its eps and scale."""
+    a = run[name].copy()
+    a.flat[-1] += eps * np.finfo(a.dtype).eps * max(1, float(np.abs(a).max()))
+    return {**run, name: a}
+
+
+def one_bit_off(run: Run, name: str) -> Run:
+    """A copy of a run in which the last element of one array is the next number."""
+    a = run[name].copy()
+    a.flat[-1] = np.nextafter(a.flat[-1], np.inf)
+    return {**run, name: a}

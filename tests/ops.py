@@ -1,0 +1,158 @@
+"""What surrounds the cells: problems for linear, cross entropy and embedding, and how to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from fastrnn import _core, reference
+
+# Arrays by name: outputs under their names, the gradient of the input `w` under `d w`.
+Run = Mapping[str, np.ndarray]
+Layout = Callable[[str, np.ndarray], np.ndarray]  # name and array; returns an equal array
+
+
+def as_is(name: str, a: np.ndarray) -> np.ndarray:
+    """The layout that changes nothing."""
+    return a
+
+
+@dataclass(frozen=True)
+class Op:
+    """Inputs, gradients of the outputs, and what the buffers of the gradients hold before."""
+
+    kind: str
+    inputs: Run
+    cotangents: Run
+    into: Run
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def astype(self, dtype: np.typing.DTypeLike) -> Op:
+        """The same numbers in another type."""
+        inputs, cotangents, into = (
+            {name: a.astype(dtype) for name, a in run.items()} for run in (self.inputs, self.cotangents, self.into)
+        )
+        return replace(self, inputs=inputs, cotangents=cotangents, into=into)
+
+
+def make_linear(rng: np.random.Generator, lead: tuple[int, ...], width: int, out: int, bias: bool = True) -> Op:
+    """x [*lead, width] to y [*lead, out]."""
+    shapes = {"x": (*lead, width), "weight": (out, width), "bias": (out,)}
+    inputs = {name: rng.standard_normal(shape) for name, shape in shapes.items() if bias or name != "bias"}
+    into = {name: rng.standard_normal(a.shape) for name, a in inputs.items() if name != "x"}
+    return Op("linear", inputs, {"y": rng.standard_normal((*lead, out))}, into)
+
+
+def make_cross_entropy(
+    rng: np.random.Generator,
+    lead: tuple[int, ...],
+    width: int,
+    classes: int,
+    *,
+    bias: bool = True,
+    mean: bool = True,
+    ignored: float = 0.2,
+    ignore_index: int = -100,
+) -> Op:
+    """x [*lead, width] to a loss over `classes`; a fraction `ignored` of the rows does not count."""
+    case = make_linear(rng, lead, width, classes, bias)
+    targets = rng.integers(0, classes, lead)
+    targets[rng.random(lead) < ignored] = ignore_index
+    options = {"targets": targets, "ignore_index": ignore_index, "mean": mean}
+    return Op("cross_entropy", case.inputs, {"loss": np.array(0.75)}, case.into, options)
+
+
+def make_embedding(rng: np.random.Generator, lead: tuple[int, ...], vocabulary: int, width: int) -> Op:
+    """Tokens [*lead] to y [*lead, width]; some tokens come more than once, some never."""
+    tokens = rng.integers(0, max(vocabulary - 1, 1), lead)
+    table = rng.standard_normal((vocabulary, width))
+    into = {"table": rng.standard_normal(table.shape)}
+    return Op("embedding", {"table": table}, {"y": rng.standard_normal((*lead, width))}, into, {"tokens": tokens})
+
+
+def make_update(rng: np.random.Generator, dtype: np.typing.DTypeLike, arrays: int) -> list[list[np.ndarray]]:
+    """Parameters, gradients and buffers of an optimiser: `arrays` lists of spans of odd lengths, the last positive."""
+    lists = [[rng.standard_normal(n).astype(dtype) for n in (1, 15, 16, 17, 0, 1000)] for _ in range(arrays)]
+    return [*lists[:-1], [np.abs(a) for a in lists[-1]]] if arrays == 4 else lists
+
+
+def op_functions(
+    case: Op, module: ModuleType | None = None
+) -> tuple[Callable[[Run], Run], Callable[[Run, Run], Run]]:
+    """Forward and backward on the reference, as `checks` wants them; the module may be replaced by a mutant."""
+    m: Any = getattr(reference, case.kind) if module is None else module
+    options = case.options
+    if case.kind == "linear":
+        return (
+            lambda run: {"y": m.linear(run["x"], run["weight"], run.get("bias"))},
+            lambda run, d: _named(case, m.linear_backward(d["y"], run["x"], run["weight"])._asdict()),
+        )
+    if case.kind == "embedding":
+        return (
+            lambda run: {"y": m.embedding(options["tokens"], run["table"])},
+            lambda run, d: {"table": m.embedding_backward(options["tokens"], d["y"], len(run["table"]))},
+        )
+
+    def backward(run: Run, d: Run) -> Run:
+        scale = d["loss"][()]
+        g = m.cross_entropy_backward(run["x"], run["weight"], run.get("bias"), **options, scale=scale)
+        return _named(case, g._asdict())
+
+    return (
+        lambda run: {"loss": np.asarray(m.cross_entropy(run["x"], run["weight"], run.get("bias"), **options)[0])},
+        backward,
+    )
+
+
+def _named(case: Op, found: Run) -> Run:
+    return {name: found[name] for name in case.inputs}
+
+
+def run_reference(case: Op, module: ModuleType | None = None) -> Run:
+    """Outputs and gradients in longdouble, added to what the buffers held."""
+    wide = case.astype(np.longdouble)
+    forward, backward = op_functions(wide, module)
+    found = backward(wide.inputs, wide.cotangents)
+    return {**forward(wide.inputs), **{f"d {name}": a + wide.into.get(name, 0) for name, a in found.items()}}
+
+
+def run_kernel(case: Op, layout: Layout = as_is) -> Run:
+    """The same on the kernels."""
+    inputs = {name: layout(name, a) for name, a in case.inputs.items()}
+    cotangents = {name: layout(f"d{name}", a) for name, a in case.cotangents.items()}
+    into = {name: a.copy() for name, a in case.into.items()}
+    run = globals()[f"_{case.kind}"](inputs, cotangents, into, case.options, layout)
+    return {**run, **{f"d {name}": a for name, a in into.items()}}
+
+
+def _linear(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    x, weight, bias = inputs["x"], inputs["weight"], inputs.get("bias")
+    y = _core.linear(x, weight, bias)
+    return {"y": y, "d x": _core.linear_backward(d["y"], x, weight, into["weight"], into.get("bias"), True)}
+
+
+def _embedding(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    tokens = layout("tokens", options["tokens"])
+    _core.embedding_backward(tokens, d["y"], into["table"])
+    return {"y": _core.embedding(tokens, inputs["table"])}
+
+
+def _cross_entropy(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    dtype = inputs["x"].dtype
+    arguments = (
+        inputs["x"],
+        inputs["weight"],
+        inputs.get("bias"),
+        layout("targets", options["targets"]),
+        options["ignore_index"],
+        options["mean"],
+    )
+    loss, count = _core.cross_entropy(*arguments)
+    scale = float(d["loss"][()])
+    again, counted, dx = _core.cross_entropy_grad(*arguments, scale, into["weight"], into.get("bias"), True)
+    assert count == counted == int((options["targets"] != options["ignore_index"]).sum())
+    assert loss == again or (np.isnan(loss) and np.isnan(again))
+    return {"loss": np.asarray(loss, dtype), "d x": dx}

@@ -1,0 +1,231 @@
+"""Recurrent problems, and how to run them: on the reference and on the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+
+import numpy as np
+from fastrnn import _core, reference
+from fastrnn.reference.cells import Cell
+from fastrnn.reference.sequence import Weights
+from fastrnn.reference.stack import Gap
+from ops import Layout, Run, as_is
+
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs, gradients of the outputs, and what the buffers of the gradients hold before.
+
+    inputs: x [T,B,I] (or table [V,I]), w_ih_l0 ..., and h_l0, c_l0 ... where there is an initial state.
+    cotangents: y, and h_l0, c_l0 ... where there is an initial state.
+    """
+
+    cell: str
+    layers: int
+    inputs: Run
+    cotangents: Run
+    into: Run = field(default_factory=dict)
+    tokens: np.ndarray | None = None
+    gaps: tuple[Gap, ...] = ()
+
+    def astype(self, dtype: np.typing.DTypeLike) -> Case:
+        """The same numbers in another type."""
+        inputs, cotangents, into = (
+            {name: a.astype(dtype) for name, a in run.items()} for run in (self.inputs, self.cotangents, self.into)
+        )
+        return replace(self, inputs=inputs, cotangents=cotangents, into=into)
+
+
+def make_case(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int, int],
+    dtype: np.typing.DTypeLike = "float64",
+    *,
+    cell: str = "lstm",
+    layers: int = 1,
+    bias: bool = True,
+    state: bool = True,
+    vocabulary: int = 0,
+    dropout: float = 0.0,
+) -> Case:
+    """Random problem of shape (T, B, I, H); integer input and a table if `vocabulary` is positive."""
+    steps, rows, width, hidden = shape
+    traits = reference.CELLS[cell]
+    high = hidden**-0.5
+
+    def normal(*size: int) -> np.ndarray:
+        return rng.standard_normal(size).astype(dtype)
+
+    parameters: dict[str, np.ndarray] = {}
+    for k in range(layers):
+        rows_of = {"w_ih": (hidden if k else width,), "w_hh": (hidden,), "b_ih": (), "b_hh": ()}
+        for name, tail in rows_of.items():
+            if bias or name[0] == "w":
+                size = (len(traits.GATES) * hidden, *tail)
+                parameters[f"{name}_l{k}"] = rng.uniform(-high, high, size).astype(dtype)
+    tokens = rng.integers(0, vocabulary, (steps, rows)) if vocabulary else None
+    source = {"table": normal(vocabulary, width)} if vocabulary else {"x": normal(steps, rows, width)}
+    names = [f"{s}_l{k}" for k in range(layers) for s in traits.STATES] if state else []
+    return Case(
+        cell,
+        layers,
+        {**source, **parameters, **{s: normal(rows, hidden) for s in names}},
+        {"y": normal(steps, rows, hidden), **{s: normal(rows, hidden) for s in names}},
+        {name: normal(*a.shape) for name, a in {**source, **parameters}.items() if name != "x"},
+        tokens,
+        tuple(Gap(dropout, 1000 + k, 7) for k in range(layers - 1)) if dropout else (),
+    )
+
+
+def _weights(run: Run, layer: int) -> Weights:
+    return Weights(*(run.get(f"{name}_l{layer}") for name in Weights._fields))
+
+
+def _states(run: Run, cell: Cell, layer: int) -> tuple[np.ndarray, ...] | None:
+    names = [f"{s}_l{layer}" for s in cell.STATES]
+    return tuple(run[name] for name in names) if names[0] in run else None
+
+
+def reference_functions(
+    case: Case, stack: ModuleType = reference.stack, cell: Cell | None = None
+) -> tuple[Callable[[Run], Run], Callable[[Run, Run], Run]]:
+    """Forward and backward of `case` on the reference, as `checks` wants them; parts may be replaced by mutants."""
+    cell = reference.CELLS[case.cell] if cell is None else cell
+
+    def call(inputs: Run) -> tuple:
+        weights = [_weights(inputs, k) for k in range(case.layers)]
+        state = [_states(inputs, cell, k) for k in range(case.layers)]
+        x = inputs["x"] if case.tokens is None else case.tokens
+        given = None if state[0] is None else state
+        return weights, stack.forward(cell, x, weights, given, inputs.get("table"), case.gaps)
+
+    def forward(inputs: Run) -> Run:
+        _, (y, final, _) = call(inputs)
+        states = {f"{s}_l{k}": final[k][j] for k in range(case.layers) for j, s in enumerate(cell.STATES)}
+        return {"y": y, **{name: a for name, a in states.items() if name in case.cotangents}}
+
+    def backward(inputs: Run, cotangents: Run) -> Run:
+        weights, (_, _, saved) = call(inputs)
+        dstate = [_states(cotangents, cell, k) for k in range(case.layers)]
+        given = None if dstate[0] is None else dstate
+        g = stack.backward(cell, saved, weights, cotangents["y"], given, inputs.get("table"), case.gaps)
+        found = {"x": g.x, "table": g.table}
+        for k in range(case.layers):
+            found |= {f"{name}_l{k}": a for name, a in g.weights[k]._asdict().items()}
+            found |= {f"{s}_l{k}": g.state[k][j] for j, s in enumerate(cell.STATES)}
+        return {name: found[name] for name in inputs}
+
+    return forward, backward
+
+
+def run_reference(case: Case, stack: ModuleType = reference.stack, cell: Cell | None = None) -> Run:
+    """Outputs and gradients, computed in longdouble and added to what the buffers held."""
+    wide = case.astype(np.longdouble)
+    forward, backward = reference_functions(wide, stack, cell)
+    found = backward(wide.inputs, wide.cotangents)
+    return {
+        **forward(wide.inputs),
+        **{f"d {name}": a + wide.into.get(name, 0) for name, a in found.items()},
+    }
+
+
+def run_kernel(
+    case: Case,
+    *,
+    batch_first: bool = False,
+    layout: Layout = as_is,
+    token_type: np.typing.DTypeLike = np.int64,
+    frozen: set[str] = frozenset(),
+) -> Run:
+    """The same on the kernels, one layer; `layout` gives each input array another place in memory.
+
+    No gradient is asked for the inputs in `frozen`; a missing cotangent is passed as None.
+    """
+    assert case.layers == 1
+    cell = reference.CELLS[case.cell]
+
+    def turn(a: np.ndarray) -> np.ndarray:
+        return a.swapaxes(0, 1) if batch_first else a
+
+    source = case.inputs["x"] if case.tokens is None else case.tokens.astype(token_type)
+    x = layout("x", np.ascontiguousarray(turn(source)))
+    table = layout("table", case.inputs["table"]) if "table" in case.inputs else None
+    weights = tuple(None if w is None else layout("weights", w) for w in _weights(case.inputs, 0))
+    state = _states(case.inputs, cell, 0)
+    state = None if state is None else tuple(layout("state", s) for s in state)
+    into = {name: a.copy() for name, a in case.into.items() if name not in frozen}
+    grads = tuple(_weights(into, 0))
+
+    y, final, saved = _core.recurrent_forward(case.cell, x, table, weights, state, batch_first, True)
+    dstate = _states(case.cotangents, cell, 0)
+    dstate = None if dstate is None else tuple(layout("dstate", s) for s in dstate)
+    dy = case.cotangents.get("y")
+    dy = None if dy is None else layout("dy", np.ascontiguousarray(turn(dy)))
+    dx, dinitial = _core.recurrent_backward(
+        saved, x, table, weights, state, y, dy, dstate, grads, into.get("table"), "x" in case.inputs and "x" not in frozen
+    )
+    run = {"y": turn(y), **{f"d {name}": a for name, a in into.items()}}
+    if dx is not None:
+        run["d x"] = turn(dx)
+    if state is not None:
+        run |= {f"{s}_l0": final[j] for j, s in enumerate(cell.STATES)}
+        run |= {f"d {s}_l0": dinitial[j] for j, s in enumerate(cell.STATES)}
+    return run
+
+
+Runner = Callable[[Case], Run]
+
+
+def per_row(name: str) -> bool:
+    """Whether the array of this name has an axis for the rows of the batch."""
+    states = {s for cell in reference.CELLS.values() for s in cell.STATES}
+    return name.removeprefix("d ").split("_")[0] in {"x", "y", *states}
+
+
+def take_rows(run: Run, rows: np.ndarray | slice) -> Run:
+    """Some rows of the batch of every array that has them; the axis before the last."""
+    return {name: a[..., rows, :] if per_row(name) else a for name, a in run.items()}
+
+
+def take_batch(case: Case, rows: np.ndarray | slice) -> Case:
+    """The case of some rows of the batch."""
+    tokens = None if case.tokens is None else case.tokens[:, rows]
+    return replace(
+        case, inputs=take_rows(case.inputs, rows), cotangents=take_rows(case.cotangents, rows), tokens=tokens
+    )
+
+
+def run_in_chunks(case: Case, cuts: list[int], run: Runner) -> Run:
+    """One layer, cut in time: states are carried forward, their gradients back, weight gradients added up.
+
+    Each chunk is run twice, since a gradient of its final state is known only when the later chunks are done.
+    """
+    cell = reference.CELLS[case.cell]
+    names = [f"{s}_l0" for s in cell.STATES]
+    bounds = list(zip([0, *cuts], [*cuts, len(case.cotangents["y"])], strict=True))
+    state = {name: case.inputs[name] for name in names}
+    starts = []
+    for begin, end in bounds:
+        starts.append(state)
+        state = {name: a for name, a in run(_cut(case, begin, end, state)).items() if name in names}
+    dstate, into, found = {name: case.cotangents[name] for name in names}, case.into, []
+    for (begin, end), start in reversed(list(zip(bounds, starts, strict=True))):
+        part = _cut(case, begin, end, start)
+        part = replace(part, cotangents={**part.cotangents, **dstate}, into=into)
+        found.insert(0, run(part))
+        dstate = {name: found[0][f"d {name}"] for name in names}
+        into = {name: found[0][f"d {name}"] for name in case.into}
+    first, last = found[0], found[-1]
+    joined = {name: np.concatenate([f[name] for f in found]) for name in ("y", "d x") if name in first}
+    return {name: joined.get(name, last[name] if name in names else first[name]) for name in first}
+
+
+def _cut(case: Case, begin: int, end: int, state: Run) -> Case:
+    inputs = {**case.inputs, **state}
+    if "x" in inputs:
+        inputs["x"] = inputs["x"][begin:end]
+    tokens = None if case.tokens is None else case.tokens[begin:end]
+    return replace(case, inputs=inputs, cotangents={**case.cotangents, "y": case.cotangents["y"][begin:end]}, tokens=tokens)

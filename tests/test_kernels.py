@@ -1,0 +1,240 @@
+"""The kernels against the reference, on every instruction set, in both types, over odd shapes and all options."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import checks
+import layouts
+import numpy as np
+import ops
+import pytest
+import recurrent
+from conftest import SEED
+from fastrnn import _core, reference
+from ops import Op, make_cross_entropy, make_embedding, make_linear
+from recurrent import Case, make_case
+
+CELLS = list(reference.CELLS)
+# T, B, I, H: empty, single, one below, at and above the vector and the block, rows past a tile, more than one chunk.
+SHAPES = [
+    (0, 2, 3, 4),
+    (1, 1, 1, 1),
+    (3, 1, 5, 1),
+    (3, 2, 1, 15),
+    (3, 3, 16, 16),
+    (2, 1, 17, 17),
+    (2, 5, 15, 31),
+    (3, 7, 33, 33),
+    (2, 9, 64, 64),
+    (3, 6, 65, 65),
+    (2, 34, 31, 17),
+    (70, 2, 3, 16),
+    (7, 13, 20, 130),
+]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"bias": False},
+    {"state": False},
+    {"vocabulary": 5},
+    {"vocabulary": 40},
+    {"vocabulary": 1, "bias": False, "state": False},
+]
+
+
+@lru_cache(maxsize=None)
+def case_of(shape: tuple[int, int, int, int], dtype: str, options: tuple[tuple[str, Any], ...]) -> Case:
+    """One case, made once for all instruction sets."""
+    return make_case(np.random.default_rng(SEED), shape, dtype, **dict(options))
+
+
+@lru_cache(maxsize=None)
+def expected(shape: tuple[int, int, int, int], dtype: str, options: tuple[tuple[str, Any], ...]) -> ops.Run:
+    """What the reference says about it."""
+    return recurrent.run_reference(case_of(shape, dtype, options))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent(isa: str, dtype: np.dtype, cell: str, shape: tuple[int, int, int, int]) -> None:
+    key = (shape, dtype.name, (("cell", cell),))
+    checks.runs_close(recurrent.run_kernel(case_of(*key)), expected(*key))
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent_options(isa: str, dtype: np.dtype, cell: str, batch_first: bool, options: dict[str, Any]) -> None:
+    key = ((4, 3, 7, 19), dtype.name, tuple({"cell": cell, **options}.items()))
+    for token_type in ("int32", "int64") if "vocabulary" in options else ("int64",):
+        found = recurrent.run_kernel(case_of(*key), batch_first=batch_first, token_type=token_type)
+        checks.runs_close(found, expected(*key))
+
+
+@pytest.mark.parametrize("layout", layouts.ALL)
+@pytest.mark.parametrize("vocabulary", [0, 5])
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent_layouts(isa: str, dtype: np.dtype, cell: str, vocabulary: int, layout: str) -> None:
+    case = case_of((4, 3, 7, 19), dtype.name, (("cell", cell), ("vocabulary", vocabulary)))
+    want = recurrent.run_kernel(case)
+    checks.runs_same_bits(recurrent.run_kernel(case, layout=layouts.ALL[layout]), want)
+    checks.runs_same_bits(recurrent.run_kernel(case, layout=layouts.ALL[layout], batch_first=True), want)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_not_wanted_changes_nothing_else(isa: str, dtype: np.dtype, cell: str) -> None:
+    case = make_case(np.random.default_rng(SEED), (4, 3, 7, 19), dtype, cell=cell)
+    want = recurrent.run_kernel(case)
+    names = ("w_ih_l0", "w_hh_l0", "b_ih_l0", "b_hh_l0")
+    for frozen in [{name} for name in names] + [set(names), {"x"}, {"x", *names}]:
+        got = recurrent.run_kernel(case, frozen=frozen)
+        checks.runs_same_bits(got, {name: a for name, a in want.items() if name.removeprefix("d ") not in frozen})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_absent_gradients_are_zeros(isa: str, dtype: np.dtype, cell: str) -> None:
+    case = make_case(np.random.default_rng(SEED), (4, 3, 7, 19), dtype, cell=cell)
+    for names in (["y"], [f"{s}_l0" for s in reference.CELLS[cell].STATES]):
+        zeros = {**case.cotangents, **{name: np.zeros_like(case.cotangents[name]) for name in names}}
+        absent = {name: a for name, a in case.cotangents.items() if name not in names}
+        checks.runs_same_bits(
+            recurrent.run_kernel(recurrent.replace(case, cotangents=absent)),
+            recurrent.run_kernel(recurrent.replace(case, cotangents=zeros)),
+        )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_saved_is_used_up(cell: str) -> None:
+    case = make_case(np.random.default_rng(SEED), (4, 3, 7, 19), cell=cell)
+    w = tuple(case.inputs[f"{name}_l0"] for name in ("w_ih", "w_hh", "b_ih", "b_hh"))
+    x, dy = case.inputs["x"], case.cotangents["y"]
+    y, _, saved = _core.recurrent_forward(cell, x, None, w, None, False, True)
+    grads = tuple(np.zeros_like(a) for a in w)
+    _core.recurrent_backward(saved, x, None, w, None, y, dy, None, grads, None, True)
+    with pytest.raises(RuntimeError):
+        _core.recurrent_backward(saved, x, None, w, None, y, dy, None, grads, None, True)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_inference_gives_the_bits_of_training(
+    isa: str, dtype: np.dtype, cell: str, shape: tuple[int, int, int, int]
+) -> None:
+    case = case_of(shape, dtype.name, (("cell", cell),))
+    w = tuple(case.inputs[f"{name}_l0"] for name in ("w_ih", "w_hh", "b_ih", "b_hh"))
+    state = tuple(case.inputs[f"{s}_l0"] for s in reference.CELLS[cell].STATES)
+    y, final, _ = _core.recurrent_forward(cell, case.inputs["x"], None, w, state, False, True)
+    y_alone, final_alone, saved = _core.recurrent_forward(cell, case.inputs["x"], None, w, state, False, False)
+    assert saved is None
+    assert not y.flags.writeable
+    assert not y_alone.flags.writeable
+    for got, want in zip((y_alone, *final_alone), (y, *final), strict=True):
+        checks.same_bits(got, want)
+
+
+def op_cases() -> list[Op]:
+    """Linear, cross entropy and embedding over odd sizes and all options."""
+    rng = np.random.default_rng(SEED)
+    return [
+        *(make_linear(rng, (n,), i, o) for n, i, o in [(1, 1, 1), (5, 15, 17), (3, 33, 16), (40, 64, 65), (7, 100, 31)]),
+        make_linear(rng, (3, 4), 9, 33),
+        make_linear(rng, (6,), 17, 15, bias=False),
+        make_linear(rng, (0,), 3, 4),
+        make_linear(rng, (0, 5), 3, 4),
+        *(make_cross_entropy(rng, (n,), i, v) for n, i, v in [(1, 1, 1), (5, 16, 2), (9, 15, 65), (300, 33, 17)]),
+        make_cross_entropy(rng, (5, 3), 20, 1000),
+        make_cross_entropy(rng, (5, 3), 7, 15, bias=False),
+        make_cross_entropy(rng, (5, 3), 7, 16, mean=False),
+        make_cross_entropy(rng, (11,), 7, 31, ignored=0.0, ignore_index=-1),
+        make_cross_entropy(rng, (11,), 7, 31, ignored=0.5, ignore_index=3),
+        make_cross_entropy(rng, (4,), 7, 31, ignored=1.0),
+        make_cross_entropy(rng, (4,), 7, 31, ignored=1.0, mean=False),
+        make_cross_entropy(rng, (0, 4), 7, 31, mean=False),
+        *(make_embedding(rng, lead, v, i) for lead, v, i in [((1,), 1, 1), ((5, 4), 3, 17), ((200,), 30, 64)]),
+        make_embedding(rng, (0, 3), 5, 4),
+    ]
+
+
+@lru_cache(maxsize=None)
+def op_expected(index: int, dtype: str) -> ops.Run:
+    """What the reference says about one of them."""
+    return ops.run_reference(op_cases()[index].astype(dtype))
+
+
+OP_IDS = [f"{c.kind}-{k}" for k, c in enumerate(op_cases())]
+TOLERANCES = {"linear": "product", "cross_entropy": "loss", "embedding": "update"}
+
+
+@pytest.mark.parametrize("index", range(len(OP_IDS)), ids=OP_IDS)
+def test_operations(isa: str, dtype: np.dtype, index: int) -> None:
+    case = op_cases()[index].astype(dtype)
+    checks.runs_close(ops.run_kernel(case), op_expected(index, dtype.name), TOLERANCES[case.kind], "product")
+
+
+@pytest.mark.parametrize("layout", layouts.ALL)
+@pytest.mark.parametrize("index", range(len(OP_IDS)), ids=OP_IDS)
+def test_operation_layouts(dtype: np.dtype, index: int, layout: str) -> None:
+    case = op_cases()[index].astype(dtype)
+    checks.runs_same_bits(ops.run_kernel(case, layouts.ALL[layout]), ops.run_kernel(case))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("shape", [(3, 2, 5), (1, 1, 1), (0, 2, 3), (4, 3, 16), (2, 5, 33), (6, 17), (2, 3, 64)], ids=str)
+def test_dropout(isa: str, rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...], p: float) -> None:
+    x = rng.standard_normal(shape).astype(dtype)
+    for key, step in ((0, 0), (2**64 - 1, 2**33), (5, 12)):
+        want = reference.dropout.dropout(x, p, key, step)
+        checks.same_bits(_core.dropout(x, p, key, step, False), want)
+        if x.ndim == 3:
+            turned = np.ascontiguousarray(x.swapaxes(0, 1))
+            checks.same_bits(_core.dropout(turned, p, key, step, True), want.swapaxes(0, 1))
+            checks.same_bits(_core.dropout(turned.swapaxes(0, 1), p, key, step, False), want)
+
+
+def test_dropout_mask_depends_on_position_alone(isa: str, rng: np.random.Generator) -> None:
+    checks.mask_depends_on_position_alone(
+        lambda x, p, key, step: _core.dropout(x, p, key, step, False), rng.standard_normal((6, 5, 23))
+    )
+
+
+def test_dropout_drops_nan_and_infinity(isa: str) -> None:
+    x = np.full((1, 1, 64), np.nan)
+    x[..., ::2] = np.inf
+    checks.same_bits(_core.dropout(x, 0.5, 1, 0, False), reference.dropout.dropout(x, 0.5, 1, 0))
+
+
+SGD = [
+    {},
+    {"weight_decay": 0.01},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+    {"momentum": 0.9, "nesterov": True, "max_norm": 0.5},
+    {"max_norm": 1e6, "zero_grad": False},
+]
+ADAM = [
+    {},
+    {"weight_decay": 0.1},
+    {"weight_decay": 0.1, "decoupled": True, "max_norm": 0.5},
+    {"max_norm": 1e6, "zero_grad": False},
+]
+
+
+@pytest.mark.parametrize("options", SGD, ids=str)
+def test_sgd(isa: str, rng: np.random.Generator, dtype: np.dtype, options: dict[str, Any]) -> None:
+    lists = ops.make_update(rng, dtype, 3)
+    if "momentum" not in options:
+        lists[2] = None
+    checks.optimiser_matches(_core.sgd, reference.optim.sgd, lists, {"lr": 0.1, **options})
+
+
+@pytest.mark.parametrize("options", ADAM, ids=str)
+def test_adam(isa: str, rng: np.random.Generator, dtype: np.dtype, options: dict[str, Any]) -> None:
+    checks.optimiser_matches(_core.adam, reference.optim.adam, ops.make_update(rng, dtype, 4), {"lr": 0.1, **options})
+
+
+def test_global_norm(isa: str, rng: np.random.Generator, dtype: np.dtype) -> None:
+    for sizes in ([1], [15, 16, 17], [0, 5], [100_000]):
+        grads = [rng.standard_normal(n).astype(dtype) for n in sizes]
+        want = reference.optim.global_norm([g.astype(np.longdouble) for g in grads])
+        checks.close(dtype.type(_core.global_norm(grads)), want, "norm")
