@@ -1,0 +1,119 @@
+// What bindings hand to kernels: plain structs, no behaviour.  A pointer says its shape, role and lifetime here, once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastrnn {
+
+using std::ptrdiff_t;
+
+struct Range {
+  ptrdiff_t begin, end;
+};
+
+// Hidden units are stored in blocks of this many, for every vector length, so that the order of every sum is the same.
+inline constexpr ptrdiff_t kBlock = 16;
+inline constexpr int kMaxStates = 2;
+
+// Rows (i, j) at p + i * outer + j * inner; their columns are contiguous.  For sequences i is the step, j the batch
+// row.
+template <class T>
+struct Rows {
+  T* p;
+  ptrdiff_t outer, inner;
+};
+
+// How a call is shared out: threads = row_groups * unit_groups.  Threads of one row group meet at a barrier every step
+// when unit_groups > 1; row groups never wait for each other inside a chunk.
+struct Plan {
+  int row_groups, unit_groups;
+  ptrdiff_t chunk;  // steps whose input projection, and whose weight gradients, are formed together
+  int threads() const { return row_groups * unit_groups; }
+};
+
+struct Shape {
+  ptrdiff_t steps, rows, inputs, hidden;
+  ptrdiff_t vocabulary;  // rows of the table of a token input, else 0
+};
+
+template <class T>
+struct Weights {
+  const T* input;           // [G*H, I], gates in PyTorch's order
+  const T* recurrent;       // [G*H, H]
+  const T* input_bias;      // [G*H] or null
+  const T* recurrent_bias;  // [G*H] or null
+};
+
+template <class T>
+struct Gradients {  // shapes of Weights; added into; null: not wanted
+  T *input, *recurrent, *input_bias, *recurrent_bias;
+};
+
+// The scratch that a call needs, in elements; bindings take it from the pool.
+struct Sizes {
+  ptrdiff_t saved;    // pre-activations, then gates, then their gradients: [T, B, row] (inference: [chunk, B, row])
+  ptrdiff_t row;      // elements of one row of `saved`: slots * hidden rounded up to kBlock, padded off 4 KiB strides
+  ptrdiff_t stash;    // the states but h: [states-1][T, B, hidden rounded up] (inference: [states-1][B, ...])
+  ptrdiff_t scratch;  // packed weights and the like, free after the call
+};
+
+template <class T>
+struct Forward {
+  Shape shape;
+  Plan plan;
+  bool keep;                   // keep saved and stash for Backward
+  Rows<const T> x;             // [T, B, I], or null with tokens
+  const std::int32_t* tokens;  // [T, B], each in [0, vocabulary), or null
+  const T* table;              // [vocabulary, I]
+  Weights<T> weights;
+  const T* initial[kMaxStates];  // [B, H] rows, initial_stride apart; stride 0: one row of zeros for all
+  ptrdiff_t initial_stride[kMaxStates];
+  Rows<T> y;                   // [T, B, H]  out
+  T* final[kMaxStates];        // [B, H] contiguous  out
+  T *saved, *stash, *scratch;  // see Sizes
+  bool (*interrupted)();       // asked by thread 0 now and then; true: leave early
+};
+
+template <class T>
+struct Backward {
+  Shape shape;
+  Plan plan;
+  Rows<const T> x;
+  const std::int32_t* tokens;
+  const T* table;
+  Weights<T> weights;
+  const T* initial[kMaxStates];
+  ptrdiff_t initial_stride[kMaxStates];
+  Rows<const T> y;
+  T* saved;  // in: gates; out: their gradients
+  const T* stash;
+  Rows<const T> dy;             // [T, B, H], p null: zeros
+  const T* dfinal[kMaxStates];  // [B, H] contiguous, null: zeros
+  Rows<T> dx;                   // [T, B, I]  out, p null: not wanted
+  T* dtable;                    // [vocabulary, I], added into, null: not wanted
+  Gradients<T> grads;
+  T* dinitial[kMaxStates];  // [B, H] contiguous  out
+  T* scratch;
+  bool (*interrupted)();
+};
+
+// The cells, in the order of the table: RecurrentKernels of a cell are at this index.
+enum class Cell { kLstm };
+inline constexpr int kCells = 1;
+
+struct CellInfo {
+  const char* name;
+  int gates, states;  // rows of a weight matrix are gates * hidden
+};
+
+template <class T>
+struct RecurrentKernels {
+  CellInfo info;
+  Sizes (*forward_sizes)(const Shape&, const Plan&, bool keep) noexcept;
+  Sizes (*backward_sizes)(const Shape&, const Plan&) noexcept;
+  bool (*forward)(const Forward<T>&) noexcept;  // true: left early because `interrupted` said so
+  bool (*backward)(const Backward<T>&) noexcept;
+};
+
+}  // namespace fastrnn

@@ -1,0 +1,73 @@
+#include "base/planner.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastrnn {
+namespace {
+
+constexpr int kMostRowGroups = 256;
+constexpr double kBarrierCycles = 600;     // two cores that share a last-level cache
+constexpr double kTeamCycles = 8000;       // starting a team
+constexpr double kNearBytesPerCycle = 32;  // a weight panel that stays in the second-level cache
+constexpr double kFarBytesPerCycle = 10;
+constexpr ptrdiff_t kRowsPerPanel = 40;  // rows that share one pass over a panel
+constexpr ptrdiff_t kForwardChunkRows = 128, kBackwardChunkRows = 256;
+
+ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+// Cycles of one step's recurrent product on the thread with the largest share.
+double step_cycles(const Shape& s, int gates, ptrdiff_t element_bytes, const Machine& m, int row_groups,
+                   int unit_groups) {
+  const double rows = static_cast<double>(ceil_div(s.rows, row_groups));
+  const double units = static_cast<double>(ceil_div(ceil_div(s.hidden, kBlock), unit_groups) * kBlock);
+  const double bytes = units * gates * static_cast<double>(s.hidden * element_bytes);
+  const bool near = bytes < 0.75 * static_cast<double>(m.l2_bytes);
+  const double panels = std::ceil(rows / static_cast<double>(kRowsPerPanel));
+  const double fma = rows * bytes / 64;  // two 32-byte fma a cycle
+  const double loads = panels * bytes / (near ? kNearBytesPerCycle : kFarBytesPerCycle);
+  const double pointwise = rows * units * 6 * static_cast<double>(gates) / 4;
+  return std::max(fma, loads) + pointwise + (unit_groups > 1 ? kBarrierCycles : 0);
+}
+
+}  // namespace
+
+Decision decide(const Shape& s, int gates, ptrdiff_t element_bytes, const Machine& m) {
+  const ptrdiff_t blocks = ceil_div(std::max<ptrdiff_t>(s.hidden, 1), kBlock);
+  int best_rows = 1, best_units = 1;
+  double best = 0;
+  for (int units = 1; units <= std::min<ptrdiff_t>(m.threads, blocks); ++units) {
+    const int rows =
+        static_cast<int>(std::min<ptrdiff_t>({m.threads / units, std::max<ptrdiff_t>(s.rows, 1), kMostRowGroups}));
+    const double steps = static_cast<double>(s.steps);
+    const double cycles =
+        steps * step_cycles(s, gates, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);
+    if (units == 1) {
+      const double alone = steps * step_cycles(s, gates, element_bytes, m, 1, 1);
+      best = alone;
+      best_rows = 1;
+    }
+    if (cycles < best) {
+      best = cycles;
+      best_rows = rows;
+      best_units = units;
+    }
+  }
+  const auto chunk = [&](ptrdiff_t rows) {
+    return std::clamp<ptrdiff_t>(ceil_div(rows, std::max<ptrdiff_t>(s.rows, 1)), 1, std::max<ptrdiff_t>(s.steps, 1));
+  };
+  Decision d{};
+  d.forward = {best_rows, best_units, chunk(kForwardChunkRows)};
+  d.backward = {best_rows, best_units, chunk(kBackwardChunkRows)};
+  const double elements = static_cast<double>(s.hidden * s.rows) * gates;
+  const double ideal = elements * static_cast<double>(s.hidden * element_bytes) / 64 / m.threads;
+  const double sequential = s.steps == 0 ? ideal : best / static_cast<double>(s.steps);
+  // A third of the FLOPs (for I = H) is sequential, the rest are large products at some 0.92 of the peak.
+  const double batched = static_cast<double>(2 * s.inputs + s.hidden) /
+                         static_cast<double>(std::max<ptrdiff_t>(s.hidden, 1)) * ideal / 0.92;
+  const double total = 2 * sequential + batched;
+  d.predicted_share = total > 0 ? (2 * ideal + batched * 0.92) / total : 0;
+  return d;
+}
+
+}  // namespace fastrnn

@@ -1,0 +1,21 @@
+// How a call is shared among threads, decided from the shape.
+#pragma once
+
+#include "base/args.h"
+
+namespace fastrnn {
+
+struct Machine {
+  int threads;             // that the call may use
+  ptrdiff_t l2_bytes;      // of one core
+  ptrdiff_t vector_bytes;  // of the instruction set in use
+};
+
+struct Decision {
+  Plan forward, backward;
+  double predicted_share;  // of the FMA peak, for a training step
+};
+
+Decision decide(const Shape& shape, int gates, ptrdiff_t element_bytes, const Machine& machine);
+
+}  // namespace fastrnn

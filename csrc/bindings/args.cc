@@ -1,0 +1,161 @@
+#include "bindings/args.h"
+
+#include <cstring>
+#include <limits>
+#include <memory>
+
+namespace fastrnn::bindings {
+
+void fail_type(const std::string& name, const std::string& expected, const std::string& got) {
+  throw py::type_error(name + ": expected " + expected + ", got " + got);
+}
+void fail_value(const std::string& name, const std::string& expected, const std::string& got) {
+  throw py::value_error(name + ": expected " + expected + ", got " + got);
+}
+
+std::string text(const Dims& dims) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < dims.size(); ++i) out += (i ? ", " : "") + std::to_string(dims[i]);
+  return out + (dims.size() == 1 ? ",)" : ")");
+}
+
+std::string dtype_name(const py::array& a) { return py::str(a.dtype()).cast<std::string>(); }
+
+Dims shape_of(const py::array& a) { return Dims(a.shape(), a.shape() + a.ndim()); }
+
+py::array array(py::handle value, const std::string& name) {
+  if (!py::isinstance<py::array>(value))
+    fail_type(name, "a NumPy array", py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+  return py::reinterpret_borrow<py::array>(value);
+}
+
+bool is_float32(py::handle value, const std::string& name) {
+  const py::array a = array(value, name);
+  if (py::isinstance<py::array_t<float>>(a)) return true;
+  if (!py::isinstance<py::array_t<double>>(a)) fail_type(name, "float32 or float64", dtype_name(a));
+  return false;
+}
+
+void check_shape(const py::array& a, const std::string& name, const Dims& dims, const char* symbols) {
+  const Dims got = shape_of(a);
+  bool fits = got.size() == dims.size();
+  std::string expected = "shape " + std::string(symbols);
+  bool known = true;
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] < 0)
+      known = false;
+    else if (fits && got[i] != dims[i])
+      fits = false;
+  }
+  if (fits) return;
+  if (known) {
+    expected += " = " + text(dims);
+  } else {
+    for (std::size_t i = 0; i < dims.size(); ++i)
+      if (dims[i] >= 0 && got.size() == dims.size() && got[i] != dims[i])
+        expected += " with axis " + std::to_string(i) + " = " + std::to_string(dims[i]);
+  }
+  fail_value(name, expected, text(got));
+}
+
+namespace {
+
+void check_dtype(const py::array& a, const std::string& name, bool float32) {
+  if (float32 ? py::isinstance<py::array_t<float>>(a) : py::isinstance<py::array_t<double>>(a)) return;
+  const std::string wanted = float32 ? "float32" : "float64";
+  fail_type(name, wanted, dtype_name(a) + "; use " + name + ".astype(np." + wanted + ")");
+}
+
+bool is_aligned(const py::array& a) {
+  if (!(a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) return false;
+  for (py::ssize_t i = 0; i < a.ndim(); ++i)
+    if (a.shape(i) > 1 && a.strides(i) % a.itemsize() != 0) return false;
+  return true;
+}
+
+}  // namespace
+
+py::array checked_input(py::handle value, const std::string& name, bool float32) {
+  const py::array a = array(value, name);
+  check_dtype(a, name, float32);
+  if (a.ndim() > 0 && a.shape(a.ndim() - 1) > 1 && a.strides(a.ndim() - 1) != a.itemsize())
+    fail_value(name, "a contiguous last axis (use np.ascontiguousarray)",
+               "a last axis with a stride of " + std::to_string(a.strides(a.ndim() - 1)) + " bytes");
+  return is_aligned(a) ? a : py::array(a.attr("copy")());
+}
+
+py::array checked_output(py::handle value, const std::string& name, bool float32) {
+  const py::array a = array(value, name);
+  check_dtype(a, name, float32);
+  if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
+  if (!(a.flags() & py::array::c_style) || !is_aligned(a))
+    fail_value(name, "a C-contiguous, aligned array", "one that is not");
+  return a;
+}
+
+namespace {
+
+template <class Int>
+void narrow(const py::array& a, const std::string& name, bool batch_first, ptrdiff_t limit, const std::int64_t* ignored,
+            Tokens& out) {
+  const bool grid = a.ndim() == 2;
+  const int outer_axis = grid && !batch_first ? 0 : grid ? 1 : 0, inner_axis = 1 - outer_axis;
+  const char* base = static_cast<const char*>(a.data());
+  auto* to = out.block.as<std::int32_t>();
+  for (ptrdiff_t i = 0; i < out.outer; ++i)
+    for (ptrdiff_t j = 0; j < out.inner; ++j) {
+      Int value;
+      std::memcpy(&value, base + i * a.strides(outer_axis) + (grid ? j * a.strides(inner_axis) : 0), sizeof(Int));
+      if ((value < 0 || value >= limit) && !(ignored != nullptr && value == *ignored))
+        fail_value(name, "integers in [0, " + std::to_string(limit) + ")", std::to_string(value));
+      *to++ = static_cast<std::int32_t>(value);
+    }
+}
+
+}  // namespace
+
+Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
+              const std::int64_t* ignored) {
+  const py::array a = array(value, name);
+  const bool wide = py::isinstance<py::array_t<std::int64_t>>(a);
+  if (!wide && !py::isinstance<py::array_t<std::int32_t>>(a)) fail_type(name, "int32 or int64", dtype_name(a));
+  if (a.ndim() != 1 && a.ndim() != 2) fail_value(name, "rank 1 or 2", text(shape_of(a)));
+  if (limit > std::numeric_limits<std::int32_t>::max())
+    fail_value(name, "fewer than 2**31 classes", std::to_string(limit));
+  Tokens out;
+  out.outer = a.ndim() == 1 ? a.shape(0) : a.shape(batch_first ? 1 : 0);
+  out.inner = a.ndim() == 1 ? 1 : a.shape(batch_first ? 0 : 1);
+  out.block = acquire(static_cast<std::size_t>(a.size()) * sizeof(std::int32_t), name.c_str());
+  if (wide)
+    narrow<std::int64_t>(a, name, batch_first, limit, ignored, out);
+  else
+    narrow<std::int32_t>(a, name, batch_first, limit, ignored, out);
+  return out;
+}
+
+std::size_t bytes_of(const Dims& shape, std::size_t element, const char* what) {
+  std::size_t bytes = element;
+  for (const ptrdiff_t n : shape)
+    if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(n), &bytes) ||
+        bytes > static_cast<std::size_t>(std::numeric_limits<ptrdiff_t>::max())) {
+      PyErr_Format(PyExc_MemoryError, "cannot allocate %s of shape %s", what, text(shape).c_str());
+      throw py::error_already_set();
+    }
+  return bytes;
+}
+
+py::array pooled(const Dims& shape, bool float32, const char* what) {
+  auto block = std::make_unique<Block>(acquire(bytes_of(shape, float32 ? sizeof(float) : sizeof(double), what), what));
+  void* data = block->data();
+  py::capsule owner(block.get(), [](void* p) { delete static_cast<Block*>(p); });
+  block.release();
+  if (float32) return py::array_t<float>(shape, static_cast<float*>(data), owner);
+  return py::array_t<double>(shape, static_cast<double*>(data), owner);
+}
+
+bool interrupted() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+}  // namespace fastrnn::bindings

@@ -1,0 +1,97 @@
+// The one place where the C++ side checks arguments.  A message names the argument, the rule and what came.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "base/args.h"
+#include "base/workspace.h"
+
+namespace fastrnn::bindings {
+
+namespace py = pybind11;
+
+using Dims = std::vector<ptrdiff_t>;
+
+[[noreturn]] void fail_type(const std::string& name, const std::string& expected, const std::string& got);
+[[noreturn]] void fail_value(const std::string& name, const std::string& expected, const std::string& got);
+
+std::string text(const Dims& dims);  // "(4, 3)"
+std::string dtype_name(const py::array& a);
+Dims shape_of(const py::array& a);
+
+// An ndarray, or TypeError.
+py::array array(py::handle value, const std::string& name);
+
+// True: float32, false: float64; TypeError for anything else.  The dtype of the weights decides for a whole call.
+bool is_float32(py::handle value, const std::string& name);
+
+// Checks rank and shape.  -1 in `dims` is free; `symbols` is what the message calls it: "(4*H, H)".
+void check_shape(const py::array& a, const std::string& name, const Dims& dims, const char* symbols);
+
+// A float array of T with a contiguous last axis and strides that are whole elements.  Copies only what cannot be
+// addressed otherwise (elements that straddle their own size).
+py::array checked_input(py::handle value, const std::string& name, bool float32);
+template <class T>
+py::array input(py::handle value, const std::string& name) {
+  return checked_input(value, name, std::is_same_v<T, float>);
+}
+
+// A writable, aligned, C-contiguous array of T: a buffer that gradients are added into.
+py::array checked_output(py::handle value, const std::string& name, bool float32);
+template <class T>
+py::array output(py::handle value, const std::string& name) {
+  return checked_output(value, name, std::is_same_v<T, float>);
+}
+
+template <class T>
+const T* pointer(const py::array& a) {
+  return static_cast<const T*>(a.data());
+}
+template <class T>
+T* mutable_pointer(const py::array& a) {
+  return static_cast<T*>(const_cast<void*>(a.data()));
+}
+template <class T>
+ptrdiff_t stride(const py::array& a, int axis) {
+  return a.strides(axis) / static_cast<ptrdiff_t>(sizeof(T));
+}
+
+// Rows of a rank-3 array; batch_first swaps the axes so that the outer one is the step.
+template <class T>
+Rows<const T> rows3(const py::array& a, bool batch_first) {
+  return {pointer<T>(a), stride<T>(a, batch_first ? 1 : 0), stride<T>(a, batch_first ? 0 : 1)};
+}
+template <class T>
+Rows<T> mutable_rows3(const py::array& a, bool batch_first) {
+  return {mutable_pointer<T>(a), stride<T>(a, batch_first ? 1 : 0), stride<T>(a, batch_first ? 0 : 1)};
+}
+
+// Integer array (int32 or int64) of rank `dims.size()` as compact int32 [outer, inner], step-major; each in
+// [0, limit), or equal to `ignored`.
+struct Tokens {
+  Block block;
+  ptrdiff_t outer = 0, inner = 0;
+  const std::int32_t* data() const { return block.as<const std::int32_t>(); }
+};
+Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
+              const std::int64_t* ignored = nullptr);
+
+// A new array on a block of the pool, contents unspecified.
+py::array pooled(const Dims& shape, bool float32, const char* what);
+template <class T>
+py::array pooled(const Dims& shape, const char* what) {
+  return pooled(shape, std::is_same_v<T, float>, what);
+}
+
+// Product of sizes, or OverflowError-safe failure: MemoryError that names the shape.
+std::size_t bytes_of(const Dims& shape, std::size_t element, const char* what);
+
+// For Forward and Backward: lets Ctrl-C end a long call.
+bool interrupted();
+
+}  // namespace fastrnn::bindings

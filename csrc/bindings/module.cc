@@ -1,0 +1,9 @@
+// fastrnn._core
+#include "bindings/module.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "Compiled kernels of fastrnn; the public interface is the package above it.";
+  fastrnn::bindings::bind_runtime(m);
+  fastrnn::bindings::bind_recurrent(m);
+  fastrnn::bindings::bind_ops(m);
+}

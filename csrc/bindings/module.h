@@ -1,0 +1,12 @@
+// The parts of the extension module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fastrnn::bindings {
+
+void bind_runtime(pybind11::module_& m);
+void bind_recurrent(pybind11::module_& m);
+void bind_ops(pybind11::module_& m);
+
+}  // namespace fastrnn::bindings

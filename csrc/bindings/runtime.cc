@@ -1,0 +1,64 @@
+// Instruction set, threads, memory: what a process can ask and set.
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/threads.h"
+#include "base/workspace.h"
+#include "bindings/args.h"
+#include "bindings/module.h"
+#include "dispatch.h"
+
+namespace fastrnn::bindings {
+namespace {
+
+py::dict cache_info() {
+  const PoolInfo info = pool_info();
+  py::dict out;
+  out["in_use"] = info.in_use;
+  out["cached"] = info.cached;
+  out["cap"] = info.cap;
+  out["system_allocations"] = info.system_allocations;
+  out["acquisitions"] = info.acquisitions;
+  return out;
+}
+
+std::vector<std::string> available() {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < isa_count(); ++i)
+    if (can_run(isa_name(i))) names.emplace_back(isa_name(i));
+  return names;
+}
+
+}  // namespace
+
+void bind_runtime(py::module_& m) {
+  kernels();  // an impossible FASTRNN_ISA is reported at import
+  m.def("isa", [] { return std::string(kernels().name); });
+  m.def("use_isa", [](const std::string& name) { use_isa(name.c_str()); }, py::arg("name"));
+  m.def("available_isas", &available);
+  m.def("get_num_threads", &num_threads);
+  m.def(
+      "set_num_threads",
+      [](int n) {
+        if (n < 1) fail_value("n", "a positive number of threads", std::to_string(n));
+        set_num_threads(n);
+      },
+      py::arg("n"));
+  m.def("clear_cache", &clear_pool);
+  m.def("cache_info", &cache_info);
+  m.def("barrier_waits", &Barrier::waits);
+  m.def("l2_bytes", &l2_bytes);
+  m.def("compiler", [] { return std::string(FASTRNN_COMPILER); });
+  m.def("openmp", [] {
+#if defined(_OPENMP)
+    return true;
+#else
+    return false;
+#endif
+  });
+}
+
+}  // namespace fastrnn::bindings

@@ -1,0 +1,226 @@
+// Matrix products: one register tile that knows no cell, the loops around it, and packing.
+//
+// Every element of a product is one chain of fma over the depth, ascending, that starts from the value in `in`.  The
+// depth may be cut into blocks (the element then passes through memory, exactly) but never into parallel chains, so
+// tile shape, vector length, thread count and the other rows of the batch cannot change a bit.
+#pragma once
+
+#include "base/args.h"
+#include "kernels/vec.h"
+
+namespace fastrnn::FASTRNN_ISA {
+
+inline constexpr int kTileRows = FASTRNN_TILE_ROWS;
+inline constexpr int kTileVectors = FASTRNN_TILE_VECTORS;
+
+FASTRNN_INLINE constexpr ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+FASTRNN_INLINE constexpr ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+FASTRNN_INLINE constexpr ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+// Part `index` of `parts` nearly equal parts of [0, length).
+FASTRNN_INLINE Range part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t index) {
+  return {length * index / parts, length * (index + 1) / parts};
+}
+
+// Calls f(begin, end) for nearly equal pieces of `range`, none longer than `most`: 8 rows are 4 + 4, not 7 + 1.
+template <class F>
+FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {
+  const ptrdiff_t length = range.end - range.begin, parts = ceil_div(length, most);
+  for (ptrdiff_t i = 0; i < parts; ++i) {
+    const Range r = part(length, parts, i);
+    f(range.begin + r.begin, range.begin + r.end);
+  }
+}
+
+// What a compute type is made of.  bfloat16 pairs will be another operand type with float accumulators.
+template <class T>
+struct FmaOperand {
+  using Element = T;
+  using Acc = Vec<T>;
+  static constexpr int kLanesPerVector = kLanes<T>;
+  FASTRNN_INLINE Acc broadcast(const T* a) { return splat(*a); }
+  FASTRNN_INLINE Acc multiply_add(Acc a, Acc b, Acc c) { return fma(a, b, c); }
+};
+
+// out[m, n] = in[m, n] + sum over k of a[m, k] * b[k, n] for M rows and NV vectors of n.
+// The depth is outer x inner, so that rows of a batch inside steps of a sequence are one chain.
+template <class T>
+struct Tile {
+  const T* a;
+  ptrdiff_t a_stride;  // between rows when a is row-major, between k when a is column-major; the other stride is 1
+  const T* b;
+  ptrdiff_t b_stride;  // between k
+  const T* in;
+  ptrdiff_t in_stride;  // between rows; 0 repeats one row
+  T* out;
+  ptrdiff_t out_stride;
+  ptrdiff_t inner, outer, a_outer, b_outer;  // strides of the outer part of the depth
+  ptrdiff_t last;                            // columns of the last vector that exist
+};
+
+enum class Layout { kRowMajor, kColumnMajor };
+
+// The compiler may fold a load of b into each fma that uses it and become bound by loads; a register it cannot see
+// through prevents that (bench: 87 -> 113 GFLOP/s at 4 rows, AVX-512).
+template <class V>
+FASTRNN_INLINE void pin(V& v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#else
+  asm("" : "+w"(v));
+#endif
+}
+
+template <class Op, int M, int NV, Layout kA, bool kPartial>
+void tile(const Tile<typename Op::Element>& t) noexcept {
+  using T = typename Op::Element;
+  using V = typename Op::Acc;
+  constexpr int U = Op::kLanesPerVector;
+  const auto partial = [&](int v) { return kPartial && v == NV - 1; };
+  V acc[M][NV];
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) {
+      const T* in = t.in + m * t.in_stride + v * U;
+      acc[m][v] = partial(v) ? load_n(in, t.last) : load(in);
+    }
+  const T *a_outer = t.a, *b_outer = t.b;
+  for (ptrdiff_t o = 0; o < t.outer; ++o, a_outer += t.a_outer, b_outer += t.b_outer) {
+    const T *a = a_outer, *b = b_outer;
+#pragma GCC unroll 2
+    for (ptrdiff_t k = 0; k < t.inner; ++k) {
+      V bv[NV];
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        bv[v] = partial(v) ? load_n(b + v * U, t.last) : load(b + v * U);
+        pin(bv[v]);
+      }
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+        const V av = Op::broadcast(kA == Layout::kRowMajor ? a + m * t.a_stride : a + m);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) acc[m][v] = Op::multiply_add(av, bv[v], acc[m][v]);
+      }
+      a += kA == Layout::kRowMajor ? 1 : t.a_stride;
+      b += t.b_stride;
+    }
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) {
+      T* out = t.out + m * t.out_stride + v * U;
+      if (partial(v))
+        store_n(out, acc[m][v], t.last);
+      else
+        store(out, acc[m][v]);
+    }
+}
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&) noexcept;
+
+// All tiles of this instruction set, instantiated in gemm.cc.
+template <class T>
+struct Tiles {
+  TileFunction<T> of[2][2][kTileRows][kTileVectors];  // layout of a, last vector partial, rows - 1, vectors - 1
+  static const Tiles all;
+};
+
+template <class T>
+FASTRNN_INLINE TileFunction<T> find_tile(ptrdiff_t rows, ptrdiff_t vectors, Layout a, bool partial) {
+  return Tiles<T>::all.of[static_cast<int>(a)][partial][rows - 1][vectors - 1];
+}
+
+// out = in + a b over a grid of rows.
+template <class T>
+struct Product {
+  ptrdiff_t outer, inner;  // rows
+  ptrdiff_t depth, columns;
+  Rows<const T> a;   // columns: depth
+  Rows<const T> in;  // may be out itself; strides 0 repeat one row
+  Rows<T> out;
+  const T* b;          // packed panels (b_stride = 0), or rows of `columns` elements
+  ptrdiff_t b_stride;  // between rows of b; 0: packed
+};
+
+// The part of a panel of b that stays in the first-level cache while a block of rows passes over it.
+inline constexpr ptrdiff_t kPanelBytes = 16384;
+// Rows that share it: enough to pay for loading it, few enough that their a and out stay beside it.
+inline constexpr ptrdiff_t kRowBlock = 6 * kTileRows;
+
+template <class T>
+inline constexpr ptrdiff_t kPanelDepth = kPanelBytes / (kTileVectors * FASTRNN_VECTOR_BYTES);
+
+template <class T>
+FASTRNN_INLINE void product(const Product<T>& p) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  if (p.outer <= 0 || p.inner <= 0 || p.columns <= 0) return;
+  // Tiles are cut from one axis of the grid of rows: the batch, unless it is short.
+  const bool along_inner = p.inner >= 4 || p.inner >= p.outer;
+  const ptrdiff_t tiled = along_inner ? p.inner : p.outer, other = along_inner ? p.outer : p.inner;
+  const auto stride = [&](const auto& rows) { return along_inner ? rows.inner : rows.outer; };
+  const auto at = [&](const auto& rows, ptrdiff_t o, ptrdiff_t r) {
+    return along_inner ? rows.p + o * rows.outer + r * rows.inner : rows.p + o * rows.inner + r * rows.outer;
+  };
+  const auto run = [&](ptrdiff_t v0, ptrdiff_t v1, Range k, Range o, Range r) {
+    const ptrdiff_t width = (v1 - v0) * U, last = min_of(U, p.columns - (v1 - 1) * U);
+    const T* panel = p.b_stride == 0 ? p.b + v0 * U * p.depth : p.b + v0 * U;
+    const ptrdiff_t b_stride = p.b_stride == 0 ? width : p.b_stride;
+    const Rows<const T> in = k.begin == 0 ? p.in : Rows<const T>{p.out.p, p.out.outer, p.out.inner};
+    balanced(r, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
+      const TileFunction<T> tile_function = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, last != U);
+      for (ptrdiff_t i = o.begin; i < o.end; ++i)
+        tile_function({at(p.a, i, r0) + k.begin, stride(p.a), panel + k.begin * b_stride, b_stride,
+                       at(in, i, r0) + v0 * U, stride(in), at(p.out, i, r0) + v0 * U, stride(p.out), k.end - k.begin, 1,
+                       0, 0, last});
+    });
+  };
+  balanced({0, ceil_div(p.columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    balanced({0, other}, max_of(1, kRowBlock / tiled), [&](ptrdiff_t o0, ptrdiff_t o1) {
+      balanced({0, tiled}, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) {
+        balanced({0, p.depth}, kPanelDepth<T>,
+                 [&](ptrdiff_t k0, ptrdiff_t k1) { run(v0, v1, {k0, k1}, {o0, o1}, {r0, r1}); });
+      });
+    });
+  });
+}
+
+// Writes columns [0, columns) x depth of b as panels for `product`.  source(k, column, lanes, to) fills `lanes`
+// elements of row k from `column` on; columns past `columns` become zero.
+template <class T, class Source>
+FASTRNN_INLINE void pack(T* to, ptrdiff_t depth, ptrdiff_t columns, Source source) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  balanced({0, ceil_div(columns, U)}, kTileVectors,
+           [&](ptrdiff_t v0, ptrdiff_t v1) { source(v0 * U, (v1 - v0) * U, to + v0 * U * depth); });
+}
+
+// c[j, i] += sum over rows of a[row, j] * b[row, i]: the outer-product form, which needs no packing.
+// Rows are walked as given: outer (a step of a sequence, descending by a negative stride), then inner (the batch).
+template <class T>
+struct OuterProduct {
+  ptrdiff_t outer, inner;
+  Rows<const T> a, b;
+  T* c;
+  ptrdiff_t c_stride;
+  ptrdiff_t a_columns, b_columns;
+};
+
+template <class T>
+FASTRNN_INLINE void outer_product(const OuterProduct<T>& p) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  if (p.outer <= 0 || p.inner <= 0) return;
+  const bool flat = p.inner == 1;  // one row a step: the steps are the only loop
+  balanced({0, ceil_div(p.b_columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    const ptrdiff_t last = min_of(U, p.b_columns - (v1 - 1) * U);
+    balanced({0, p.a_columns}, kTileRows, [&](ptrdiff_t j0, ptrdiff_t j1) {
+      T* c = p.c + j0 * p.c_stride + v0 * U;
+      find_tile<T>(j1 - j0, v1 - v0, Layout::kColumnMajor, last != U)(
+          {p.a.p + j0, flat ? p.a.outer : p.a.inner, p.b.p + v0 * U, flat ? p.b.outer : p.b.inner, c, p.c_stride, c,
+           p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, p.b.outer, last});
+    });
+  });
+}
+
+}  // namespace fastrnn::FASTRNN_ISA

@@ -1,0 +1,132 @@
+// The one time loop, for all cells: what forward and backward share.  A cell is a policy class, see cells/lstm.h and
+// docs/decisions/0001-cell-contract.md.
+//
+// A row of `saved` holds the slots of one (step, batch row) as [hidden / 16][slot][16]: all slots of 16 units lie
+// together, for every vector length.  "Columns" below count in that order.
+#pragma once
+
+#include "base/interrupt.h"
+#include "base/threads.h"
+#include "kernels/gemm.h"
+#include "kernels/slots.h"
+
+namespace fastrnn::FASTRNN_ISA {
+
+// Columns of `saved` that are worked on together: about 64, so that their product is one panel of full vectors.
+inline constexpr ptrdiff_t kGroupColumns = 64;
+
+// Geometry of one layer.
+template <class Cell>
+struct Geometry {
+  ptrdiff_t blocks, padded, row;
+  explicit Geometry(const Shape& s, ptrdiff_t element_bytes)
+      : blocks(ceil_div(s.hidden, kBlock)), padded(blocks * kBlock), row(padded * Cell::kSlots) {
+    // Rows 4 KiB apart would share one set of the first-level cache when a column of them is read.
+    if (row * element_bytes % 4096 == 0) row += kBlock;
+  }
+  static constexpr ptrdiff_t kBlocksPerGroup = max_of(1, kGroupColumns / (kBlock * Cell::kSlots));
+  static constexpr ptrdiff_t block_columns(Slots s) { return kBlock * s.count; }
+};
+
+FASTRNN_INLINE ptrdiff_t round_up(ptrdiff_t n) { return ceil_div(n, kBlock) * kBlock; }
+
+// Hands out consecutive, aligned parts of the scratch; with a null base it measures.
+template <class T>
+struct Carver {
+  T* base;
+  ptrdiff_t used = 0;
+  T* take(ptrdiff_t n) {
+    T* p = base == nullptr ? nullptr : base + used;
+    used += round_up(n);
+    return p;
+  }
+};
+
+// The share of one thread: rows of the batch and blocks of units.
+struct Share {
+  Range rows, blocks;
+};
+FASTRNN_INLINE Share share_of(const Plan& plan, int thread, ptrdiff_t rows, ptrdiff_t blocks) {
+  const int row_group = thread / plan.unit_groups, unit_group = thread % plan.unit_groups;
+  return {part(rows, plan.row_groups, row_group), part(blocks, plan.unit_groups, unit_group)};
+}
+
+inline constexpr int kMostRowGroups = 256;  // bound by the planner
+
+// The barriers of one call: one for the whole team and one for each row group.
+struct Barriers {
+  explicit Barriers(const Plan& plan) : team(plan.threads()) {
+    for (int i = 0; i < plan.row_groups; ++i) new (group(i)) Barrier(plan.unit_groups);
+  }
+  Barrier* group(int i) { return reinterpret_cast<Barrier*>(storage[i]); }
+  Barrier team;
+
+ private:
+  alignas(64) unsigned char storage[kMostRowGroups][(sizeof(Barrier) + 63) / 64 * 64];
+};
+
+// Rows of a weight matrix that feed the slots of blocks [b0, b1), in column order: calls f(column, matrix row, count).
+template <class F>
+FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
+  for (ptrdiff_t b = blocks.begin; b < blocks.end; ++b)
+    for (int g = 0; g < slots.count; ++g)
+      f(((b - blocks.begin) * slots.count + g) * kBlock, g * hidden + b * kBlock, min_of(kBlock, hidden - b * kBlock));
+}
+
+// Packs w [G*H, depth] transposed, for in + x w': panels of the columns of one group.
+template <class T>
+FASTRNN_INLINE void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  const ptrdiff_t columns = (blocks.end - blocks.begin) * slots.count * kBlock;
+  balanced({0, columns / U}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    T* panel = to + v0 * U * depth;
+    const ptrdiff_t width = (v1 - v0) * U;
+    for_runs(hidden, slots, blocks, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      for (ptrdiff_t c = max_of(column, v0 * U); c < min_of(column + kBlock, v1 * U); ++c) {
+        T* target = panel + c - v0 * U;
+        const T* source = w + (matrix_row + c - column) * depth;
+        if (c - column < count)
+          for (ptrdiff_t k = 0; k < depth; ++k) target[k * width] = source[k];
+        else
+          for (ptrdiff_t k = 0; k < depth; ++k) target[k * width] = T(0);
+      }
+    });
+  });
+}
+
+// Packs w [G*H, columns] for dG w: its rows become the depth, in column order; columns [c0, c1), zeros to a full
+// vector.
+template <class T>
+FASTRNN_INLINE void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks,
+                              Range range) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  const ptrdiff_t depth = blocks * slots.count * kBlock;
+  balanced({0, ceil_div(range.end - range.begin, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    T* panel = to + v0 * U * depth;
+    for_runs(hidden, slots, {0, blocks}, [&](ptrdiff_t k, ptrdiff_t matrix_row, ptrdiff_t count) {
+      for (ptrdiff_t i = 0; i < kBlock; ++i)
+        for (ptrdiff_t v = v0; v < v1; ++v) {
+          const ptrdiff_t column = range.begin + v * U, valid = min_of(U, columns - column);
+          const T* source = w + (matrix_row + i) * columns + column;
+          store(panel + (k + i) * (v1 - v0) * U + (v - v0) * U, i >= count || valid <= 0 ? Vec<T>{}
+                                                                : valid < U              ? load_n(source, valid)
+                                                                                         : load(source));
+        }
+    });
+  });
+}
+
+// load and store of units that may lie past `hidden`.
+template <class T>
+FASTRNN_INLINE Vec<T> load_units(const T* p, ptrdiff_t valid) {
+  return valid >= kLanes<T> ? load(p) : load_n(p, max_of(0, valid));
+}
+template <class T>
+FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
+  if (valid >= kLanes<T>)
+    store(p, v);
+  else if (valid > 0)
+    store_n(p, v, valid);
+}
+
+}  // namespace fastrnn::FASTRNN_ISA

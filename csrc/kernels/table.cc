@@ -1,0 +1,14 @@
+#include "kernels/table.h"
+
+#define FASTRNN_STRING_(x) #x
+#define FASTRNN_STRING(x) FASTRNN_STRING_(x)
+
+namespace fastrnn::FASTRNN_ISA {
+
+void fill(Kernels& table) {
+  table.name = FASTRNN_STRING(FASTRNN_ISA);
+  fill_recurrent(table);
+  fill_ops(table);
+}
+
+}  // namespace fastrnn::FASTRNN_ISA
