@@ -1,0 +1,228 @@
+"""What happens around a training loop: progress, history, early stopping, checkpoints, a time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastrnn.training import Trainer
+
+Logs = dict[str, Any]
+
+
+class Callback:
+    """
+    Four hooks that do nothing; derive from it and override what you need.
+
+    A callback that remembers something across steps returns it from `state_dict`; it is then part of the checkpoint.
+    Do not change the model or the optimiser by the clock: a resumed run must repeat the same bits.
+    """
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Run before the first step, of a new or of a resumed run."""
+
+    def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Run after each optimiser step; `logs` has step, epoch, loss, norm, lr and tokens of this step."""
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Run after validation; `logs` has epoch, step, loss, lr and, with validation data, validation_loss."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Run when training ends, also when it ends by an error or by Ctrl-C."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs: numbers, strings, arrays, lists and dicts of them."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+
+
+class History(Callback):
+    """Keep the logs of all epochs in `epochs`, a list of dicts."""
+
+    def __init__(self) -> None:
+        self.epochs: list[Logs] = []
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Append the logs."""
+        self.epochs.append(dict(logs))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epochs so far."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the epochs of the checkpoint."""
+        self.epochs = list(state["epochs"])
+
+
+class EarlyStopping(Callback):
+    """
+    Stop after `patience` epochs without a validation loss below the best; keep the best parameters.
+
+    Parameters
+    ----------
+    patience
+        Epochs to wait; None never stops.
+    restore_best
+        Put the parameters of the best epoch back when the run is finished.
+    """
+
+    def __init__(self, patience: int | None = None, restore_best: bool = True) -> None:
+        self.patience, self.restore_best = patience, restore_best
+        self.best, self.best_epoch, self._waited = math.inf, -1, 0
+        self._parameters: Any = None
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Compare; without validation data the training loss counts."""
+        loss = logs.get("validation_loss", logs["loss"])
+        if loss < self.best:
+            self.best, self.best_epoch, self._waited = loss, logs["epoch"], 0
+            if self.restore_best:
+                self._parameters = trainer.model.flat_params.copy()
+        else:
+            self._waited += 1
+            if self.patience is not None and self._waited > self.patience:
+                trainer.stop(finished=True)
+        if trainer.finished and self._parameters is not None:
+            trainer.set_parameters(self._parameters)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best loss and epoch and its parameters."""
+        state = {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited}
+        return state | {"parameters": self._parameters}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on waiting where the checkpoint was written."""
+        self.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
+        self._parameters = state["parameters"]
+
+
+class Checkpoint(Callback):
+    """
+    Write the whole training state to `path` every `every` seconds, at the end of a step, and when training ends.
+
+    A periodic write that fails (disk full) leaves the file before it and warns; the first and the last one raise.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: float = 30.0) -> None:
+        self.path, self.every = path, every
+        self._last, self._written, self._seconds = -math.inf, -1, 0.0
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Write at once: a folder that cannot be written to should not show after hours."""
+        self._write(trainer)
+
+    def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Write if it is time."""
+        if time.monotonic() - self._last >= self.every:
+            try:
+                self._write(trainer)
+            except OSError as error:
+                self._last = time.monotonic()
+                warnings.warn(f"{error.strerror}; the one before it stands", RuntimeWarning, stacklevel=2)
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Note that the state has changed after the last step."""
+        self._written = -1
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Write the last state; after an error or Ctrl-C, only what is the state after a step and takes no second."""
+        if self._written == trainer.steps_done:
+            return
+        if not trainer.failed:
+            self._write(trainer)
+        elif trainer.at_boundary and self._seconds < 0.3:
+            with contextlib.suppress(OSError):  # the error that ended the run is the one to show
+                self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        start = time.monotonic()
+        trainer.save(self.path)
+        self._last, self._written = time.monotonic(), trainer.steps_done
+        self._seconds = self._last - start
+
+
+class TimeLimit(Callback):
+    """Stop at the first step boundary after `seconds`; the run is not finished and can be resumed."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.reached, self._end = seconds, False, math.inf
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Start the clock."""
+        self._end = time.monotonic() + self.seconds
+
+    def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Look at the clock."""
+        if time.monotonic() >= self._end:
+            self.reached = True
+            trainer.stop(finished=False)
+
+
+class ProgressBar(Callback):
+    """
+    One bar over the whole run on stderr: loss, perplexity, tokens a second and time left; one line an epoch.
+
+    `unit` is what a token is called. Without a terminal the bar is renewed every 10 s instead of every 0.2 s.
+    """
+
+    def __init__(self, unit: str = "token") -> None:
+        self.unit = unit
+        self._bar: Any = None
+        self._loss, self._shown = math.nan, 0.0
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Open the bar, at the step where a resumed run goes on."""
+        from tqdm import tqdm
+
+        self._pause = 0.2 if sys.stderr.isatty() else 10.0
+        total = trainer.total_steps * trainer.tokens_per_step
+        done = trainer.steps_done * trainer.tokens_per_step
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            unit=self.unit,
+            unit_scale=True,
+            mininterval=self._pause,
+            dynamic_ncols=True,
+        )
+
+    def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Advance; the loss shown is smoothed over some 50 steps."""
+        loss = logs["loss"]
+        self._loss = loss if math.isnan(self._loss) else self._loss + 0.02 * (loss - self._loss)
+        now = time.monotonic()
+        if now - self._shown > self._pause:
+            self._shown = now
+            text = (
+                f"epoch {trainer.epoch + 1}, loss {self._loss:.3f}, perplexity {perplexity(self._loss):.2f}"
+            )
+            self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(trainer.tokens_per_step)
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Print the epoch above the bar."""
+        parts = [f"epoch {logs['epoch'] + 1}/{trainer.epochs}", f"loss {logs['loss']:.4f}"]
+        if "validation_loss" in logs:
+            loss = logs["validation_loss"]
+            parts.append(f"held-out loss {loss:.4f} (perplexity {perplexity(loss):.2f})")
+        parts.append(f"lr {logs['lr']:.3g}")
+        self._bar.write("  ".join(parts), file=sys.stderr)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def perplexity(loss: float) -> float:
+    """Return exp(loss), inf where that overflows."""
+    return math.exp(loss) if loss < 700 else math.inf

@@ -1,0 +1,264 @@
+"""Text in: reading files, vocabularies, and parallel streams of ids for truncated back-propagation through time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrnn import _check
+
+Ids = npt.NDArray[np.int32]
+Unit = Literal["character", "word"]
+
+UNKNOWN = "<unk>"
+END_OF_LINE = "<eos>"
+IGNORED = -100  # the target that LinearCrossEntropy leaves out by default
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""
+    Read a whole UTF-8 text file; a byte-order mark is dropped and ``\r\n`` becomes ``\n``.
+
+    Raises
+    ------
+    OSError
+        The file does not exist or cannot be read; the subclass is the system's (``FileNotFoundError``, ...).
+    ValueError
+        It is no regular file, is empty, holds NUL bytes (binary), or is not UTF-8; the message says where.
+    """
+    name = os.fspath(path)
+    try:
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise ValueError(f"text: expected a regular file, got {name!r}")
+        with open(name, "rb") as file:
+            raw = file.read()
+    except OSError as error:
+        raise OSError(error.errno, f"text: cannot read {name!r}: {error.strerror}") from None
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        raise ValueError(
+            f"text: expected UTF-8 text, got a binary file: {name!r} has a NUL byte at offset {nul}"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"text: expected UTF-8 text, got byte 0x{raw[error.start]:02x} at offset {error.start} of {name!r}"
+        ) from None
+    if not text.strip():
+        raise ValueError(f"text: expected some text, got an empty file: {name!r}")
+    return text.replace("\r\n", "\n")
+
+
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_text(text: object, name: str = "text") -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: expected str, got {type(text).__name__}")
+    return text
+
+
+class Vocabulary:
+    """
+    A list of tokens, characters or words, and the ids 0 .. len-1 that stand for them.
+
+    Parameters
+    ----------
+    tokens
+        Distinct strings; the id of a token is its position. Characters: of length 1. Words: `<unk>` and `<eos>`
+        must be among them.
+    unit
+        ``"character"`` or ``"word"``. Words are what whitespace separates; each line end is the word `<eos>`.
+
+    Raises
+    ------
+    ValueError
+        `tokens` is empty or repeats itself, a character is not one character, a special word is missing.
+    """
+
+    def __init__(self, tokens: Iterable[str], unit: Unit = "character") -> None:
+        self.tokens: tuple[str, ...] = tuple(tokens)
+        self.unit: Unit = unit
+        if unit not in ("character", "word"):
+            raise ValueError(f"unit: expected 'character' or 'word', got {unit!r}")
+        for token in self.tokens:
+            if not isinstance(token, str):
+                raise TypeError(f"tokens: expected str, got {type(token).__name__}")
+            if unit == "character" and len(token) != 1:
+                raise ValueError(f"tokens: expected single characters, got {token!r}")
+        self._id = {token: i for i, token in enumerate(self.tokens)}
+        if not self.tokens or len(self._id) != len(self.tokens):
+            raise ValueError(
+                f"tokens: expected distinct tokens, got {len(self.tokens)}, {len(self._id)} distinct"
+            )
+        if unit == "word":
+            for special in (UNKNOWN, END_OF_LINE):
+                if special not in self._id:
+                    raise ValueError(f"tokens: expected {special!r} among the words")
+        else:
+            codes = np.array([ord(token) for token in self.tokens])
+            self._table = np.full(
+                int(codes.max()) + 2, -1, np.int32
+            )  # the last entry stands for all codes above
+            self._table[codes] = np.arange(len(codes))
+
+    @classmethod
+    def from_text(cls, text: str, unit: Unit = "character", max_size: int | None = None) -> Vocabulary:
+        """
+        Collect the characters of `text` in code order, or its words by falling frequency, then alphabetically.
+
+        `max_size` (words only) keeps the most frequent ones; the others are read as `<unk>`.
+        """
+        if not _check_text(text):
+            raise ValueError("text: expected some text, got an empty string")
+        if unit == "character":
+            if max_size is not None:
+                raise ValueError("max_size: expected None for characters, all of which are kept")
+            return cls(sorted(set(text)), unit)
+        if max_size is not None and max_size < 2:
+            raise ValueError(f"max_size: expected at least 2, got {max_size}")
+        counts = Counter(_words(text))
+        for special in (UNKNOWN, END_OF_LINE):
+            counts.pop(special, None)
+        words = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls([UNKNOWN, END_OF_LINE, *words[: None if max_size is None else max_size - 2]], "word")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and (self.tokens, self.unit) == (other.tokens, other.unit)
+
+    def __hash__(self) -> int:
+        return hash((self.tokens, self.unit))
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary of {len(self)} {self.unit}s>"
+
+    def id(self, token: str) -> int:
+        """Return the id of one token; an unknown word has that of `<unk>`, an unknown character raises KeyError."""
+        if self.unit == "word":
+            return self._id.get(token, self._id[UNKNOWN])
+        return self._id[token]
+
+    def encode(self, text: str) -> Ids:
+        """
+        Return the ids of `text`, int32 of shape [N].
+
+        Raises
+        ------
+        ValueError
+            A character is not in the vocabulary; the message says which and where.
+        """
+        _check_text(text)
+        if self.unit == "word":
+            get, unknown = self._id.get, self._id[UNKNOWN]
+            return np.fromiter((get(word, unknown) for word in _words(text)), np.int32)
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        ids: Ids = self._table[np.minimum(codes, len(self._table) - 1)]
+        if ids.size and ids.min() < 0:
+            at = int(np.argmin(ids))
+            raise ValueError(
+                f"text: expected characters of the vocabulary ({len(self)} characters), got {text[at]!r} at {at}"
+            )
+        return ids
+
+    def decode(self, ids: Iterable[int] | npt.NDArray[np.integer[Any]]) -> str:
+        r"""Return the text of `ids`: characters side by side, words with a blank between and `<eos>` as ``\n``."""
+        tokens = [self.tokens[int(i)] for i in ids]
+        if self.unit == "character":
+            return "".join(tokens)
+        return " ".join(tokens).replace(f" {END_OF_LINE} ", "\n").replace(f" {END_OF_LINE}", "\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds; `from_dict` reads it."""
+        return {"unit": self.unit, "tokens": list(self.tokens)}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Vocabulary:
+        """Build the vocabulary that `to_dict` described."""
+        return cls(saved["tokens"], saved["unit"])
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\n", f" {END_OF_LINE} ").split()
+
+
+class Streams(Sequence[tuple[Ids, Ids]]):
+    """
+    Cut a sequence of ids into `batch` parallel streams and these into chunks of `steps` for truncated BPTT.
+
+    Item k is ``(inputs, targets)``, int32 [T, B] each, where ``targets[t] = inputs[t + 1]``; both are views of one
+    time-major matrix. Row b of chunk k + 1 goes on where row b of chunk k stopped, so a model carries its state.
+
+    Parameters
+    ----------
+    ids
+        int32 [N].
+    batch
+        Streams side by side, B.
+    steps
+        Steps of a chunk, T.
+    whole
+        False (training): what is left after B streams of whole chunks is dropped. True (evaluation): every one of
+        the N - 1 predictions is in exactly one chunk; the last is shorter and the last stream ends in targets that
+        are ignored. B is then at most N - 1.
+
+    Raises
+    ------
+    ValueError
+        `ids` are too few for one chunk, or `batch` or `steps` is not positive.
+    """
+
+    carry_state = True
+
+    def __init__(self, ids: Ids, batch: int, steps: int, *, whole: bool = False) -> None:
+        batch, steps = _check.integer("batch", batch, 1), _check.integer("steps", steps, 1)
+        if ids.dtype != np.int32 or ids.ndim != 1:
+            raise TypeError(f"ids: expected an int32 array of one axis, got {ids.dtype} of shape {ids.shape}")
+        predictions = len(ids) - 1
+        need = 1 if whole else batch * steps
+        if predictions < need:
+            what = "2 tokens" if whole else f"batch * steps + 1 = {batch} * {steps} + 1 = {need + 1} tokens"
+            raise ValueError(f"text: expected at least {what}, got {len(ids)}")
+        self.steps = steps
+        self.batch = min(batch, predictions) if whole else batch
+        length = -(-predictions // self.batch) if whole else predictions // batch // steps * steps
+        self.tokens = predictions if whole else length * batch
+        at = length * np.arange(self.batch) + np.arange(length + 1)[:, None]
+        rows: Ids = np.ascontiguousarray(ids[np.minimum(at, predictions)])
+        self._inputs, self._targets = rows[:-1], rows[1:]
+        if whole and self.tokens < length * self.batch:
+            self._targets = np.where(at[1:] > predictions, np.int32(IGNORED), rows[1:])
+        self._length = length
+        self._digest = hashlib.sha256(np.ascontiguousarray(ids)).hexdigest()
+
+    def __len__(self) -> int:
+        return -(-self._length // self.steps)
+
+    def __getitem__(self, k: Any) -> tuple[Ids, Ids]:
+        if not 0 <= k < len(self):
+            raise IndexError(f"chunk {k} of {len(self)}")
+        rows = slice(k * self.steps, min((k + 1) * self.steps, self._length))
+        return self._inputs[rows], self._targets[rows]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the data so that a checkpoint can tell whether it goes on with the same."""
+        return {"batch": self.batch, "steps": self.steps, "tokens": self.tokens, "sha256": self._digest}

@@ -1,0 +1,297 @@
+"""A language model of characters or words: embedding, stacked LSTM, softmax."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrnn import _check, checkpoint, optim
+from fastrnn._random import fold
+from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, perplexity
+from fastrnn.data import END_OF_LINE, UNKNOWN, Ids, Streams, Vocabulary
+from fastrnn.layers import LSTM, Dropout, Embedding, Sequential
+from fastrnn.layers.composite import Composite
+from fastrnn.losses import LinearCrossEntropy
+from fastrnn.protocols import State
+from fastrnn.schedules import Cosine, Schedule
+from fastrnn.training import Trainer, evaluate
+
+
+class Evaluation(NamedTuple):
+    """A loss in nats a token, exp(loss), and over how many tokens."""
+
+    loss: float
+    perplexity: float
+    tokens: int
+
+
+class LanguageModel(Composite):
+    """
+    Predict the next character or word.
+
+    Tokens go through an embedding, `num_layers` LSTM layers and a linear layer with softmax. All parameters are
+    one flat buffer, so the optimiser's step is one pass and a checkpoint one array.
+
+    Parameters
+    ----------
+    vocabulary
+        The tokens that the model knows.
+    hidden_size, num_layers
+        H and L of the LSTM.
+    embedding_size
+        E; `hidden_size` if None.
+    dropout
+        Between the layers and before the head, as Zaremba et al. 2014 (arXiv:1409.2329).
+    embedding_dropout
+        After the embedding. Above 0 the input product can no longer be formed once for each row of the table.
+    dtype
+        ``"float32"`` or ``"float64"``.
+    seed
+        Of the initial parameters; None draws one.
+
+    Attributes
+    ----------
+    body, head
+        ``Sequential(Embedding, LSTM, ...)`` and `LinearCrossEntropy`.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        hidden_size: int = 256,
+        num_layers: int = 2,
+        *,
+        embedding_size: int | None = None,
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        dtype: str = "float32",
+        seed: int | None = None,
+    ) -> None:
+        if not isinstance(vocabulary, Vocabulary):
+            raise TypeError(f"vocabulary: expected a Vocabulary, got {type(vocabulary).__name__}")
+        self.vocabulary = vocabulary
+        size = hidden_size if embedding_size is None else embedding_size
+        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
+        embedding = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
+        lstm = LSTM(size, hidden_size, num_layers, dropout=dropout, dtype=dtype, seed=seeds[1])
+        before = [Dropout(embedding_dropout)] if embedding_dropout else []
+        after = [Dropout(dropout)] if dropout else []
+        self.body = Sequential(embedding, *before, lstm, *after)
+        self.head = LinearCrossEntropy(hidden_size, len(vocabulary), dtype=dtype, seed=seeds[2])
+        self._compose({"body": self.body, "head": self.head})
+        self.config: dict[str, Any] = {
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "embedding_size": size,
+            "dropout": dropout,
+            "embedding_dropout": embedding_dropout,
+            "dtype": dtype,
+        }
+
+    def value_and_grad(
+        self, x: Ids, targets: Ids, state: State = None, key: int | None = None
+    ) -> tuple[float, State]:
+        """
+        Return the mean loss of one chunk and the state after it; add the gradients to ``self.grads``.
+
+        Parameters
+        ----------
+        x, targets
+            Tokens, [T, B]; a target of -100 does not count.
+        state
+            What the chunk before returned; None is zero. No gradient goes back through it.
+        key
+            Of the dropout masks; needed if the model has dropout.
+        """
+        (y, state), pullback = self.body.vjp(x, state, key)
+        loss, dy = self.head.value_and_grad(y, targets)
+        pullback(dy, want_dx=False)
+        return loss, state
+
+    def total(self, x: Ids, targets: Ids, state: State = None) -> tuple[float, int, State]:
+        """Return the sum of the losses without dropout, the number of targets, and the state after the chunk."""
+        y, state = self.body(x, state)
+        return *self.head.total(y, targets), state
+
+    def fit(
+        self,
+        text: str,
+        validation: str | None = None,
+        *,
+        epochs: int = 20,
+        batch: int = 32,
+        steps: int = 64,
+        lr: float = 2e-3,
+        schedule: Schedule | None = None,
+        optimizer: Any = None,
+        max_norm: float | None = 1.0,
+        seed: int = 0,
+        callbacks: Iterable[Callback] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = False,
+        progress: bool = True,
+        info: dict[str, Any] | None = None,
+    ) -> History:
+        """
+        Train by truncated back-propagation through `batch` parallel streams in chunks of `steps`.
+
+        Parameters
+        ----------
+        text, validation
+            Training text, and text to evaluate after each epoch; the parameters of the best epoch are kept.
+        lr, schedule, optimizer
+            By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a cosine.
+            A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
+        max_norm
+            Clips the global norm of the gradient.
+        progress
+            Show a bar on stderr.
+        seed, callbacks, checkpoint, checkpoint_every, info
+            See `Trainer`.
+        resume
+            See `Trainer.fit`.
+
+        Raises
+        ------
+        ValueError
+            A text has characters that the vocabulary lacks, or is too short for `batch` and `steps`.
+        """
+        data = Streams(self.vocabulary.encode(text), batch, steps)
+        held_out = None if validation is None else self._whole_streams(validation)
+        if schedule is None:
+            total = epochs * len(data)
+            schedule = Cosine(lr, total, warmup=total // 100)
+        history = History()
+        own: list[Callback] = [EarlyStopping(), history] if held_out is not None else [history]
+        if progress:
+            own.append(ProgressBar("char" if self.vocabulary.unit == "character" else "word"))
+        trainer = Trainer(
+            self,
+            optim.Adam(self, lr=lr) if optimizer is None else optimizer,
+            max_norm=max_norm,
+            schedule=schedule,
+            seed=seed,
+            callbacks=[*own, *callbacks],
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            info=info,
+        )
+        trainer.fit(data, epochs, held_out, resume=resume)
+        return history
+
+    def evaluate(self, text: str, batch: int = 10, steps: int = 100) -> Evaluation:
+        """
+        Return loss and perplexity on `text`: of each token but the first, given all before it in its stream.
+
+        `batch` streams side by side begin with a zero state each; 1 is exact and slow.
+        """
+        streams = self._whole_streams(text, batch, steps)
+        loss = evaluate(self, streams)
+        return Evaluation(loss, perplexity(loss), streams.tokens)
+
+    def _whole_streams(self, text: str, batch: int = 10, steps: int = 100) -> Streams:
+        return Streams(self.vocabulary.encode(text), batch, steps, whole=True)
+
+    def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
+        """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""
+        p = _softmax(self._read(self._prompt(text), None)[0])
+        best = np.argsort(-p, kind="stable")[: _check.integer("topn", topn, 1)]
+        return [(self.vocabulary.tokens[i], float(p[i])) for i in best]
+
+    def sample(
+        self, n: int, prompt: str = "", *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
+    ) -> str:
+        """
+        Return `n` tokens that go on after `prompt`, drawn one by one.
+
+        Parameters
+        ----------
+        temperature
+            Logits are divided by it; 0 takes the likeliest token each time.
+        top_k
+            Draw from the likeliest k tokens only. The word `<unk>` is never drawn.
+        seed
+            Equal seeds give equal text.
+        """
+        n, temperature = _check.integer("n", n, 0), _check.real("temperature", temperature)
+        top_k = len(self.vocabulary) if top_k is None else _check.integer("top_k", top_k, 1)
+        random = np.random.Generator(np.random.PCG64(_check.integer("seed", seed, 0)))
+        ids, state, drawn = self._prompt(prompt), None, []
+        for _ in range(n):
+            logits, state = self._read(ids, state)
+            drawn.append(self._draw(logits, temperature, top_k, random))
+            ids = np.array(drawn[-1:], np.int32)
+        return self.vocabulary.decode(drawn)
+
+    def _draw(self, logits: Any, temperature: float, top_k: int, random: np.random.Generator) -> int:
+        if self.vocabulary.unit == "word":
+            logits[self.vocabulary.id(UNKNOWN)] = -np.inf
+        if temperature == 0:
+            return int(np.argmax(logits))
+        if top_k < len(logits):
+            logits[logits < np.partition(logits, -top_k)[-top_k]] = -np.inf
+        edges = np.cumsum(_softmax(logits / temperature))
+        return int(np.searchsorted(edges, random.random() * edges[-1], side="right"))
+
+    def _prompt(self, text: str) -> Ids:
+        if text:
+            return self.vocabulary.encode(text)
+        start = END_OF_LINE if self.vocabulary.unit == "word" else "\n"
+        return np.array([self.vocabulary.id(start) if start in self.vocabulary else 0], np.int32)
+
+    def _read(self, ids: Ids, state: State) -> tuple[Any, State]:
+        """Return the logits after the last of `ids`, float64 [V], and the state there."""
+        y, state = self.body(ids[:, None], state)
+        return self.head.logits(y[-1]).astype(np.float64)[0], state
+
+    def describe(self) -> dict[str, Any]:
+        """Return all of the model but its parameters, as a checkpoint holds it."""
+        return {"kind": "LanguageModel", "config": self.config, "vocabulary": self.vocabulary.to_dict()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file; see `fastrnn.checkpoint`."""
+        checkpoint.save(path, {"model": self.describe() | {"parameters": self.flat_params}})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LanguageModel:
+        """
+        Read a model that `save` or the checkpoints of a training run wrote.
+
+        Raises
+        ------
+        OSError, ValueError
+            See `fastrnn.checkpoint.load`; ValueError also for a checkpoint of another kind of model.
+        """
+        return cls.from_saved(checkpoint.load(path))
+
+    @classmethod
+    def from_saved(cls, tree: Any) -> LanguageModel:
+        """Build the model that ``tree["model"]`` describes."""
+        model = tree.get("model") if isinstance(tree, dict) else None
+        kind = model.get("kind") if isinstance(model, dict) else None
+        if not isinstance(model, dict) or kind != "LanguageModel":
+            raise ValueError(f"checkpoint: expected a LanguageModel, got {kind or 'no model'}")
+        try:
+            made = cls(Vocabulary.from_dict(model["vocabulary"]), **model["config"], seed=0)
+            parameters = model["parameters"]
+            matches = (parameters.shape, parameters.dtype) == (made.flat_params.shape, made.flat_params.dtype)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"checkpoint: expected the parts of a LanguageModel, got none for {error}"
+            ) from None
+        if not matches:
+            raise ValueError(
+                f"checkpoint: expected {made.flat_params.size} parameters of {made.flat_params.dtype}, "
+                f"got {parameters.size} of {parameters.dtype}"
+            )
+        made.flat_params[:] = parameters
+        return made
+
+
+def _softmax(logits: Any) -> Any:
+    p = np.exp(logits - logits.max())
+    return p / p.sum()

@@ -1,0 +1,123 @@
+"""
+An interpolated n-gram model: the baseline that a neural language model has to beat.
+
+Modified Kneser-Ney smoothing, Chen and Goodman 1998 (TR-10-98, Harvard), section 3: of the n-grams of the highest order
+the counts are used, of lower orders the number of distinct left neighbours; each count gives up a discount D1, D2 or
+D3+, which the next lower order shares out. Below order 1 stands the uniform distribution.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+_Int = npt.NDArray[np.integer[Any]]
+_Codes = npt.NDArray[np.int64]
+_Float = npt.NDArray[np.float64]
+
+
+class _Order(NamedTuple):
+    """The n-grams of one length n; the index of a key is the number of the n-gram."""
+
+    keys: _Codes  # number of the (n-1)-gram before * vocabulary + last token, ascending
+    kept: _Float  # per n-gram: its count less its discount
+    total: _Float  # per (n-1)-gram before: the sum of the counts
+    mass: _Float  # per (n-1)-gram before: the sum of the discounts
+
+
+class NgramModel:
+    """
+    Count the n-grams of `ids` up to length `order`.
+
+    Parameters
+    ----------
+    ids
+        Integers in 0 .. vocabulary - 1, shape [N]: the training text.
+    vocabulary
+        Number of token types V.
+    order
+        Longest n-gram: a token is predicted from the `order` - 1 before it.
+
+    Raises
+    ------
+    ValueError
+        `ids` are fewer than `order` or out of range.
+    """
+
+    def __init__(self, ids: _Int, vocabulary: int, order: int = 6) -> None:
+        if order < 1 or ids.ndim != 1 or len(ids) < order:
+            raise ValueError(f"ids: expected at least order = {order} >= 1 ids, got shape {ids.shape}")
+        if ids.min() < 0 or ids.max() >= vocabulary:
+            raise ValueError(f"ids: expected 0 .. {vocabulary - 1}, got {ids.min()} .. {ids.max()}")
+        self.vocabulary, self.order = vocabulary, order
+        tokens = ids.astype(np.int64)
+        number = np.zeros(
+            len(tokens) + 1, np.int64
+        )  # of the n-gram that ends at each place; n = 0: the empty one
+        counted = [
+            np.unique(self._keys(number, tokens), return_index=True, return_inverse=True, return_counts=True)
+        ]
+        for _ in range(1, order):
+            number = counted[-1][2].ravel()
+            tokens = tokens[1:]
+            keys = self._keys(number, tokens)
+            counted.append(np.unique(keys, return_index=True, return_inverse=True, return_counts=True))
+        self._orders = []
+        before = 1
+        for n, (keys, _, inverse, counts) in enumerate(counted, 1):
+            if (
+                n < order
+            ):  # each distinct (n+1)-gram, at its first place, is a left neighbour of the n-gram it ends in
+                ends = inverse.ravel()[1:][counted[n][1]]
+                counts = np.bincount(ends, minlength=len(keys))
+            self._orders.append(_order(keys, counts, keys // vocabulary, before))
+            before = len(keys)
+
+    def _keys(self, number: _Codes, tokens: _Codes) -> _Codes:
+        return number[:-1] * self.vocabulary + tokens
+
+    def probabilities(self, ids: _Int) -> _Float:
+        """
+        Return P(ids[i] | the tokens before it), shape [N], float64.
+
+        The first tokens have fewer than ``order - 1`` before them and are predicted from these.
+        """
+        tokens = ids.astype(np.int64)
+        result = np.full(len(tokens), 1 / self.vocabulary)
+        number = np.zeros(len(tokens) + 1, np.int64)
+        for n, table in enumerate(self._orders, 1):
+            if n > len(tokens):
+                break
+            context = number[:-1]
+            keys = context * self.vocabulary + tokens[n - 1 :]
+            at = np.minimum(np.searchsorted(table.keys, keys), len(table.keys) - 1)
+            known = (context >= 0) & (table.keys[at] == keys)
+            lower = result[n - 1 :]
+            seen = (context >= 0) & (table.total[context] > 0)
+            higher = np.where(known, table.kept[at], 0.0) + table.mass[context] * lower
+            result[n - 1 :] = np.where(seen, higher / np.where(seen, table.total[context], 1.0), lower)
+            number = np.where(known, at, -1)
+        return result
+
+    def loss(self, ids: _Int, context: int = 0) -> float:
+        """Return the mean negative log probability of ``ids[context:]`` in nats a token; those before are context."""
+        return float(-np.log(self.probabilities(ids)[context:]).mean())
+
+
+def _order(keys: _Codes, counts: _Int, owner: _Codes, owners: int) -> _Order:
+    discount = np.minimum(_discounts(counts)[np.minimum(counts, 3)], counts)
+    total = np.bincount(owner, counts, owners)
+    return _Order(keys, counts - discount, total, np.bincount(owner, discount, owners))
+
+
+def _discounts(counts: _Int) -> _Float:
+    # Characters have few types and next to none that are seen once: the estimate is then void, and 1/2 is neutral.
+    n1, n2, n3, n4 = (float((counts == r).sum()) for r in (1, 2, 3, 4))
+    plain = np.array([0.0, 0.5, 0.5, 0.5])
+    if min(n1, n2, n3) == 0:
+        return plain
+    y = n1 / (n1 + 2 * n2)
+    d = np.array([0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+    return d if (d[1:] > 0).all() and (d[1:] < [1, 2, 3]).all() else plain

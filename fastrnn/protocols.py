@@ -1,0 +1,42 @@
+"""What `Trainer` asks of a model and of data; any object that has these will do."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+State = Any  # what a model carries from chunk to chunk: None, an array, or a tuple of these
+
+
+class Trainable(Protocol):
+    """A model joined to its loss."""
+
+    flat_params: np.ndarray[Any, Any]  # all parameters, one axis
+
+    def value_and_grad(
+        self, x: Any, targets: Any, state: State = None, key: int | None = None
+    ) -> tuple[float, State]:
+        """Return the mean loss and the state to carry on; add the gradients to the model's."""
+
+    def total(self, x: Any, targets: Any, state: State = None) -> tuple[float, int, State]:
+        """Return the sum of the losses without dropout, the number of its terms, and the state to carry on."""
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+
+    def touch(self) -> None:
+        """Take note that the parameters have changed."""
+
+
+class Batches(Protocol):
+    """
+    Pairs (x, targets) by number.
+
+    `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if there is
+    one, returns a dict that a checkpoint keeps in order to tell other data from the same.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, k: int, /) -> tuple[Any, Any]: ...

@@ -1,0 +1,299 @@
+"""The training loop: steps, epochs, validation, schedules, and a state that a resumed run repeats bit for bit."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastrnn import checkpoint as _checkpoint
+from fastrnn._random import fold
+from fastrnn.callbacks import Callback, Checkpoint, Logs
+from fastrnn.protocols import Batches, State, Trainable
+from fastrnn.schedules import Schedule
+
+
+class Trainer:
+    """
+    Train a model: forward, backward, clip, update, once for each item of the data, epoch by epoch.
+
+    All that happens depends on the seed, the data and the count of steps, never on the clock: a run that was stopped
+    and resumed from its checkpoint ends with the same bits as one that was not.
+
+    Parameters
+    ----------
+    model
+        See `Trainable`.
+    optimizer
+        Has ``lr``, ``step(max_norm=, zero_grad=)``, ``state_dict()`` and ``load_state_dict()``.
+    max_norm
+        Clip the global norm of the gradient to this; None does not clip.
+    schedule
+        Learning rate; None keeps that of the optimiser.
+    seed
+        Of all randomness during training (dropout masks), together with the step number.
+    callbacks
+        Run in this order; see `fastrnn.callbacks`.
+    checkpoint
+        A path to write the training state to, every `checkpoint_every` seconds and at the end; None writes none.
+    info
+        Anything a checkpoint should carry along: numbers, strings, lists and dicts.
+
+    Attributes
+    ----------
+    epoch, position, steps_done
+        Where the run is: finished epochs, steps of this epoch, steps of the whole run.
+    finished
+        All epochs are done, or a callback said that it is enough.
+    at_boundary
+        Parameters, optimiser and counters are those of a whole number of steps: the state may be saved.
+    failed
+        The last `fit` ended by an exception.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        optimizer: Any,
+        *,
+        max_norm: float | None = None,
+        schedule: Schedule | None = None,
+        seed: int = 0,
+        callbacks: Iterable[Callback] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        info: dict[str, Any] | None = None,
+    ) -> None:
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"max_norm: expected a positive number or None, got {max_norm!r}")
+        self.model, self.optimizer, self.max_norm, self.seed = model, optimizer, max_norm, seed
+        self.schedule = schedule if schedule is not None else Schedule(optimizer.lr)
+        self.callbacks = list(callbacks)
+        self.checkpoint = checkpoint
+        if checkpoint is not None:
+            self.callbacks.append(Checkpoint(checkpoint, checkpoint_every))
+        self.info = dict(info or {})
+        self.epoch = self.position = self.steps_done = self.epochs = self.total_steps = (
+            self.tokens_per_step
+        ) = 0
+        self.finished, self.failed, self.at_boundary = False, False, True
+        self._stopped = False
+        self._state: State = None
+        self._loss_sum = 0.0
+        self._data: dict[str, Any] = {}
+
+    def fit(
+        self, data: Batches, epochs: int, validation: Batches | None = None, *, resume: bool = False
+    ) -> None:
+        """
+        Train until `epochs` epochs are done, counted over all resumed parts of a run.
+
+        Parameters
+        ----------
+        data
+            Training data; one item is one step.
+        epochs
+            Passes over `data`.
+        validation
+            Evaluated after each epoch; its loss goes to the schedule and to the callbacks.
+        resume
+            Go on from the checkpoint instead of beginning.
+
+        Raises
+        ------
+        ValueError
+            `resume` and the checkpoint is damaged, or is of another model, other data or another setting.
+        FloatingPointError
+            The loss or the gradient is not finite; the last checkpoint stands.
+        """
+        if len(data) == 0 or epochs < 1:
+            raise ValueError(
+                f"data, epochs: expected at least one item and one epoch, got {len(data)} and {epochs}"
+            )
+        self.epochs, self.total_steps = epochs, epochs * len(data)
+        self.tokens_per_step = int(np.size(data[0][1]))
+        self._data = {"training": _fingerprint(data), "validation": _fingerprint(validation)}
+        if resume:
+            if self.checkpoint is None:
+                raise ValueError("resume: expected a Trainer with checkpoint=, got none")
+            self.load_state_dict(_checkpoint.load(self.checkpoint))
+        self._stopped = self.failed = False
+        self.model.zero_grad()  # an interrupted step may have left some
+        try:
+            self._call("on_fit_begin")
+            while not (self.finished or self._stopped):
+                self._run_epoch(data, validation)
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            self._call("on_fit_end")
+
+    def stop(self, *, finished: bool) -> None:
+        """Ask for an end at the next step boundary; not `finished` means that the run may be resumed."""
+        self._stopped = True
+        self.finished = self.finished or finished
+
+    def evaluate(self, data: Batches) -> float:
+        """Return the mean loss over all of `data`; see `evaluate`."""
+        return evaluate(self.model, data)
+
+    def _run_epoch(self, data: Batches, validation: Batches | None) -> None:
+        carry = getattr(data, "carry_state", False)
+        while self.position < len(data):
+            logs = self._step(*data[self.position], carry)
+            self._call("on_step_end", logs)
+            if self._stopped:
+                return
+        logs = {"epoch": self.epoch, "step": self.steps_done, "loss": self._loss_sum / len(data)}
+        logs["lr"] = self.optimizer.lr
+        if validation is not None:
+            logs["validation_loss"] = self.evaluate(validation)
+        self.at_boundary = False
+        self.schedule.on_loss(logs.get("validation_loss", logs["loss"]))
+        self.epoch, self.position, self._state, self._loss_sum = self.epoch + 1, 0, None, 0.0
+        self.finished = self.epoch >= self.epochs
+        self._call("on_epoch_end", logs)
+        self.at_boundary = True
+
+    def _step(self, x: Any, targets: Any, carry: bool) -> Logs:
+        self.optimizer.lr = lr = self.schedule.lr(self.steps_done, self.epoch)
+        loss, state = self.model.value_and_grad(
+            x, targets, self._state if carry else None, key=fold(self.seed, self.steps_done)
+        )
+        self.at_boundary = False
+        norm = self.optimizer.step(max_norm=self.max_norm, zero_grad=True)
+        if not math.isfinite(loss) or (self.max_norm is not None and not math.isfinite(norm)):
+            raise FloatingPointError(
+                f"step {self.steps_done + 1}: loss {loss}, gradient norm {norm}: "
+                "a lower learning rate or max_norm may help"
+            )
+        self._state = state if carry else None
+        self._loss_sum += loss
+        self.position += 1
+        self.steps_done += 1
+        self.at_boundary = True
+        tokens = self.tokens_per_step
+        return {
+            "step": self.steps_done,
+            "epoch": self.epoch,
+            "loss": loss,
+            "norm": norm,
+            "lr": lr,
+            "tokens": tokens,
+        }
+
+    def _call(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self, *args)
+
+    def set_parameters(self, values: np.ndarray[Any, Any]) -> None:
+        """Copy `values`, shaped as ``model.flat_params``, into the model."""
+        self.model.flat_params[...] = values
+        self.model.touch()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `state_dict` to one file; see `fastrnn.checkpoint`."""
+        _checkpoint.save(path, self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the model and all that a resumed run needs; nothing in it depends on the clock."""
+        return {
+            "model": _describe(self.model) | {"parameters": self.model.flat_params},
+            "training": {
+                "epoch": self.epoch,
+                "position": self.position,
+                "steps_done": self.steps_done,
+                "epochs": self.epochs,
+                "finished": self.finished,
+                "loss_sum": self._loss_sum,
+                "state": self._state,
+                "seed": self.seed,
+                "max_norm": self.max_norm,
+                "data": self._data,
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "callbacks": [[type(c).__name__, state] for c in self.callbacks if (state := c.state_dict())],
+                "info": self.info,
+            },
+        }
+
+    def load_state_dict(self, tree: dict[str, Any]) -> None:
+        """
+        Go on where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            The model, the data or a setting is not that of the checkpoint; the message names it. Nothing is changed.
+        """
+        if not isinstance(tree, dict) or "training" not in tree:
+            raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
+        saved = tree["training"]
+        model = dict(tree["model"])
+        parameters = model.pop("parameters")
+        _same("model", _describe(self.model), model)
+        if (
+            parameters.shape != self.model.flat_params.shape
+            or parameters.dtype != self.model.flat_params.dtype
+        ):
+            raise ValueError(
+                f"model: expected {parameters.dtype} parameters of shape {parameters.shape}, as in the checkpoint, "
+                f"got {self.model.flat_params.dtype} of shape {self.model.flat_params.shape}"
+            )
+        for part in ("training", "validation"):
+            _same(f"{part} data", self._data.get(part), saved["data"][part])
+        settings = ("seed", "max_norm", "epochs")
+        _same("trainer", {key: getattr(self, key) for key in settings}, {key: saved[key] for key in settings})
+        stateful = [c for c in self.callbacks if c.state_dict()]
+        names = [type(c).__name__ for c in stateful]
+        _same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
+        self.schedule.load_state_dict(saved["schedule"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        for callback, (_, state) in zip(stateful, saved["callbacks"], strict=True):
+            callback.load_state_dict(state)
+        self.set_parameters(parameters)
+        self._state = _tuples(saved["state"])
+        self._loss_sum, self.finished, self.info = saved["loss_sum"], saved["finished"], saved["info"]
+        self.epoch, self.position, self.steps_done = saved["epoch"], saved["position"], saved["steps_done"]
+
+
+def evaluate(model: Trainable, data: Batches) -> float:
+    """Return the mean loss over all targets of `data` that are not ignored, in nats, without dropout."""
+    carry, state = getattr(data, "carry_state", False), None
+    total, count = 0.0, 0
+    for k in range(len(data)):
+        x, targets = data[k]
+        part, terms, state = model.total(x, targets, state if carry else None)
+        total, count = total + part, count + terms
+    return total / count
+
+
+def _fingerprint(data: Batches | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    describe = getattr(data, "fingerprint", None)
+    return dict(describe()) if describe is not None else {"items": len(data)}
+
+
+def _describe(model: Any) -> dict[str, Any]:
+    describe = getattr(model, "describe", None)
+    return dict(describe()) if describe is not None else {"kind": type(model).__name__}
+
+
+def _same(what: str, mine: dict[str, Any] | None, saved: dict[str, Any] | None) -> None:
+    mine, saved = mine or {}, saved or {}
+    for key in sorted(mine.keys() | saved.keys()):
+        a, b = mine.get(key), saved.get(key)
+        if a != b:
+            if isinstance(a, dict) and isinstance(b, dict):
+                _same(f"{what} {key}", a, b)
+            show = [text if len(text := repr(value)) < 80 else text[:77] + "..." for value in (b, a)]
+            raise ValueError(f"{what}: expected {key} = {show[0]}, as in the checkpoint, got {show[1]}")
+
+
+def _tuples(tree: Any) -> Any:
+    return tuple(_tuples(item) for item in tree) if isinstance(tree, list) else tree
