@@ -16,7 +16,7 @@ namespace {
 struct Worker {
   enum State : unsigned { kIdle, kBusy };
   std::atomic<unsigned> state{kIdle};
-  int spins = 0;  // how long to spin for the next job
+  int spins = 0;  // how long to look out for the next job before sleeping
   int thread = 0;
   TeamBody body = nullptr;
   void* context = nullptr;
@@ -27,9 +27,10 @@ struct Worker {
     state.notify_all();
   }
   void serve() noexcept {
-    for (;;) {
-      wait_until_changed(state, kIdle, spins);
+    for (int linger = 0;;) {
+      wait_until_changed(state, kIdle, linger);
       body(context, thread);
+      linger = spins;
       set(kIdle);
     }
   }
