@@ -1,0 +1,62 @@
+"""Recurrent networks trained on CPUs, close to the speed that the processor allows.
+
+>>> layer = fastrnn.LSTM(64, 128, seed=0)
+>>> y, state = layer(x)                        # x: [T, B, 64] float32
+>>> (y, state), pullback = layer.vjp(x)        # for training
+>>> dx, dstate = pullback(dy)                  # adds into layer.grads
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from . import functional as functional
+from . import layers as layers
+from . import losses as losses
+from . import optim as optim
+from ._core import available_isas as available_isas
+from ._core import cache_info as cache_info
+from ._core import clear_cache as clear_cache
+from ._core import compiler as compiler
+from ._core import fma_peak as fma_peak
+from ._core import get_num_threads as get_num_threads
+from ._core import isa as isa
+from ._core import openmp as openmp
+from ._core import set_num_threads as set_num_threads
+from ._core import use_isa as use_isa
+from ._explain import explain as explain
+from ._objective import value_and_grad as value_and_grad
+from .layers import Dropout as Dropout
+from .layers import Embedding as Embedding
+from .layers import Linear as Linear
+from .layers import Sequential as Sequential
+from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
+
+if TYPE_CHECKING:
+    from .models import LanguageModel as LanguageModel
+    from .training import Trainer as Trainer
+
+    __version__: str
+
+# Found on first use, because they cost more to import than all the rest together.
+_LAZY = {"LanguageModel": "models", "Trainer": "training"}
+_LAZY_MODULES = ("callbacks", "checkpoint", "data", "models", "reference", "schedules", "training")
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("fastrnn")
+    elif name in _LAZY:
+        value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    elif name in _LAZY_MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES, "__version__"})

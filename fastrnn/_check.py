@@ -1,0 +1,165 @@
+"""The one place for argument checks on the Python side.
+
+A message names the argument, the rule and what came: ``dropout: expected 0 <= p < 1, got 1.5``. What the
+extension checks anyway (arrays on their way into a kernel) is not checked here.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ._typing import Array, Shape
+
+
+def describe(value: object) -> str:
+    """What came, for a message: the value of a scalar, the type and shape of anything larger."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} array of shape {value.shape}"
+    if value is None or isinstance(value, (bool, int, float, str, np.generic)):
+        return repr(value)
+    return type(value).__name__
+
+
+def integer(name: str, value: Any, minimum: int | None = None) -> int:
+    """An int (or anything with __index__, but not a bool), at least `minimum`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an int, got {describe(value)}")
+    number = operator.index(value)
+    if minimum is not None and number < minimum:
+        raise ValueError(f"{name}: expected an int >= {minimum}, got {number}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """A bool; an int or a string in its place is more often a slip than a wish."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {describe(value)}")
+    return bool(value)
+
+
+def real(name: str, value: Any, low: float = 0.0, high: float | None = None) -> float:
+    """A finite number with low <= value, and value < high when that is given."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value) != 0:
+        raise TypeError(f"{name}: expected a number, got {describe(value)}")
+    number = float(value)
+    # Comparisons are written so that nan fails them.
+    if not (low <= number < (np.inf if high is None else high)):
+        rule = f"a finite number >= {low:g}" if high is None else f"{low:g} <= {name} < {high:g}"
+        raise ValueError(f"{name}: expected {rule}, got {number:g}")
+    return number
+
+
+def choice(name: str, value: Any, known: Sequence[str]) -> str:
+    """One of the strings in `known`."""
+    if value not in known or not isinstance(value, str):
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {describe(value)}")
+    return value
+
+
+def dtype(name: str, value: Any) -> np.dtype[Any]:
+    """The float32 or float64 dtype that `value` names."""
+    try:
+        found: np.dtype[Any] = np.dtype(value if value is not None else "O")
+    except TypeError:
+        found = np.dtype("O")
+    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{name}: expected float32 or float64, got {describe(value)}")
+    return found
+
+
+def seed(value: Any) -> int | None:
+    """None, or an int >= 0, as np.random.PCG64 wants it."""
+    return None if value is None else integer("seed", value, 0)
+
+
+def key(value: Any, p: float) -> int:
+    """The random key of a call with dropout `p`."""
+    if value is None:
+        raise ValueError(f"key: expected an int because dropout is {p:g}, got None")
+    return integer("key", value)
+
+
+def array(name: str, value: Any, shape: Shape, dtype: np.dtype[Any], letters: str = "") -> Array:
+    """An array of exactly this dtype and shape; `letters` says what the shape means, as "4*H, H"."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.dtype != dtype:
+        hint = f"; use {name}.astype(np.{dtype})" if value.dtype.kind in "fiu" else ""
+        raise TypeError(f"{name}: expected dtype {dtype}, got {value.dtype}{hint}")
+    if value.shape != shape:
+        meaning = f"({letters}) = " if letters else ""
+        raise ValueError(f"{name}: expected shape {meaning}{shape}, got {value.shape}")
+    return value
+
+
+def rank(name: str, value: Any, ndim: int, letters: str) -> Shape:
+    """The shape of an array that has `ndim` axes; its dtype is left to the extension."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.ndim != ndim:
+        raise ValueError(f"{name}: expected shape ({letters}), got {value.shape}")
+    shape: Shape = value.shape
+    return shape
+
+
+def state(
+    argument: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any]
+) -> tuple[Array, ...]:
+    """A tuple with one [L, B, H] array for each of `names`."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(names):
+        got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else describe(value)
+        raise TypeError(f"{argument}: expected a tuple ({', '.join(names)}), got {got}")
+    return tuple(array(n, v, shape, dtype, "L, B, H") for n, v in zip(names, value, strict=True))
+
+
+def gradient(name: str, value: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """A buffer that gradients can be added into: exact dtype and shape, contiguous, writeable."""
+    array(name, value, shape, dtype)
+    if not value.flags.c_contiguous or not value.flags.writeable:
+        raise ValueError(f"{name}: expected a C-contiguous and writeable array, got one that is not")
+    return value  # type: ignore[no-any-return]
+
+
+def names(argument: str, expected: Iterable[str], value: Any) -> Mapping[str, Any]:
+    """A mapping that has exactly the `expected` names."""
+    if not hasattr(value, "keys"):
+        raise TypeError(f"{argument}: expected a mapping of names to arrays, got {describe(value)}")
+    expected = list(expected)
+    missing = [name for name in expected if name not in value]
+    unexpected = [repr(name) for name in value if name not in expected]
+    if missing:
+        raise ValueError(f"{argument}: expected {missing[0]!r}, got no such name ({len(missing)} missing)")
+    if unexpected:
+        raise ValueError(f"{argument}: expected {len(expected)} names, got also {', '.join(unexpected)}")
+    return value  # type: ignore[no-any-return]
+
+
+def floats(name: str, value: Any) -> Array:
+    """A float32 or float64 array with at least one axis."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype}")
+    if value.ndim == 0:
+        raise ValueError(f"{name}: expected at least one axis, got shape ()")
+    return value
+
+
+def labels(name: str, value: Any, shape: Shape, classes: int, ignored: int) -> Array:
+    """int32 or int64 labels of this shape, each in [0, classes) or `ignored`."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
+    if value.dtype not in (np.int32, np.int64):
+        raise TypeError(f"{name}: expected dtype int32 or int64, got {value.dtype}")
+    if value.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
+    wrong = value[((value < 0) | (value >= classes)) & (value != ignored)]
+    if wrong.size:
+        raise ValueError(f"{name}: expected values in [0, {classes}) or {ignored}, got {wrong[0]}")
+    return value

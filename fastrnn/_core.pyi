@@ -1,0 +1,100 @@
+"""The compiled extension. Arrays may be read-only, with any strides but for a contiguous last axis."""
+
+from typing import Any
+
+from ._typing import Array
+
+Weights = tuple[Array, Array, Array | None, Array | None]
+Grads = tuple[Array | None, Array | None, Array | None, Array | None]
+States = tuple[Array, ...]
+
+class Saved: ...
+
+def isa() -> str: ...
+def available_isas() -> list[str]: ...
+def use_isa(name: str) -> None: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def clear_cache() -> None: ...
+def cache_info() -> dict[str, int]: ...
+def barrier_waits() -> int: ...
+def compiler() -> str: ...
+def openmp() -> bool: ...
+def fma_peak(dtype: str, threads: int) -> float: ...
+def l2_bytes() -> int: ...
+def recurrent_forward(
+    cell: str,
+    x: Array,
+    table: Array | None,
+    weights: Weights,
+    state: States | None,
+    batch_first: bool,
+    keep: bool,
+) -> tuple[Array, States, Saved | None]: ...
+def recurrent_backward(
+    saved: Saved,
+    x: Array,
+    table: Array | None,
+    weights: Weights,
+    state: States | None,
+    y: Array,
+    dy: Array | None,
+    dstate: States | None,
+    grads: Grads,
+    dtable: Array | None,
+    want_dx: bool,
+) -> tuple[Array | None, States]: ...
+def explain(cell: str, T: int, B: int, I: int, H: int, threads: int, dtype: str) -> dict[str, Any]: ...
+def dropout(x: Array, p: float, key: int, step: int, batch_first: bool) -> Array: ...
+def linear(x: Array, weight: Array, bias: Array | None) -> Array: ...
+def linear_backward(
+    dy: Array, x: Array, weight: Array, dweight: Array | None, dbias: Array | None, want_dx: bool
+) -> Array | None: ...
+def embedding(tokens: Array, table: Array) -> Array: ...
+def embedding_backward(tokens: Array, dy: Array, dtable: Array) -> None: ...
+def cross_entropy(
+    x: Array, weight: Array, bias: Array | None, targets: Array, ignore_index: int, mean: bool
+) -> tuple[float, int]: ...
+def cross_entropy_grad(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    targets: Array,
+    ignore_index: int,
+    mean: bool,
+    scale: float,
+    dweight: Array | None,
+    dbias: Array | None,
+    want_dx: bool,
+) -> tuple[float, int, Array | None]: ...
+def global_norm(grads: list[Array]) -> float: ...
+def sgd(
+    params: list[Array],
+    grads: list[Array],
+    momentum_buffers: list[Array] | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    max_norm: float | None,
+    zero_grad: bool,
+) -> float: ...
+def adam(
+    params: list[Array],
+    grads: list[Array],
+    m: list[Array],
+    v: list[Array],
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    max_norm: float | None,
+    zero_grad: bool,
+) -> float: ...
+def exp(x: Array) -> Array: ...
+def sigmoid(x: Array) -> Array: ...
+def tanh(x: Array) -> Array: ...

@@ -1,0 +1,80 @@
+"""Stateless calls: arrays in, arrays out. Shapes and errors are those of the layers of the same name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import _check, _core
+
+if TYPE_CHECKING:
+    from ._typing import Array, State
+
+
+def recurrent(
+    cell: str,
+    x: Array,
+    weights: tuple[Array, Array, Array | None, Array | None],
+    state: State | None = None,
+    *,
+    batch_first: bool = False,
+) -> tuple[Array, State]:
+    """Run one level of a recurrent layer.
+
+    Parameters
+    ----------
+    cell : str
+        ``"lstm"``.
+    x : ndarray, [T, B, I], or [B, T, I] if batch_first
+    weights : (weight_ih [G*H, I], weight_hh [G*H, H], bias_ih [G*H] or None, bias_hh [G*H] or None)
+        Gates in PyTorch's order.
+    state : tuple of ndarray, each [B, H], optional
+    batch_first : bool
+
+    Returns
+    -------
+    y : ndarray, [T, B, H], or [B, T, H] if batch_first
+    state : tuple of ndarray, each [B, H]
+    """
+    y, last, _ = _core.recurrent_forward(cell, x, None, weights, state, batch_first, False)
+    return y, last
+
+
+def lstm(
+    x: Array,
+    weights: tuple[Array, Array, Array | None, Array | None],
+    state: State | None = None,
+    *,
+    batch_first: bool = False,
+) -> tuple[Array, State]:
+    """`recurrent` with the LSTM cell; the state is (h, c)."""
+    return recurrent("lstm", x, weights, state, batch_first=batch_first)
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Give x weight' + bias: [..., I] by [O, I] and [O] to [..., O]."""
+    return _core.linear(x, weight, bias)
+
+
+def embedding(tokens: Array, weight: Array) -> Array:
+    """Give weight[tokens]; raises ValueError for a token that is not in [0, V)."""
+    return _core.embedding(tokens, weight)
+
+
+def dropout(x: Array, p: float, key: int, step: int = 0, *, batch_first: bool = False) -> Array:
+    """Mask x, [N, H] or [T, B, H]; the gradient by x is the same call on the gradient by the result."""
+    p = _check.real("p", p, 0.0, 1.0)
+    return _core.dropout(x, p, _check.key(key, p) & 0xFFFFFFFFFFFFFFFF, step, batch_first)
+
+
+def linear_cross_entropy(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    targets: Array,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> float:
+    """Give the cross-entropy, in nats, of softmax(x weight' + bias); see `losses.LinearCrossEntropy`."""
+    mean = _check.choice("reduction", reduction, ("mean", "sum")) == "mean"
+    return _core.cross_entropy(x, weight, bias, targets, ignore_index, mean)[0]

@@ -1,0 +1,106 @@
+"""A dense layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _check, _core
+from .base import Layer, Once
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._typing import Array
+
+
+class Linear(Layer):
+    """y = x weight' + bias.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        I and O; ``weight`` is [O, I], ``bias`` [O].
+    bias : bool
+        Have a bias.
+    dtype : {"float32", "float64"}
+    seed : int, optional
+        For the initial parameters, U(-1/sqrt(I), 1/sqrt(I)) as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: str = "float32",
+        seed: int | None = None,
+    ) -> None:
+        self.in_features = _check.integer("in_features", in_features, 1)
+        self.out_features = _check.integer("out_features", out_features, 1)
+        self.bias = _check.flag("bias", bias)
+        shapes: dict[str, tuple[int, ...]] = {"weight": (self.out_features, self.in_features)}
+        if self.bias:
+            shapes["bias"] = (self.out_features,)
+        self._declare(shapes, _check.dtype("dtype", dtype))
+        self._initialise(self.in_features**-0.5, seed)
+
+    def __call__(self, x: Array) -> Array:
+        """Map x, [N, I] or [T, B, I] with a contiguous last axis, to [N, O] or [T, B, O].
+
+        Raises
+        ------
+        ValueError, TypeError
+            A shape or a dtype is wrong.
+        """
+        return _core.linear(x, *self._weights)
+
+    def vjp(self, x: Array, key: int | None = None, step: int = 0) -> tuple[Array, LinearPullback]:
+        """As a plain call, and a pullback. `key` and `step` are not used; all layers take them."""
+        weight, bias = self._weights
+        return _core.linear(x, weight, bias), LinearPullback(self, x, weight)
+
+    def _pack(self, named: Mapping[str, Array]) -> Any:
+        return (named["weight"], named.get("bias"))
+
+    def _letters(self, name: str) -> str:
+        return {"weight": "O, I", "bias": "O,"}[name]
+
+    def _describe(self) -> str:
+        return f"{self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'}"
+
+
+class LinearPullback(Once):
+    """Gradients of one ``vjp`` call of a Linear layer. One-shot."""
+
+    __slots__ = ()
+
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+        """Give dx = dy weight, and add dy' x and the column sums of dy into the gradients.
+
+        Parameters
+        ----------
+        dy : ndarray like y
+        grads : ndarray like ``layer.flat_grads``, or mapping like ``layer.grads``, optional
+            Add into this instead; no lock is taken.
+        want_dx : bool
+            Form the gradient by x; a first layer need not.
+
+        Returns
+        -------
+        ndarray like x, or None if not wanted
+
+        Raises
+        ------
+        RuntimeError
+            Called before, or the parameters have changed since ``vjp``.
+        """
+        if grads is not None:
+            return self._backward(dy, self._layer._into(grads), want_dx)
+        with self._home.lock:
+            return self._backward(dy, self._layer._gradients, want_dx)
+
+    def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
+        x, weight = self._take()
+        dweight, dbias = into
+        return _core.linear_backward(dy, x, weight, dweight, dbias, want_dx)

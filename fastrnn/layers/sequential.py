@@ -1,0 +1,233 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _check
+from .._random import fold
+from .base import Layer, Once
+from .composite import Composite
+from .dropout import Dropout
+from .embedding import Embedding
+from .recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from .._typing import Array, State
+
+
+class Sequential(Composite):
+    """Feeds each layer with the output of the one before.
+
+    Parameters
+    ----------
+    *layers : Layer
+        At least one. Parameters are named ``"0.weight"``, ``"1.weight_ih_l0"``, ... as in
+        ``torch.nn.Sequential``.
+
+    Notes
+    -----
+    With recurrent children, calls take and return a state, the tuple of their states, and are those of a
+    recurrent layer; without, those of a plain layer. An Embedding directly before a recurrent layer is
+    joined with it: the input product is formed once for each row of the table, when the table has no more
+    rows than the input has tokens. Child i gets the key ``fold(key, i)``.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("layers: expected at least one, got none")
+        self._compose({str(place): layer for place, layer in enumerate(layers)})
+
+    def _gather(self) -> None:
+        layers: list[Any] = list(self.children.values())
+        order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
+        if len(order) > 1:
+            raise ValueError("layers: expected the same batch_first in all of them, got both")
+        for layer in layers:
+            if order and isinstance(layer, Dropout):
+                layer.batch_first = next(iter(order))
+        if order:
+            self.batch_first = next(iter(order))
+        super()._gather()
+        self.recurrent = any(layer.recurrent for layer in layers)
+        self._draws = any(layer._draws for layer in layers)
+        self._stages = [
+            _Stage(
+                place, layer, layers[place + 1 : place + 2], any(before._shapes for before in layers[:place])
+            )
+            for place, layer in enumerate(layers)
+        ]
+
+    def __call__(self, x: Array, state: State | None = None) -> Any:
+        """Run without dropout; nothing is kept.
+
+        Parameters
+        ----------
+        x : ndarray
+            As the first layer takes it.
+        state : tuple, optional
+            One state for each recurrent child, each as that child takes it, or None.
+
+        Returns
+        -------
+        y : ndarray
+            As the last layer gives it; ``(y, state)`` with recurrent children.
+
+        Raises
+        ------
+        RuntimeError
+            A child has since become part of another model.
+        """
+        initial, table = self._states("state", state), None
+        finals: list[Any] = []
+        for stage in self._stages:
+            layer: Any = stage.layer
+            if stage.recurrent:
+                first = None if initial is None else initial[len(finals)]
+                x, final = layer(x, first) if table is None else layer._infer(x, first, table)
+                finals.append(final)
+                table = None
+            elif stage.joins(x):
+                table = layer._weights[0]
+            else:
+                x = layer(x)
+        return (x, tuple(finals)) if self.recurrent else x
+
+    def vjp(
+        self, x: Array, state: State | None = None, key: int | None = None, step: int = 0
+    ) -> tuple[Any, Any]:
+        """Run with dropout, and keep what the gradient needs.
+
+        Parameters
+        ----------
+        x, state
+            As in a plain call.
+        key : int, optional
+            Chooses the dropout masks; needed when there is dropout anywhere.
+        step : int
+            The absolute step of x[0], for the masks.
+
+        Returns
+        -------
+        y, pullback
+            ``dx = pullback(dy, grads=None)``; with recurrent children ``(y, state), pullback``, and
+            ``dx, dstate = pullback(dy, dstate=None, grads=None)``.
+
+        Raises
+        ------
+        ValueError
+            The key is missing.
+        RuntimeError
+            A child has since become part of another model.
+        """
+        initial, table = self._states("state", state), None
+        finals: list[Any] = []
+        if self._draws and key is not None:
+            key = _check.integer("key", key)
+        pullbacks = []
+        for stage in self._stages:
+            layer: Any = stage.layer
+            child_key = None if key is None or not stage.draws else fold(key, stage.place)
+            if stage.recurrent:
+                first = None if initial is None else initial[len(finals)]
+                if table is None:
+                    (x, final), pullback = layer.vjp(x, first, child_key, step)
+                else:
+                    (x, final), pullback = layer._trace(x, first, child_key, step, table)
+                finals.append(final)
+                table = None
+            elif stage.joins(x):
+                table, pullback = layer._weights[0], None
+            else:
+                x, pullback = layer.vjp(x, key=child_key, step=step)
+            pullbacks.append(pullback)
+        if self.recurrent:
+            return (x, tuple(finals)), RecurrentSequentialPullback(self, pullbacks)
+        return x, SequentialPullback(self, pullbacks)
+
+    def _states(self, name: str, state: State | None) -> State | None:
+        """One state, or None, for each recurrent child."""
+        self._whole()
+        if state is None:
+            return None
+        number = sum(stage.recurrent for stage in self._stages)
+        if not isinstance(state, (tuple, list)) or len(state) != number:
+            got = f"{len(state)} of them" if isinstance(state, (tuple, list)) else _check.describe(state)
+            raise TypeError(
+                f"{name}: expected a tuple of {number} states, one for each recurrent layer, got {got}"
+            )
+        return tuple(state)
+
+
+class _Stage:
+    """What a call wants to know about a child, found out once."""
+
+    __slots__ = ("draws", "feeds", "joined", "layer", "place", "recurrent")
+
+    def __init__(self, place: int, layer: Layer, following: list[Layer], feeds: bool) -> None:
+        self.place, self.layer, self.recurrent, self.draws = place, layer, layer.recurrent, layer._draws
+        self.feeds = feeds  # a layer before this one has parameters, so the gradient by the input is needed
+        joins = isinstance(layer, Embedding) and isinstance(following[0] if following else None, Recurrent)
+        self.joined = layer.num_embeddings if joins and isinstance(layer, Embedding) else 0
+
+    def joins(self, x: Any) -> bool:
+        """Whether the layer after the Embedding does its work: with fewer tokens than V, that is more."""
+        return 0 < self.joined <= getattr(x, "size", 0)
+
+
+class SequentialPullback(Once):
+    """Gradients of one ``vjp`` call of a Sequential without recurrent children. One-shot."""
+
+    __slots__ = ()
+
+    def __call__(self, dy: Array | None, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+        """Give dx, and add the parameters' gradients into ``grads``; see `RecurrentPullback`."""
+        return self._backward(dy, None, grads, want_dx)[0]
+
+    def _backward(
+        self, dy: Array | None, dstate: State | None, grads: Any, want_dx: bool
+    ) -> tuple[Array | None, State]:
+        layer: Sequential = self._layer
+        dlasts = layer._states("dstate", dstate)
+        if grads is not None:
+            layer._into(grads)
+        (pullbacks,) = self._take()
+        dfirsts: list[Any] = []
+        number = sum(stage.recurrent for stage in layer._stages)
+        for place in range(len(pullbacks) - 1, -1, -1):
+            stage, pullback = layer._stages[place], pullbacks[place]
+            part = layer._part(grads, str(place), stage.layer)
+            want = want_dx or stage.feeds
+            if pullback is None:
+                dy = None  # its gradient was formed with that of the recurrent layer behind it
+            elif not stage.recurrent:
+                dy = pullback(dy, part, want_dx=want)
+            else:
+                dlast = None if dlasts is None else dlasts[number - 1 - len(dfirsts)]
+                if place and pullbacks[place - 1] is None:
+                    before = layer._stages[place - 1].layer
+                    into = (
+                        before._gradients
+                        if grads is None
+                        else before._into(layer._part(grads, str(place - 1), before))
+                    )
+                    dy, dfirst = pullback._run(dy, dlast, part, into[0], want)
+                else:
+                    dy, dfirst = pullback(dy, dlast, part, want_dx=want)
+                dfirsts.append(dfirst)
+        return dy, tuple(dfirsts[::-1])
+
+
+class RecurrentSequentialPullback(SequentialPullback):
+    """Gradients of one ``vjp`` call of a Sequential with recurrent children. One-shot."""
+
+    __slots__ = ()
+
+    def __call__(  # type: ignore[override]
+        self, dy: Array | None, dstate: State | None = None, grads: Any = None, *, want_dx: bool = True
+    ) -> tuple[Array | None, State]:
+        """Give dx and the gradients by the initial states, and add the parameters' into ``grads``.
+
+        See `RecurrentPullback`; `dstate` has one entry, or None, for each recurrent child.
+        """
+        return self._backward(dy, dstate, grads, want_dx)
