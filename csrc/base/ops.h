@@ -28,6 +28,7 @@ struct LinearBackward {
   Rows<T> dx;        // [steps, rows, inputs]  out, p null: not wanted
   T* dweight;        // [outputs, inputs], added into, null: not wanted
   T* dbias;          // [outputs], added into, null: not wanted
+  const T* zeros;    // [inputs]
   int threads;
 };
 

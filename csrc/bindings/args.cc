@@ -106,9 +106,11 @@ void narrow(const py::array& a, const std::string& name, bool batch_first, ptrdi
     for (ptrdiff_t j = 0; j < out.inner; ++j) {
       Int value;
       std::memcpy(&value, base + i * a.strides(outer_axis) + (grid ? j * a.strides(inner_axis) : 0), sizeof(Int));
-      if ((value < 0 || value >= limit) && !(ignored != nullptr && value == *ignored))
-        fail_value(name, "integers in [0, " + std::to_string(limit) + ")", std::to_string(value));
-      *to++ = static_cast<std::int32_t>(value);
+      const bool skip = ignored != nullptr && value == *ignored;
+      if (!skip && (value < 0 || value >= limit))
+        fail_value(name, "integers in [0, " + std::to_string(limit) + ")",
+                   std::to_string(value) + " at index " + text(!grid ? Dims{i} : batch_first ? Dims{j, i} : Dims{i, j}));
+      *to++ = skip ? -1 : static_cast<std::int32_t>(value);
     }
 }
 

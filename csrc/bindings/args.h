@@ -72,7 +72,7 @@ Rows<T> mutable_rows3(const py::array& a, bool batch_first) {
 }
 
 // Integer array (int32 or int64) of rank `dims.size()` as compact int32 [outer, inner], step-major; each in
-// [0, limit), or equal to `ignored`.
+// [0, limit), or equal to `ignored`, which becomes -1.
 struct Tokens {
   Block block;
   ptrdiff_t outer = 0, inner = 0;

@@ -1,0 +1,321 @@
+// The kernels around the cells: linear, embedding, dropout, softmax cross entropy and elementwise functions.
+#include "bindings/ops.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "bindings/module.h"
+
+namespace fastrnn::bindings {
+namespace {
+
+using Int = long long;
+
+// The rows of [N, columns] or [T, B, columns].
+template <class T>
+struct Grid {
+  py::array array;
+  ptrdiff_t steps, rows, columns;
+  Grid(py::handle value, const char* name, const char* symbols, ptrdiff_t wanted = -1) : array(input<T>(value, name)) {
+    const auto rank = array.ndim();
+    if ((rank != 2 && rank != 3) || (wanted >= 0 && array.shape(rank - 1) != wanted))
+      fail_value(
+          name, "shape " + std::string(symbols) + (wanted >= 0 ? " with a last axis of " + std::to_string(wanted) : ""),
+          text(shape_of(array)));
+    steps = rank == 3 ? array.shape(0) : 1;
+    rows = array.shape(rank - 2);
+    columns = array.shape(rank - 1);
+  }
+  ptrdiff_t count() const { return steps * rows; }
+  Rows<const T> view() const { return view_of<const T>(array); }
+  template <class E>
+  static Rows<E> view_of(const py::array& a) {
+    const int rank = static_cast<int>(a.ndim());
+    return {mutable_pointer<T>(a), rank == 3 ? stride<T>(a, 0) : 0, stride<T>(a, rank - 2)};
+  }
+  // A new array of the same leading axes.
+  py::array like(ptrdiff_t new_columns, const char* what) const {
+    Dims dims = shape_of(array);
+    dims.back() = new_columns;
+    return pooled<T>(dims, what);
+  }
+};
+
+template <class T>
+struct LinearWeights {
+  py::array weight, bias;
+  ptrdiff_t outputs, inputs;
+  LinearWeights(py::handle w, py::handle b, const char* symbols, const char* bias_symbols)
+      : weight(contiguous<T>(w, "weight")) {
+    check_shape(weight, "weight", {-1, -1}, symbols);
+    outputs = weight.shape(0);
+    inputs = weight.shape(1);
+    if (outputs == 0 || inputs == 0) fail_value("weight", "no axis of length 0", text(shape_of(weight)));
+    if (b.is_none()) return;
+    bias = contiguous<T>(b, "bias");
+    check_shape(bias, "bias", {outputs}, bias_symbols);
+  }
+  const T* bias_pointer() const { return bias ? pointer<T>(bias) : nullptr; }
+};
+
+template <class T>
+T* gradient(py::handle value, const char* name, const Dims& dims, const char* symbols) {
+  if (value.is_none()) return nullptr;
+  const py::array a = output<T>(value, name);
+  check_shape(a, name, dims, symbols);
+  return mutable_pointer<T>(a);
+}
+
+template <class T>
+py::array linear(py::handle x_value, py::handle weight, py::handle bias) {
+  const LinearWeights<T> w(weight, bias, "(O, I)", "(O,)");
+  const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
+  py::array y = x.like(w.outputs, "y");
+  if (x.count() == 0) return y;
+  Linear<T> call{x.steps,
+                 x.rows,
+                 w.inputs,
+                 w.outputs,
+                 x.view(),
+                 pointer<T>(w.weight),
+                 w.bias_pointer(),
+                 Grid<T>::template view_of<T>(y),
+                 team_for_flops(2, x.count(), w.inputs, w.outputs),
+                 nullptr};
+  const OpKernels<T>& ops = kernels().of<T>().ops;
+  const Block scratch = scratch_of<T>(ops.linear_scratch(call));
+  call.scratch = scratch.as<T>();
+  const py::gil_scoped_release release;
+  ops.linear(call);
+  return y;
+}
+
+template <class T>
+py::object linear_backward(py::handle dy_value, py::handle x_value, py::handle weight, py::handle dweight,
+                           py::handle dbias, bool want_dx) {
+  const LinearWeights<T> w(weight, py::none(), "(O, I)", "(O,)");
+  const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs), dy(dy_value, "dy", "(N, O) or (T, B, O)", w.outputs);
+  Dims wanted = shape_of(x.array);
+  wanted.back() = w.outputs;
+  check_shape(dy.array, "dy", wanted, wanted.size() == 2 ? "(N, O)" : "(T, B, O)");
+  LinearBackward<T> call{x.steps,
+                         x.rows,
+                         w.inputs,
+                         w.outputs,
+                         dy.view(),
+                         x.view(),
+                         pointer<T>(w.weight),
+                         {},
+                         gradient<T>(dweight, "dweight", {w.outputs, w.inputs}, "(O, I)"),
+                         gradient<T>(dbias, "dbias", {w.outputs}, "(O,)"),
+                         nullptr,
+                         team_for_flops(4, x.count(), w.inputs, w.outputs)};
+  py::object dx = py::none();
+  if (want_dx) {
+    py::array a = x.like(w.inputs, "dx");
+    call.dx = Grid<T>::template view_of<T>(a);
+    dx = a;
+  }
+  if (x.count() == 0) return dx;
+  const Block zeros = scratch_of<T>(w.inputs);
+  std::memset(zeros.data(), 0, static_cast<std::size_t>(w.inputs) * sizeof(T));
+  call.zeros = zeros.as<const T>();
+  const py::gil_scoped_release release;
+  kernels().of<T>().ops.linear_backward(call);
+  return dx;
+}
+
+template <class T>
+py::array embedding(py::handle tokens_value, py::handle table_value) {
+  const py::array table = contiguous<T>(table_value, "table");
+  check_shape(table, "table", {-1, -1}, "(V, I)");
+  const Tokens t = tokens(tokens_value, "tokens", false, table.shape(0));
+  Dims dims = shape_of(array(tokens_value, "tokens"));
+  dims.push_back(table.shape(1));
+  py::array y = pooled<T>(dims, "y");
+  const ptrdiff_t count = t.outer * t.inner, columns = table.shape(1);
+  if (count == 0 || columns == 0) return y;
+  const Embedding<T> call{
+      count, columns, t.data(), pointer<T>(table), mutable_pointer<T>(y), team_for_bytes<T>(count, columns)};
+  const py::gil_scoped_release release;
+  kernels().of<T>().ops.embedding(call);
+  return y;
+}
+
+template <class T>
+void embedding_backward(py::handle tokens_value, py::handle dy_value, py::handle dtable_value) {
+  const py::array dtable = output<T>(dtable_value, "dtable");
+  check_shape(dtable, "dtable", {-1, -1}, "(V, I)");
+  const Grid<T> dy(dy_value, "dy", "(N, I) or (T, B, I)", dtable.shape(1));
+  Dims wanted = shape_of(dy.array);
+  wanted.pop_back();
+  check_shape(array(tokens_value, "tokens"), "tokens", wanted, wanted.size() == 1 ? "(N,)" : "(T, B)");
+  const Tokens t = tokens(tokens_value, "tokens", false, dtable.shape(0));
+  if (dy.count() == 0 || dy.columns == 0) return;
+  const EmbeddingBackward<T> call{dy.steps,
+                                  dy.rows,
+                                  dy.columns,
+                                  t.data(),
+                                  dy.view(),
+                                  mutable_pointer<T>(dtable),
+                                  team_for_bytes<T>(dy.count(), dy.columns)};
+  const py::gil_scoped_release release;
+  kernels().of<T>().ops.embedding_backward(call);
+}
+
+template <class T>
+py::array dropout(py::handle x_value, double p, std::uint64_t key, std::uint64_t step, bool batch_first) {
+  if (!(p >= 0 && p < 1)) fail_value("p", "a probability in [0, 1)", std::to_string(p));
+  const Grid<T> x(x_value, "x", batch_first ? "(N, H) or (B, T, H)" : "(N, H) or (T, B, H)");
+  py::array y = x.like(x.columns, "y");
+  if (x.array.size() == 0) return y;
+  Dropout<T> call{x.steps,
+                  x.rows,
+                  x.columns,
+                  x.view(),
+                  Grid<T>::template view_of<T>(y),
+                  key,
+                  step,
+                  static_cast<std::uint32_t>(p * 0x1p32),
+                  T(1) / (T(1) - static_cast<T>(p)),
+                  team_for_bytes<T>(4 * x.count(), x.columns)};
+  if (batch_first && x.array.ndim() == 3) {
+    std::swap(call.steps, call.rows);
+    std::swap(call.x.outer, call.x.inner);
+    std::swap(call.y.outer, call.y.inner);
+  }
+  const py::gil_scoped_release release;
+  kernels().of<T>().ops.dropout(call);
+  return y;
+}
+
+// Targets with -1 for the ignored ones.
+struct Targets {
+  Tokens tokens;
+  ptrdiff_t counted = 0;
+  Targets(py::handle value, const Dims& wanted, ptrdiff_t classes, std::int64_t ignored) {
+    check_shape(array(value, "targets"), "targets", wanted, wanted.size() == 1 ? "(N,)" : "(T, B)");
+    tokens = bindings::tokens(value, "targets", false, classes, &ignored);
+    for (ptrdiff_t i = 0; i < tokens.outer * tokens.inner; ++i) counted += tokens.data()[i] >= 0;
+  }
+};
+
+template <class T>
+py::tuple cross_entropy(py::handle x_value, py::handle weight, py::handle bias, py::handle targets_value,
+                        std::int64_t ignored, bool mean, bool gradients, double scale, py::handle dweight,
+                        py::handle dbias, bool want_dx) {
+  const LinearWeights<T> w(weight, bias, "(V, I)", "(V,)");
+  const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
+  Dims wanted = shape_of(x.array);
+  wanted.pop_back();
+  const Targets targets(targets_value, wanted, w.outputs, ignored);
+  const auto count = static_cast<double>(targets.counted);
+  CrossEntropy<T> call{x.steps,
+                       x.rows,
+                       w.inputs,
+                       w.outputs,
+                       x.view(),
+                       pointer<T>(w.weight),
+                       w.bias_pointer(),
+                       targets.tokens.data(),
+                       gradients,
+                       static_cast<T>(mean ? scale / count : scale),
+                       gradient<T>(dweight, "dweight", {w.outputs, w.inputs}, "(V, I)"),
+                       gradient<T>(dbias, "dbias", {w.outputs}, "(V,)"),
+                       {},
+                       team_for_flops(gradients ? 6 : 2, x.count(), w.inputs, w.outputs),
+                       nullptr,
+                       &interrupted};
+  py::object dx = py::none();
+  if (want_dx) {
+    py::array a = x.like(w.inputs, "dx");
+    call.dx = Grid<T>::template view_of<T>(a);
+    if (targets.counted == 0) std::memset(mutable_pointer<T>(a), 0, static_cast<std::size_t>(a.nbytes()));
+    dx = a;
+  }
+  double loss = 0;
+  if (targets.counted > 0) {
+    const OpKernels<T>& ops = kernels().of<T>().ops;
+    const Block scratch = scratch_of<T>(ops.cross_entropy_scratch(call));
+    call.scratch = scratch.as<T>();
+    bool stopped;
+    {
+      const py::gil_scoped_release release;
+      stopped = ops.cross_entropy(call, &loss);
+    }
+    if (stopped) throw py::error_already_set();
+  }
+  return py::make_tuple(mean ? loss / count : loss, targets.counted, dx);  // the mean of nothing is NaN
+}
+
+template <class T>
+py::array map(Map which, py::handle x_value) {
+  const py::array x = contiguous<T>(x_value, "x");
+  py::array y = pooled<T>(shape_of(x), "y");
+  const T* from = pointer<T>(x);
+  T* to = mutable_pointer<T>(y);
+  const ptrdiff_t length = x.size();
+  const auto function = kernels().of<T>().ops.map;
+  auto body = [&](int) noexcept { function(which, from, to, length); };
+  const py::gil_scoped_release release;
+  run_team(1, body);  // denormals as in every kernel
+  return y;
+}
+
+}  // namespace
+
+// The first array named decides between float32 and float64; the others must agree.
+#define FASTRNN_BY_TYPE(value, name, function, ...) \
+  (is_float32(value, name) ? function<float>(__VA_ARGS__) : function<double>(__VA_ARGS__))
+
+void bind_ops(py::module_& m) {
+  using py::arg;
+  using H = py::handle;
+  m.def(
+      "linear", [](H x, H weight, H bias) { return FASTRNN_BY_TYPE(weight, "weight", linear, x, weight, bias); },
+      arg("x"), arg("weight"), arg("bias").none(true));
+  m.def(
+      "linear_backward",
+      [](H dy, H x, H weight, H dweight, H dbias, bool want_dx) {
+        return FASTRNN_BY_TYPE(weight, "weight", linear_backward, dy, x, weight, dweight, dbias, want_dx);
+      },
+      arg("dy"), arg("x"), arg("weight"), arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"));
+  m.def(
+      "embedding", [](H tokens, H table) { return FASTRNN_BY_TYPE(table, "table", embedding, tokens, table); },
+      arg("tokens"), arg("table"));
+  m.def(
+      "embedding_backward",
+      [](H tokens, H dy, H dtable) { FASTRNN_BY_TYPE(dtable, "dtable", embedding_backward, tokens, dy, dtable); },
+      arg("tokens"), arg("dy"), arg("dtable"));
+  m.def(
+      "dropout",
+      [](H x, double p, H key, H step, bool batch_first) {
+        const std::uint64_t k = word(key, "key"), s = word(step, "step");
+        return FASTRNN_BY_TYPE(x, "x", dropout, x, p, k, s, batch_first);
+      },
+      arg("x"), arg("p"), arg("key"), arg("step"), arg("batch_first"));
+  m.def(
+      "cross_entropy",
+      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean) {
+        const py::tuple result = FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets,
+                                                 ignore_index, mean, false, 1.0, py::none(), py::none(), false);
+        return py::make_tuple(result[0], result[1]);
+      },
+      arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"));
+  m.def(
+      "cross_entropy_grad",
+      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, double scale, H dweight, H dbias,
+         bool want_dx) {
+        return FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets, ignore_index, mean, true,
+                               scale, dweight, dbias, want_dx);
+      },
+      arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"), arg("scale"),
+      arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"));
+  for (const auto& [name, which] : {std::pair{"exp", Map::kExp}, {"sigmoid", Map::kSigmoid}, {"tanh", Map::kTanh}})
+    m.def(name, [which = which](H x) { return FASTRNN_BY_TYPE(x, "x", map, which, x); }, arg("x"));
+  bind_optim(m);
+}
+
+}  // namespace fastrnn::bindings

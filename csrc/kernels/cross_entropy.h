@@ -1,0 +1,350 @@
+// Linear map, softmax and cross entropy as one kernel: logits live for a chunk of rows only.
+//
+// Everything is transposed: z [classes, rows of the chunk] = W x' + b.  So the softmax is vertical (a lane is a row,
+// and its sums do not depend on the vector length), dW = dz x is a product with dz as its rows, dx = dz' W is an outer
+// product with W as it is stored, and the one thing to transpose is a chunk of x.
+//
+// Sums of exponentials are taken over blocks of kOutputBlock classes, each relative to the block's own largest logit,
+// and joined in order: one exp per logit, whichever thread has which block.
+#pragma once
+
+#include <math.h>
+
+#include "base/interrupt.h"
+#include "kernels/linear.h"
+#include "kernels/math.h"
+
+namespace fastrnn::FASTRNN_ISA {
+
+inline constexpr ptrdiff_t kChunkRows = 256;
+// More classes than this are worked on in segments, and their logits formed twice: it bounds the scratch.
+inline constexpr ptrdiff_t kSegmentBlocks = 65536 / kOutputBlock;
+
+template <class T>
+class SoftmaxLoss {
+ public:
+  SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* used = nullptr);
+  // One thread of the team; true: interrupted.
+  bool run(int thread, Barrier& barrier, Interrupt& interrupt, double* loss) const;
+
+ private:
+  using V = Vec<T>;
+  static constexpr ptrdiff_t U = kLanes<T>;
+  struct Work {              // of one thread on one chunk
+    ptrdiff_t first, count;  // places in the chain
+    Range columns;           // its rows of the chunk in the softmax
+    int thread;
+    T *shift, *factor;  // [stride] of the thread: largest logit; scale / sum of exponentials, 0: not counted
+  };
+
+  void take_rows(const Work& w) const;
+  Range blocks_of(ptrdiff_t segment, int thread) const;
+  Range classes_of(ptrdiff_t block) const {
+    return {block * kOutputBlock, min_of(a_.classes, (block + 1) * kOutputBlock)};
+  }
+  T* block_logits(ptrdiff_t block, int thread) const {
+    return z_ + (a_.gradients ? block % kSegmentBlocks : thread) * kOutputBlock * stride_;
+  }
+  void form_exponentials(const Work& w, ptrdiff_t block, bool again) const;
+  template <int N>
+  void exponentials(T* z, ptrdiff_t classes, T* top, T* sum, bool again) const;
+  void join_blocks(const Work& w) const;
+  void row_losses(const Work& w) const;
+  void form_dlogits(const Work& w, ptrdiff_t block) const;
+  void add_dweight(const Work& w, Range classes, Range inputs, const T* z) const;
+  void add_dbias(const Work& w, Range classes, const T* z) const;
+  void add_dx(const Work& w, ptrdiff_t segment) const;
+
+  const CrossEntropy<T>& a_;
+  Chain chain_;
+  ptrdiff_t stride_, blocks_, segments_, wide_;
+  bool by_classes_;  // threads share the classes, else the rows of a chunk
+  T *xt_, *x_, *z_, *top_, *sum_, *picked_, *softmax_, *dx_;
+  double* row_loss_;
+  std::int32_t* target_;
+};
+
+template <class T>
+SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* used)
+    : a_(args), chain_{args.steps, args.rows} {
+  const ptrdiff_t rows = round_to_block(min_of(chain_.length(), kChunkRows));
+  stride_ = rows + kBlock;  // an odd number of cache lines: columns of z do not meet in one set of the cache
+  wide_ = round_to_block(a_.inputs);
+  blocks_ = ceil_div(a_.classes, kOutputBlock);
+  segments_ = ceil_div(blocks_, kSegmentBlocks);
+  by_classes_ = blocks_ >= 4 * a_.threads || segments_ > 1;
+  Scratch<T> scratch{base};
+  xt_ = scratch.take(a_.inputs * stride_);
+  x_ = scratch.take(rows * wide_);
+  z_ = scratch.take((a_.gradients ? min_of(blocks_, kSegmentBlocks) : a_.threads) * kOutputBlock * stride_);
+  top_ = scratch.take(blocks_ * stride_);
+  sum_ = scratch.take(blocks_ * stride_);
+  picked_ = scratch.take(stride_);
+  softmax_ = scratch.take(2 * stride_ * a_.threads);
+  dx_ = scratch.take(a_.dx.p == nullptr ? 0 : rows * wide_);
+  row_loss_ = reinterpret_cast<double*>(scratch.take(2 * rows));
+  target_ = reinterpret_cast<std::int32_t*>(scratch.take(rows));
+  if (used != nullptr) *used = scratch.used;
+}
+
+// Copies the chunk's rows of x, as they are and transposed.  Rows that do not count are zeros: whatever they hold, a
+// NaN too, stays out of the gradients.
+template <class T>
+void SoftmaxLoss<T>::take_rows(const Work& w) const {
+  const Range groups = part(ceil_div(w.count, kBlock), a_.threads, w.thread);
+  const ptrdiff_t begin = groups.begin * kBlock, end = groups.end * kBlock;
+  const auto row = [&](ptrdiff_t i) -> const T* { return target_[i] < 0 ? nullptr : chain_.at(a_.x, w.first + i); };
+  for (ptrdiff_t i = begin; i < end; ++i) target_[i] = i < w.count ? a_.targets[chain_.index(w.first + i)] : -1;
+  transpose_rows<T>(xt_ + begin, stride_, end - begin, a_.inputs, false, [&](ptrdiff_t i) { return row(begin + i); });
+  if (a_.dweight == nullptr) return;
+  for (ptrdiff_t i = begin; i < min_of(end, w.count); ++i) {
+    const T* from = row(i);
+    for (ptrdiff_t j = 0; j < a_.inputs; j += U)
+      store(x_ + i * wide_ + j, from == nullptr ? V{} : load_n(from + j, min_of(U, a_.inputs - j)));
+  }
+}
+
+template <class T>
+Range SoftmaxLoss<T>::blocks_of(ptrdiff_t segment, int thread) const {
+  const ptrdiff_t begin = segment * kSegmentBlocks, count = min_of(kSegmentBlocks, blocks_ - begin);
+  if (!by_classes_) return {begin, begin + count};
+  const Range mine = part(count, a_.threads, thread);
+  return {begin + mine.begin, begin + mine.end};
+}
+
+// N vectors of rows: z becomes exp(z - top), with the block's largest logit and the sum; `again`: both are known.
+// top is finite, so that a block of -inf adds nothing; NaN passes the maximum and shows in the sum.
+template <class T>
+template <int N>
+void SoftmaxLoss<T>::exponentials(T* z, ptrdiff_t classes, T* top, T* sum, bool again) const {
+  constexpr double kLowest = sizeof(T) == sizeof(float) ? -0x1.fffffep127 : -0x1.fffffffffffffp1023;
+  V largest[N], total[N];
+  for (int i = 0; i < N; ++i) {
+    largest[i] = again ? load(top + i * U) : constant<V>(kLowest);
+    total[i] = V{};
+  }
+  for (ptrdiff_t c = 0; !again && c < classes; ++c)
+    for (int i = 0; i < N; ++i) largest[i] = max(load(z + c * stride_ + i * U), largest[i]);
+  for (ptrdiff_t c = 0; c < classes; ++c)
+    for (int i = 0; i < N; ++i) {
+      T* at = z + c * stride_ + i * U;
+      const V e = exp(load(at) - largest[i]);
+      store(at, e);
+      total[i] += e;
+    }
+  for (int i = 0; !again && i < N; ++i) {
+    store(top + i * U, largest[i]);
+    store(sum + i * U, total[i]);
+  }
+}
+
+template <class T>
+void SoftmaxLoss<T>::form_exponentials(const Work& w, ptrdiff_t block, bool again) const {
+  const Range classes = classes_of(block);
+  const ptrdiff_t count = classes.end - classes.begin;
+  T* z = block_logits(block, w.thread);
+  transposed_linear(a_.weight, a_.inputs, a_.bias, classes, xt_ + w.columns.begin, z + w.columns.begin, stride_,
+                    w.columns.end - w.columns.begin);
+  if (!again)
+    for (ptrdiff_t i = w.columns.begin; i < w.columns.end; ++i)
+      if (target_[i] >= classes.begin && target_[i] < classes.end)
+        picked_[i] = z[(target_[i] - classes.begin) * stride_ + i];
+  balanced({w.columns.begin / U, w.columns.end / U}, 2, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    const ptrdiff_t at = v0 * U;
+    T *top = top_ + block * stride_ + at, *sum = sum_ + block * stride_ + at;
+    if (v1 - v0 == 2)
+      exponentials<2>(z + at, count, top, sum, again);
+    else
+      exponentials<1>(z + at, count, top, sum, again);
+  });
+}
+
+// Statistics of the blocks, in order, into those of the row.
+template <class T>
+void SoftmaxLoss<T>::join_blocks(const Work& w) const {
+  for (ptrdiff_t i = w.columns.begin; i < w.columns.end; i += U) {
+    V top = load(top_ + i);
+    for (ptrdiff_t b = 1; b < blocks_; ++b) top = max(load(top_ + b * stride_ + i), top);
+    V sum{};
+    for (ptrdiff_t b = 0; b < blocks_; ++b)
+      sum = fma(load(sum_ + b * stride_ + i), exp(load(top_ + b * stride_ + i) - top), sum);
+    store(w.shift + i, top);
+    store(w.factor + i, sum);
+  }
+}
+
+// Losses in double, and the sum of exponentials turned into the factor of the gradients.
+template <class T>
+void SoftmaxLoss<T>::row_losses(const Work& w) const {
+  const bool mine = !by_classes_ || w.thread == 0;
+  for (ptrdiff_t i = w.columns.begin; i < min_of(w.columns.end, w.count); ++i) {
+    const bool counted = target_[i] >= 0;
+    const double sum = static_cast<double>(w.factor[i]);
+    if (mine)
+      row_loss_[i] = counted ? ::log(sum) + (static_cast<double>(w.shift[i]) - static_cast<double>(picked_[i])) : 0.0;
+  }
+  for (ptrdiff_t i = w.columns.begin; i < w.columns.end; ++i)
+    w.factor[i] = target_[i] >= 0 ? a_.scale / w.factor[i] : T(0);
+}
+
+// exp(z - top) becomes (softmax - onehot) * scale, and zero where the row does not count.
+template <class T>
+void SoftmaxLoss<T>::form_dlogits(const Work& w, ptrdiff_t block) const {
+  const Range classes = classes_of(block);
+  T* z = block_logits(block, w.thread);
+  for (ptrdiff_t i = w.columns.begin; i < w.columns.end; i += U) {
+    const V row = load(w.factor + i);
+    const V factor = exp(load(top_ + block * stride_ + i) - load(w.shift + i)) * row;
+    const IntVec<T> counts = row != V{};
+    for (ptrdiff_t c = 0; c < classes.end - classes.begin; ++c) {
+      T* at = z + c * stride_ + i;
+      store(at, (V)((IntVec<T>)(load(at) * factor) & counts));
+    }
+  }
+  for (ptrdiff_t i = w.columns.begin; i < w.columns.end; ++i)
+    if (target_[i] >= classes.begin && target_[i] < classes.end)
+      z[(target_[i] - classes.begin) * stride_ + i] -= a_.scale;
+}
+
+// dW += dz x; the depth is the rows in the order of the chain.  z: the first of `classes`.
+template <class T>
+void SoftmaxLoss<T>::add_dweight(const Work& w, Range classes, Range inputs, const T* z) const {
+  T* to = a_.dweight + classes.begin * a_.inputs + inputs.begin;
+  product<T>({1,
+              classes.end - classes.begin,
+              w.count,
+              inputs.end - inputs.begin,
+              {z, 0, stride_},
+              {to, 0, a_.inputs},
+              {to, 0, a_.inputs},
+              x_ + inputs.begin,
+              wide_});
+}
+
+// db += sums of the rows of dz, each one chain: squares are transposed so that a lane is a class.
+template <class T>
+void SoftmaxLoss<T>::add_dbias(const Work& w, Range classes, const T* z) const {
+  for (ptrdiff_t c = classes.begin; c < classes.end; c += U) {
+    const ptrdiff_t n = min_of(U, classes.end - c);
+    const T* rows = z + (c - classes.begin) * stride_;
+    V sum = load_n(a_.dbias + c, n);
+    for (ptrdiff_t i = 0; i < w.count; i += U) {
+      V square[U];
+      for (ptrdiff_t k = 0; k < U; ++k) square[k] = k < n ? load(rows + k * stride_ + i) : V{};
+      transpose<T>(square);
+      const ptrdiff_t count = min_of(U, w.count - i);
+      if (count == U)
+        for (ptrdiff_t k = 0; k < U; ++k) sum += square[k];
+      else
+        for (ptrdiff_t k = 0; k < count; ++k) sum += square[k];
+    }
+    store_n(a_.dbias + c, sum, n);
+  }
+}
+
+// dx = dz' W over one segment of the classes; the last segment writes it out.
+template <class T>
+void SoftmaxLoss<T>::add_dx(const Work& w, ptrdiff_t segment) const {
+  const MatrixShare s = by_classes_ ? matrix_share<T>(w.count, a_.inputs, a_.threads, w.thread)
+                                    : MatrixShare{{w.columns.begin, min_of(w.columns.end, w.count)}, {0, a_.inputs}};
+  if (s.empty()) return;
+  const ptrdiff_t width = s.columns.end - s.columns.begin;
+  if (segment == 0)
+    for (ptrdiff_t i = s.rows.begin; i < s.rows.end; ++i)
+      for (ptrdiff_t j = s.columns.begin; j < s.columns.begin + round_to_block(width); j += U)
+        store(dx_ + i * wide_ + j, V{});
+  const ptrdiff_t begin = segment * kSegmentBlocks * kOutputBlock,
+                  end = min_of(a_.classes, begin + kSegmentBlocks * kOutputBlock);
+  balanced({begin, end}, kPanelDepth<T>, [&](ptrdiff_t c0, ptrdiff_t c1) {
+    outer_product<T>({1,
+                      c1 - c0,
+                      {z_ + (c0 - begin) * stride_ + s.rows.begin, 0, stride_},
+                      {a_.weight + c0 * a_.inputs + s.columns.begin, 0, a_.inputs},
+                      dx_ + s.rows.begin * wide_ + s.columns.begin,
+                      wide_,
+                      s.rows.end - s.rows.begin,
+                      width});
+  });
+  if (segment + 1 < segments_) return;
+  for (ptrdiff_t i = s.rows.begin; i < s.rows.end; ++i) {
+    T* to = chain_.at(a_.dx, w.first + i);
+    const bool counted = target_[i] >= 0;
+    for (ptrdiff_t j = s.columns.begin; j < s.columns.end; j += U)
+      store_n(to + j, counted ? load(dx_ + i * wide_ + j) : V{}, min_of(U, s.columns.end - j));
+  }
+}
+
+template <class T>
+bool SoftmaxLoss<T>::run(int thread, Barrier& barrier, Interrupt& interrupt, double* loss) const {
+  double total = 0;
+  ptrdiff_t ready = 0;  // rows whose losses are known to thread 0 after the next barrier
+  const auto add_losses = [&] {
+    for (ptrdiff_t i = 0; thread == 0 && i < ready; ++i) total += row_loss_[i];
+  };
+  for (ptrdiff_t first = 0; first < chain_.length(); first += kChunkRows) {
+    Work w{first, min_of(kChunkRows, chain_.length() - first), {}, thread, softmax_ + 2 * thread * stride_, nullptr};
+    w.factor = w.shift + stride_;
+    const ptrdiff_t groups = ceil_div(w.count, kBlock);
+    const Range mine = by_classes_ ? Range{0, groups} : part(groups, a_.threads, thread);
+    w.columns = {mine.begin * kBlock, mine.end * kBlock};
+    const auto for_blocks = [&](ptrdiff_t segment, auto f) {
+      const Range blocks = blocks_of(segment, thread);
+      for (ptrdiff_t b = blocks.begin; b < blocks.end; ++b) f(b);
+    };
+
+    if (barrier.wait(interrupt.check(thread))) return true;
+    add_losses();
+    ready = w.count;
+    take_rows(w);
+    barrier.wait();
+    for (ptrdiff_t s = 0; s < segments_; ++s) for_blocks(s, [&](ptrdiff_t b) { form_exponentials(w, b, false); });
+    barrier.wait();
+    join_blocks(w);
+    row_losses(w);
+    for (ptrdiff_t s = 0; a_.gradients && s < segments_; ++s) {
+      for_blocks(s, [&](ptrdiff_t b) {
+        if (segments_ > 1) form_exponentials(w, b, true);
+        form_dlogits(w, b);
+        if (!by_classes_) return;
+        if (a_.dweight != nullptr) add_dweight(w, classes_of(b), {0, a_.inputs}, block_logits(b, thread));
+        if (a_.dbias != nullptr) add_dbias(w, classes_of(b), block_logits(b, thread));
+      });
+      if (barrier.wait(interrupt.check(thread))) return true;
+      if (!by_classes_) {
+        const MatrixShare share = matrix_share<T>(a_.classes, a_.inputs, a_.threads, thread);
+        if (a_.dweight != nullptr && !share.empty())
+          add_dweight(w, share.rows, share.columns, z_ + share.rows.begin * stride_);
+        const Range classes = part(a_.classes, a_.threads, thread);
+        if (a_.dbias != nullptr) add_dbias(w, classes, z_ + classes.begin * stride_);
+      }
+      if (a_.dx.p != nullptr) add_dx(w, s);
+      if (s + 1 < segments_) barrier.wait();
+    }
+  }
+  barrier.wait();
+  add_losses();
+  if (thread == 0) *loss = total;
+  return false;
+}
+
+template <class T>
+ptrdiff_t cross_entropy_scratch(const CrossEntropy<T>& a) noexcept {
+  ptrdiff_t used = 0;
+  SoftmaxLoss<T>(a, nullptr, &used);
+  return used;
+}
+
+template <class T>
+bool cross_entropy(const CrossEntropy<T>& a, double* loss) noexcept {
+  const SoftmaxLoss<T> call(a, a.scratch);
+  Barrier barrier(a.threads);
+  Interrupt interrupt(a.interrupted);
+  bool stopped = false;
+  auto body = [&](int thread) noexcept {
+    if (call.run(thread, barrier, interrupt, loss) && thread == 0) stopped = true;
+  };
+  run_team(a.threads, body);
+  return stopped;
+}
+
+}  // namespace fastrnn::FASTRNN_ISA

@@ -1,0 +1,208 @@
+// y = x W' + b and its gradients.
+#pragma once
+
+#include "base/ops.h"
+#include "base/threads.h"
+#include "kernels/grid.h"
+#include "kernels/transpose.h"
+
+namespace fastrnn::FASTRNN_ISA {
+
+// Outputs whose transposed products stay in the second-level cache with a chunk of rows.
+inline constexpr ptrdiff_t kOutputBlock = 128;
+
+// z[o, r] = bias[o] + sum over i of weight[o, i] * xt[i, r] for outputs [begin, end) and `columns` rows of x: the
+// product transposed, so that the weight is the operand that needs no packing.  xt and z: `stride` between rows.
+template <class T>
+FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t inputs, const T* bias, Range outputs, const T* xt,
+                                      T* z, ptrdiff_t stride, ptrdiff_t columns) {
+  const ptrdiff_t count = outputs.end - outputs.begin;
+  for (ptrdiff_t o = 0; o < count; ++o) {
+    const Vec<T> b = bias == nullptr ? Vec<T>{} : splat(bias[outputs.begin + o]);
+    for (ptrdiff_t r = 0; r < columns; r += kLanes<T>) store(z + o * stride + r, b);
+  }
+  product<T>({1,
+              count,
+              inputs,
+              columns,
+              {weight + outputs.begin * inputs, 0, inputs},
+              {z, 0, stride},
+              {z, 0, stride},
+              xt,
+              stride});
+}
+
+// Up to this many rows, packing the weight would cost as much as the product.
+inline constexpr ptrdiff_t kFewRows = 32;
+
+template <class T>
+struct LinearForward {
+  const Linear<T>& a;
+  ptrdiff_t total, stride;
+  T *xt, *z, *zero, *packed;
+
+  LinearForward(const Linear<T>& args, T* base, ptrdiff_t* used = nullptr)
+      : a(args), total(a.steps * a.rows), stride(round_to_block(total)), xt(), z(), zero(), packed() {
+    Scratch<T> scratch{base};
+    if (few()) {
+      xt = scratch.take(a.inputs * stride);
+      z = scratch.take(a.threads * kOutputBlock * stride);
+    } else {
+      zero = scratch.take(a.outputs + kBlock);
+      packed = scratch.take(ceil_div(a.outputs, kBlock) * kBlock * a.inputs);
+    }
+    if (used != nullptr) *used = scratch.used;
+  }
+  bool few() const { return total <= kFewRows; }
+
+  // Rows of x as columns, in memory order; small, so the first thread does it all.
+  void pack_few() const {
+    transpose_rows<T>(xt, stride, total, a.inputs, false,
+                      [&](ptrdiff_t i) { return moved(a.x, i / a.rows, i % a.rows).p; });
+  }
+  void run_few(int thread) const {
+    const Range outputs = part(a.outputs, a.threads, thread);
+    T* block = z + thread * kOutputBlock * stride;
+    balanced(outputs, kOutputBlock, [&](ptrdiff_t o0, ptrdiff_t o1) {
+      transposed_linear(a.weight, a.inputs, a.bias, {o0, o1}, xt, block, stride, stride);
+      for (ptrdiff_t r = 0; r < total; ++r) {
+        T* y = moved(a.y, r / a.rows, r % a.rows, o0).p;
+        for (ptrdiff_t o = 0; o < o1 - o0; ++o) y[o] = block[o * stride + r];
+      }
+    });
+  }
+
+  // Panels are whole products of their own: f(column, first vector, vectors).
+  template <class F>
+  void panels(Range which, F f) const {
+    constexpr ptrdiff_t U = kLanes<T>;
+    const ptrdiff_t vectors = ceil_div(a.outputs, U), count = ceil_div(vectors, kTileVectors);
+    for (ptrdiff_t i = which.begin; i < which.end; ++i) {
+      const Range v = part(vectors, count, i);
+      f(v.begin * U, (v.end - v.begin) * U);
+    }
+  }
+  ptrdiff_t panel_count() const { return ceil_div(ceil_div(a.outputs, kLanes<T>), kTileVectors); }
+
+  void pack_panels(int thread) const {
+    panels(part(panel_count(), a.threads, thread), [&](ptrdiff_t column, ptrdiff_t width) {
+      T* panel = packed + column * a.inputs;
+      for (ptrdiff_t j = 0; j < width; j += kLanes<T>)
+        transpose_rows<T>(panel + j, width, kLanes<T>, a.inputs, false, [&](ptrdiff_t i) -> const T* {
+          const ptrdiff_t o = column + j + i;
+          return o < a.outputs ? a.weight + o * a.inputs : nullptr;
+        });
+    });
+    if (thread == 0 && a.bias == nullptr)
+      for (ptrdiff_t o = 0; o < a.outputs; ++o) zero[o] = T(0);
+  }
+  void run_panels(int thread) const {
+    const bool by_rows = total >= 2 * kTileRows * a.threads;
+    const Range rows = by_rows ? part(total, a.threads, thread) : Range{0, total};
+    const T* bias = a.bias == nullptr ? zero : a.bias;
+    // Blocks of rows outside: their x stays in the second-level cache while all panels pass.
+    balanced(rows, 256, [&](ptrdiff_t r0, ptrdiff_t r1) {
+      panels(by_rows ? Range{0, panel_count()} : part(panel_count(), a.threads, thread),
+             [&](ptrdiff_t column, ptrdiff_t width) {
+               rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
+                 product<T>({steps,
+                             width_rows,
+                             a.inputs,
+                             min_of(width, a.outputs - column),
+                             moved(a.x, t, b),
+                             {bias + column, 0, 0},
+                             moved(a.y, t, b, column),
+                             packed + column * a.inputs,
+                             0});
+               });
+             });
+    });
+  }
+};
+
+template <class T>
+ptrdiff_t linear_scratch(const Linear<T>& a) noexcept {
+  ptrdiff_t used = 0;
+  LinearForward<T>(a, nullptr, &used);
+  return used;
+}
+
+template <class T>
+void linear(const Linear<T>& a) noexcept {
+  const LinearForward<T> call(a, a.scratch);
+  Barrier barrier(a.threads);
+  auto body = [&](int thread) noexcept {
+    if (!call.few())
+      call.pack_panels(thread);
+    else if (thread == 0)
+      call.pack_few();
+    barrier.wait();
+    call.few() ? call.run_few(thread) : call.run_panels(thread);
+  };
+  run_team(a.threads, body);
+}
+
+// Rows whose products go into a weight gradient together: its tiles are read and written once for so many.
+inline constexpr ptrdiff_t kGradientRows = 256;
+
+template <class T>
+FASTRNN_INLINE void linear_dx(const LinearBackward<T>& a, const T* zero, int thread) {
+  const MatrixShare s = matrix_share<T>(a.steps * a.rows, a.inputs, a.threads, thread);
+  if (s.empty()) return;
+  rectangles(a.rows, s.rows, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t rows) {
+    product<T>({steps,
+                rows,
+                a.outputs,
+                s.columns.end - s.columns.begin,
+                moved(a.dy, t, b),
+                {zero, 0, 0},
+                moved(a.dx, t, b, s.columns.begin),
+                a.weight + s.columns.begin,
+                a.inputs});
+  });
+}
+
+template <class T>
+FASTRNN_INLINE void linear_dweight(const LinearBackward<T>& a, int thread) {
+  const MatrixShare s = matrix_share<T>(a.outputs, a.inputs, a.threads, thread);
+  if (s.empty()) return;
+  const ptrdiff_t steps_at_once = max_of(1, kGradientRows / a.rows);
+  for (ptrdiff_t t = a.steps; t > 0; t -= min_of(t, steps_at_once)) {
+    const ptrdiff_t steps = min_of(t, steps_at_once);
+    balanced({0, a.rows}, kGradientRows, [&](ptrdiff_t b0, ptrdiff_t b1) {
+      const Rows<const T> dy = moved(a.dy, t - 1, b0, s.rows.begin), x = moved(a.x, t - 1, b0, s.columns.begin);
+      outer_product<T>({steps,
+                        b1 - b0,
+                        {dy.p, -dy.outer, dy.inner},
+                        {x.p, -x.outer, x.inner},
+                        a.dweight + s.rows.begin * a.inputs + s.columns.begin,
+                        a.inputs,
+                        s.rows.end - s.rows.begin,
+                        s.columns.end - s.columns.begin});
+    });
+  }
+}
+
+template <class T>
+FASTRNN_INLINE void linear_dbias(const LinearBackward<T>& a, int thread) {
+  const Range blocks = part(ceil_div(a.outputs, kBlock), a.threads, thread);
+  for (ptrdiff_t o = blocks.begin * kBlock; o < min_of(a.outputs, blocks.end * kBlock); o += kLanes<T>) {
+    const ptrdiff_t n = min_of(kLanes<T>, a.outputs - o);
+    Vec<T> sum = load_n(a.dbias + o, n);
+    for (ptrdiff_t t = a.steps - 1; t >= 0; --t)
+      for (ptrdiff_t b = 0; b < a.rows; ++b) sum += load_n(moved(a.dy, t, b, o).p, n);
+    store_n(a.dbias + o, sum, n);
+  }
+}
+
+template <class T>
+void linear_backward(const LinearBackward<T>& a) noexcept {
+  auto body = [&](int thread) noexcept {
+    if (a.dx.p != nullptr) linear_dx(a, a.zeros, thread);
+    if (a.dweight != nullptr) linear_dweight(a, thread);
+    if (a.dbias != nullptr) linear_dbias(a, thread);
+  };
+  run_team(a.threads, body);
+}
+
+}  // namespace fastrnn::FASTRNN_ISA

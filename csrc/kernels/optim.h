@@ -1,0 +1,161 @@
+// SGD, Adam, AdamW and the global norm, over spans; formulas and order of operations as torch.optim.
+//
+// The loops are plain: every operation is one rounding of one element, so the compiler's vectors give the same bits for
+// every instruction set, and memory is what they wait for.
+#pragma once
+
+#include <math.h>
+
+#include "base/ops.h"
+#include "base/threads.h"
+#include "kernels/grid.h"
+
+namespace fastrnn::FASTRNN_ISA {
+
+// Calls f(span, begin, end, block) for the blocks of kNormBlock elements that belong to a thread; blocks are numbered
+// through all spans.
+template <class T, class F>
+FASTRNN_INLINE void for_blocks(const Optimizer<T>& a, int thread, F f) {
+  ptrdiff_t total = 0;
+  for (ptrdiff_t s = 0; s < a.count; ++s) total += ceil_div(a.spans[s].length, kNormBlock);
+  const Range mine = part(total, a.threads, thread);
+  ptrdiff_t first = 0;
+  for (ptrdiff_t s = 0; s < a.count; ++s) {
+    const Span<T>& span = a.spans[s];
+    const ptrdiff_t blocks = ceil_div(span.length, kNormBlock);
+    for (ptrdiff_t b = max_of(mine.begin, first); b < min_of(mine.end, first + blocks); ++b) {
+      const ptrdiff_t begin = (b - first) * kNormBlock;
+      f(span, begin, min_of(span.length, begin + kNormBlock), b);
+    }
+    first += blocks;
+  }
+}
+
+// Sum of squares in 16 virtual lanes, which are then added in order.
+template <class T>
+FASTRNN_INLINE double squares(const T* g, ptrdiff_t n) {
+  constexpr ptrdiff_t U = kLanes<T>, kVectors = kBlock / U;
+  Vec<T> sum[kVectors] = {};
+  ptrdiff_t i = 0;
+  for (; i + kBlock <= n; i += kBlock)
+    for (ptrdiff_t v = 0; v < kVectors; ++v) {
+      const Vec<T> x = load(g + i + v * U);
+      sum[v] = fma(x, x, sum[v]);
+    }
+  for (ptrdiff_t v = 0; v < kVectors; ++v) {
+    const ptrdiff_t left = n - i - v * U;
+    if (left <= 0) break;
+    const Vec<T> x = load_n(g + i + v * U, min_of(U, left));
+    sum[v] = fma(x, x, sum[v]);
+  }
+  double total = 0;
+  for (ptrdiff_t v = 0; v < kVectors; ++v)
+    for (ptrdiff_t k = 0; k < U; ++k) total += static_cast<double>(sum[v][k]);
+  return total;
+}
+
+template <class T>
+FASTRNN_INLINE void form_partials(const Optimizer<T>& a, int thread) {
+  for_blocks(a, thread, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t block) {
+    a.partial[block] = squares(span.grad + begin, end - begin);
+  });
+}
+
+template <class T>
+FASTRNN_INLINE double join_partials(const Optimizer<T>& a) {
+  ptrdiff_t blocks = 0;
+  for (ptrdiff_t s = 0; s < a.count; ++s) blocks += ceil_div(a.spans[s].length, kNormBlock);
+  double total = 0;
+  for (ptrdiff_t b = 0; b < blocks; ++b) total += a.partial[b];
+  return __builtin_sqrt(total);
+}
+
+template <class T>
+double global_norm(const Optimizer<T>& a) noexcept {
+  auto body = [&](int thread) noexcept { form_partials(a, thread); };
+  run_team(a.threads, body);
+  return join_partials(a);
+}
+
+// Runs update(span, begin, end, factor) over all blocks, with the factor that clips; returns the norm.
+template <class T, class F>
+FASTRNN_INLINE double optimize(const Optimizer<T>& a, F update) {
+  Barrier barrier(a.threads);
+  double norm = __builtin_nan("");
+  auto body = [&](int thread) noexcept {
+    T factor = T(1);
+    if (a.clip) {
+      form_partials(a, thread);
+      barrier.wait();
+      const double all = join_partials(a);
+      const double wanted = a.max_norm / (all + 1e-6);
+      factor = static_cast<T>(wanted > 1 ? 1 : wanted);  // NaN stays NaN, as in torch
+      if (thread == 0) norm = all;
+    }
+    for_blocks(a, thread, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t) {
+      update(span, begin, end, factor);
+      if (a.zero_grad) __builtin_memset(span.grad + begin, 0, static_cast<std::size_t>(end - begin) * sizeof(T));
+    });
+  };
+  run_team(a.threads, body);
+  return norm;
+}
+
+template <class T>
+double sgd(const Optimizer<T>& a) noexcept {
+  const T lr = static_cast<T>(a.lr), decay = static_cast<T>(a.weight_decay), momentum = static_cast<T>(a.momentum),
+          fresh = static_cast<T>(1 - a.dampening);
+  return optimize(a, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, T factor) {
+    T* __restrict p = span.param;
+    const T* __restrict grad = span.grad;
+    T* __restrict buffer = span.first;
+    if (buffer == nullptr) {
+      for (ptrdiff_t i = begin; i < end; ++i) p[i] -= lr * (grad[i] * factor + decay * p[i]);
+    } else if (a.nesterov) {
+      for (ptrdiff_t i = begin; i < end; ++i) {
+        const T g = grad[i] * factor + decay * p[i];
+        buffer[i] = momentum * buffer[i] + fresh * g;
+        p[i] -= lr * (g + momentum * buffer[i]);
+      }
+    } else {
+      for (ptrdiff_t i = begin; i < end; ++i) {
+        const T g = grad[i] * factor + decay * p[i];
+        buffer[i] = momentum * buffer[i] + fresh * g;
+        p[i] -= lr * buffer[i];
+      }
+    }
+  });
+}
+
+template <class T>
+FASTRNN_INLINE T square_root(T x) {
+  if constexpr (sizeof(T) == sizeof(float))
+    return __builtin_sqrtf(x);
+  else
+    return __builtin_sqrt(x);
+}
+
+template <class T>
+double adam(const Optimizer<T>& a) noexcept {
+  const double steps = static_cast<double>(a.step);
+  const T rate = static_cast<T>(a.lr / (1 - ::pow(a.beta1, steps)));
+  const T root = static_cast<T>(::sqrt(1 - ::pow(a.beta2, steps)));
+  const T b1 = static_cast<T>(a.beta1), new1 = static_cast<T>(1 - a.beta1), b2 = static_cast<T>(a.beta2),
+          new2 = static_cast<T>(1 - a.beta2), eps = static_cast<T>(a.eps);
+  const T decay = a.decoupled ? T(0) : static_cast<T>(a.weight_decay);
+  const T keep = a.decoupled ? static_cast<T>(1 - a.lr * a.weight_decay) : T(1);
+  return optimize(a, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, T factor) {
+    T* __restrict p = span.param;
+    const T* __restrict grad = span.grad;
+    T* __restrict m = span.first;
+    T* __restrict v = span.second;
+    for (ptrdiff_t i = begin; i < end; ++i) {
+      const T g = grad[i] * factor + decay * p[i];
+      m[i] = b1 * m[i] + new1 * g;
+      v[i] = b2 * v[i] + new2 * (g * g);
+      p[i] = keep * p[i] - rate * m[i] / (square_root(v[i]) / root + eps);
+    }
+  });
+}
+
+}  // namespace fastrnn::FASTRNN_ISA
