@@ -1,0 +1,132 @@
+"""Losses against the reference and against finite formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import checks
+import numpy as np
+import pytest
+
+from fastrnn import losses, reference
+
+T, B, I, V = 5, 4, 9, 11
+
+
+def case(rng: np.random.Generator, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs, and targets some of which are ignored."""
+    targets = rng.integers(0, V, (T, B))
+    targets[1, :2] = -100
+    return rng.standard_normal((T, B, I)).astype(dtype), targets
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_cross_entropy_is_the_reference(
+    rng: np.random.Generator, dtype: np.dtype, reduction: str, bias: bool
+) -> None:
+    head = losses.LinearCrossEntropy(I, V, bias, reduction=reduction, dtype=dtype.name, seed=1)
+    x, targets = case(rng, dtype)
+    logits = x.astype(np.longdouble) @ head.params["weight"].T.astype(np.longdouble)
+    if bias:
+        logits += head.params["bias"]
+    plain = losses.CrossEntropy(reduction=reduction)
+    kept = targets >= 0
+    shifted = logits - logits.max(-1, keepdims=True)
+    softmax = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
+    factor = 1 / kept.sum() if reduction == "mean" else 1
+    want = (
+        -np.log(np.take_along_axis(softmax, np.where(kept, targets, 0)[..., None], -1)[..., 0])[kept].sum()
+        * factor
+    )
+    dlogits = np.where(kept[..., None], (softmax - (np.arange(V) == targets[..., None])) * factor, 0)
+
+    close = lambda got, expected, name: checks.close(np.asarray(got, dtype), expected, "gradient", name)  # noqa: E731
+    close(head(x, targets), want, "loss")
+    close(plain(logits.astype(dtype), targets), want, "loss of logits")
+    loss, dy = plain.value_and_grad(logits.astype(dtype), targets, scale=0.5)
+    close(loss, want, "loss of logits")
+    close(dy, 0.5 * dlogits, "dlogits")
+
+    loss, dx = head.value_and_grad(x, targets, scale=0.5)
+    close(loss, want, "fused loss")
+    close(dx, 0.5 * dlogits @ head.params["weight"], "dx")
+    close(head.grads["weight"], 0.5 * np.einsum("tbv,tbi->vi", dlogits, x), "dweight")
+    if bias:
+        close(head.grads["bias"], 0.5 * dlogits.sum((0, 1)), "dbias")
+
+    fused = head.flat_grads.copy()
+    head.zero_grad()
+    loss, pullback = head.vjp(x, targets)
+    checks.same_bits(pullback(0.5), dx)
+    checks.same_bits(head.flat_grads, fused)
+    total, count = head.total(x, targets)
+    assert count == kept.sum()
+    close(total * factor, want, "total")
+    np.testing.assert_array_equal(head.logits(x).shape, (T, B, V))
+
+
+def test_gradients_go_where_they_are_sent(rng: np.random.Generator) -> None:
+    head = losses.LinearCrossEntropy(I, V, seed=1)
+    x, targets = case(rng, np.dtype("float32"))
+    grads = np.zeros_like(head.flat_grads)
+    loss, dx = head.value_and_grad(x, targets, grads, want_dx=False)
+    assert dx is None
+    assert grads.any()
+    assert not head.flat_grads.any()
+
+
+def test_rows_and_sequences_are_the_same(rng: np.random.Generator) -> None:
+    head = losses.LinearCrossEntropy(I, V, seed=1)
+    x, targets = case(rng, np.dtype("float32"))
+    loss, dx = head.value_and_grad(x, targets)
+    flat, flat_dx = head.value_and_grad(x.reshape(-1, I), targets.reshape(-1))
+    assert loss == flat
+    checks.same_bits(dx.reshape(-1, I), flat_dx)
+
+
+@pytest.mark.parametrize("make", [lambda: losses.LinearCrossEntropy(I, V), lambda: losses.CrossEntropy()])
+def test_all_ignored(make: Any) -> None:
+    loss = make()
+    x = np.ones((3, I if loss.params else V), np.float32)
+    value, dx = loss.value_and_grad(x, np.full(3, -100))
+    assert np.isnan(value)  # as PyTorch: the mean of nothing
+    assert loss.total(x, np.full(3, -100)) == (0, 0)
+    assert not dx.any()
+
+
+def test_large_logits_do_not_overflow(dtype: np.dtype) -> None:
+    y = np.array([[1e4, -1e4, 0]], dtype)
+    loss, dy = losses.CrossEntropy().value_and_grad(y, np.array([1]))
+    assert loss == 2e4
+    checks.same_bits(dy, np.array([[1, -1, 0]], dtype))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_mse(rng: np.random.Generator, dtype: np.dtype, reduction: str) -> None:
+    y, targets = (rng.standard_normal((T, B, I)).astype(dtype) for _ in range(2))
+    loss = losses.MSE(reduction)
+    wide = y.astype(np.longdouble) - targets
+    factor = 1 / wide.size if reduction == "mean" else 1
+    value, dy = loss.value_and_grad(y, targets, scale=3.0)
+    checks.close(dtype.type(value), np.sum(wide**2) * factor, "loss")
+    checks.close(dy, 6 * wide * factor, "update")
+    value, pullback = loss.vjp(y, targets)
+    checks.same_bits(pullback(3.0), dy)
+    assert loss(y, targets) == value
+    assert loss.total(y, targets)[1] == y.size
+
+
+def test_the_fused_loss_is_the_reference_kernel(rng: np.random.Generator) -> None:
+    head = losses.LinearCrossEntropy(I, V, dtype="float64", seed=1)
+    x, targets = case(rng, np.dtype("float64"))
+    want = reference.cross_entropy.cross_entropy(x, head.params["weight"], head.params["bias"], targets)
+    checks.close(np.float64(head(x, targets)), np.float64(want[0]), "loss")
+
+
+def test_the_checks_see_a_wrong_gradient(rng: np.random.Generator) -> None:
+    y, targets = (rng.standard_normal((T, B)).astype(np.float32) for _ in range(2))
+    loss = losses.MSE("sum")
+    _, dy = loss.value_and_grad(y, targets)
+    with pytest.raises(AssertionError, match="eps, allowed"):
+        checks.close(-dy, 2 * (y - targets), "update")
