@@ -52,7 +52,7 @@ def train(args: argparse.Namespace) -> int:
     settings = _settings(args, resumed)
     if resumed is None and os.path.exists(args.checkpoint) and not args.overwrite:
         raise ValueError(
-            f"{args.checkpoint} exists: go on with --resume, keep it with --checkpoint PATH, or give --overwrite"
+            f"{args.checkpoint} exists: go on with --resume, or give --checkpoint PATH or --overwrite"
         )
     text = _text(args.text if args.text is not None else settings["text"])
     digest = text_digest(text)

@@ -20,8 +20,9 @@ class Callback:
     """
     Four hooks that do nothing; derive from it and override what you need.
 
-    A callback that remembers something across steps returns it from `state_dict`; it is then part of the checkpoint.
-    Do not change the model or the optimiser by the clock: a resumed run must repeat the same bits.
+    A callback that remembers something across steps returns it from `state_dict`; it is then part of the
+    checkpoint. Do not change the model or the optimiser by the clock: a resumed run must repeat the same
+    bits.
     """
 
     def on_fit_begin(self, trainer: Trainer) -> None:
@@ -31,7 +32,7 @@ class Callback:
         """Run after each optimiser step; `logs` has step, epoch, loss, norm, lr and tokens of this step."""
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
-        """Run after validation; `logs` has epoch, step, loss, lr and, with validation data, validation_loss."""
+        """Run after validation; `logs` has epoch, step, loss, lr and, if validated, validation_loss."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Run when training ends, also when it ends by an error or by Ctrl-C."""
@@ -82,7 +83,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Compare; without validation data the training loss counts."""
-        loss = logs.get("validation_loss", logs["loss"])
+        loss = held_out_loss(logs)
         if loss < self.best:
             self.best, self.best_epoch, self._waited = loss, logs["epoch"], 0
             if self.restore_best:
@@ -107,9 +108,11 @@ class EarlyStopping(Callback):
 
 class Checkpoint(Callback):
     """
-    Write the whole training state to `path` every `every` seconds, at the end of a step, and when training ends.
+    Write the whole training state to `path` every `every` seconds, at the end of a step, and when training
+    ends.
 
-    A periodic write that fails (disk full) leaves the file before it and warns; the first and the last one raise.
+    A periodic write that fails (disk full) leaves the file before it and warns; the first and the last one
+    raise.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: float = 30.0) -> None:
@@ -134,7 +137,7 @@ class Checkpoint(Callback):
         self._written = -1
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Write the last state; after an error or Ctrl-C, only what is the state after a step and takes no second."""
+        """Write the last state; after an error or Ctrl-C only between steps, and if it is quick."""
         if self._written == trainer.steps_done:
             return
         if not trainer.failed:
@@ -169,9 +172,9 @@ class TimeLimit(Callback):
 
 class ProgressBar(Callback):
     """
-    One bar over the whole run on stderr: loss, perplexity, tokens a second and time left; one line an epoch.
+    Progress of the whole run on stderr: loss, perplexity, tokens a second, time left; and one line an epoch.
 
-    `unit` is what a token is called. Without a terminal the bar is renewed every 10 s instead of every 0.2 s.
+    `unit` is what a token is called. On a terminal it is a bar, elsewhere a line every 10 s.
     """
 
     def __init__(self, unit: str = "token") -> None:
@@ -181,19 +184,17 @@ class ProgressBar(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Open the bar, at the step where a resumed run goes on."""
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        self._pause = 0.2 if sys.stderr.isatty() else 10.0
-        total = trainer.total_steps * trainer.tokens_per_step
-        done = trainer.steps_done * trainer.tokens_per_step
-        self._bar = tqdm(
-            total=total,
-            initial=done,
-            unit=self.unit,
-            unit_scale=True,
-            mininterval=self._pause,
-            dynamic_ncols=True,
-        )
+        terminal = sys.stderr.isatty()
+        self._pause = 0.2 if terminal else 10.0
+        self._begin, self._shown, self._loss = time.monotonic(), time.monotonic(), math.nan
+        self._counts = {
+            "total": trainer.total_steps * trainer.tokens_per_step,
+            "initial": trainer.steps_done * trainer.tokens_per_step,
+        }
+        look = {"unit": self.unit, "unit_scale": True}
+        self._bar = tqdm(**self._counts, **look, mininterval=0.2, dynamic_ncols=True) if terminal else None
 
     def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
         """Advance; the loss shown is smoothed over some 50 steps."""
@@ -202,11 +203,13 @@ class ProgressBar(Callback):
         now = time.monotonic()
         if now - self._shown > self._pause:
             self._shown = now
-            text = (
-                f"epoch {trainer.epoch + 1}, loss {self._loss:.3f}, perplexity {perplexity(self._loss):.2f}"
-            )
-            self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update(trainer.tokens_per_step)
+            values = f"loss {self._loss:.3f}, perplexity {perplexity(self._loss):.2f}"
+            if self._bar is not None:
+                self._bar.set_postfix_str(values, refresh=False)
+            else:
+                self._print(trainer, values, now - self._begin)
+        if self._bar is not None:
+            self._bar.update(trainer.tokens_per_step)
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Print the epoch above the bar."""
@@ -214,13 +217,35 @@ class ProgressBar(Callback):
         if "validation_loss" in logs:
             loss = logs["validation_loss"]
             parts.append(f"held-out loss {loss:.4f} (perplexity {perplexity(loss):.2f})")
-        parts.append(f"lr {logs['lr']:.3g}")
-        self._bar.write("  ".join(parts), file=sys.stderr)
+        text = "  ".join([*parts, f"lr {logs['lr']:.3g}"])
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
+
+    def _print(self, trainer: Trainer, values: str, elapsed: float) -> None:
+        from tqdm import tqdm
+
+        text = tqdm.format_meter(
+            trainer.steps_done * trainer.tokens_per_step,
+            elapsed=elapsed,
+            **self._counts,
+            unit=self.unit,
+            unit_scale=True,
+            bar_format="{percentage:3.0f}% [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            postfix=values,
+        )
+        print(text, file=sys.stderr, flush=True)
+
+
+def held_out_loss(logs: Logs) -> float:
+    """Return the validation loss of an epoch, the training loss if there is none."""
+    return float(logs["validation_loss"] if "validation_loss" in logs else logs["loss"])
 
 
 def perplexity(loss: float) -> float:

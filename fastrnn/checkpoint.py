@@ -7,12 +7,12 @@ Layout, little-endian::
     u32       version of the layout
     u32       zero
     u64       bytes of the header H
-    H bytes   UTF-8 JSON {"tree": ..., "arrays": [[dtype, shape], ...]}; {"$array": k} in the tree stands for array k
+    H bytes   UTF-8 JSON {"tree": ..., "arrays": [[dtype, shape], ...]}; {"$array": k} stands for array k
               arrays in order, C-contiguous, each beginning at a multiple of 64
     32 bytes  SHA-256 of all bytes before
 
-`save` writes aside in the same folder, flushes it to the disk and renames: a kill or a full disk leaves the file
-that was there before. `load` checks everything and says what is wrong.
+`save` writes aside in the same folder, flushes it to the disk and renames: a kill or a full disk leaves the
+file that was there before. `load` checks everything and says what is wrong.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def load(path: str | os.PathLike[str]) -> Tree:
                 raise ValueError(
                     f"checkpoint: {name!r} is truncated: {len(start)} bytes"
                     if short
-                    else f"checkpoint: expected a fastrnn checkpoint, got {name!r} beginning with {start[:8]!r}"
+                    else f"checkpoint: expected a fastrnn checkpoint, got {name!r} that begins {start[:8]!r}"
                 )
             raw = start + file.read()
     except OSError as error:
@@ -128,7 +128,7 @@ def _write(aside: str, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
         for array in arrays:
             put(bytes(-at % _ALIGN))
             if array.size:
-                put(memoryview(array.reshape(-1).view(np.uint8)))
+                put(array.reshape(-1).view(np.uint8).data)
             at += -at % _ALIGN + array.nbytes
         file.write(digest.digest())
         file.flush()
@@ -136,7 +136,8 @@ def _write(aside: str, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    # Without this a power cut may forget the rename. Not every file system lets a folder be opened or flushed.
+    # Without this a power cut may forget the rename. Not every file system lets a folder be opened or
+    # flushed.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

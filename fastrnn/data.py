@@ -1,4 +1,4 @@
-"""Text in: reading files, vocabularies, and parallel streams of ids for truncated back-propagation through time."""
+"""Text in: files, vocabularies, and parallel streams of ids for truncated back-propagation through time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -47,14 +47,12 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise OSError(error.errno, f"text: cannot read {name!r}: {error.strerror}") from None
     nul = raw.find(b"\0")
     if nul >= 0:
-        raise ValueError(
-            f"text: expected UTF-8 text, got a binary file: {name!r} has a NUL byte at offset {nul}"
-        )
+        raise ValueError(f"text: expected UTF-8 text, got a binary file: {name!r} has a NUL byte at {nul}")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"text: expected UTF-8 text, got byte 0x{raw[error.start]:02x} at offset {error.start} of {name!r}"
+            f"text: expected UTF-8 text, got byte 0x{raw[error.start]:02x} at {error.start} of {name!r}"
         ) from None
     if not text.strip():
         raise ValueError(f"text: expected some text, got an empty file: {name!r}")
@@ -79,8 +77,8 @@ class Vocabulary:
     Parameters
     ----------
     tokens
-        Distinct strings; the id of a token is its position. Characters: of length 1. Words: `<unk>` and `<eos>`
-        must be among them.
+        Distinct strings; the id of a token is its position. Characters: of length 1. Words: `<unk>` and
+        `<eos>` must be among them.
     unit
         ``"character"`` or ``"word"``. Words are what whitespace separates; each line end is the word `<eos>`.
 
@@ -119,7 +117,8 @@ class Vocabulary:
     @classmethod
     def from_text(cls, text: str, unit: Unit = "character", max_size: int | None = None) -> Vocabulary:
         """
-        Collect the characters of `text` in code order, or its words by falling frequency, then alphabetically.
+        Collect the characters of `text` in code order, or its words by falling frequency, then
+        alphabetically.
 
         `max_size` (words only) keeps the most frequent ones; the others are read as `<unk>`.
         """
@@ -153,7 +152,7 @@ class Vocabulary:
         return f"<Vocabulary of {len(self)} {self.unit}s>"
 
     def id(self, token: str) -> int:
-        """Return the id of one token; an unknown word has that of `<unk>`, an unknown character raises KeyError."""
+        """Return the id of one token; an unknown word has that of `<unk>`, an unknown character raises."""
         if self.unit == "word":
             return self._id.get(token, self._id[UNKNOWN])
         return self._id[token]
@@ -176,12 +175,12 @@ class Vocabulary:
         if ids.size and ids.min() < 0:
             at = int(np.argmin(ids))
             raise ValueError(
-                f"text: expected characters of the vocabulary ({len(self)} characters), got {text[at]!r} at {at}"
+                f"text: expected one of the vocabulary's {len(self)} characters, got {text[at]!r} at {at}"
             )
         return ids
 
     def decode(self, ids: Iterable[int] | npt.NDArray[np.integer[Any]]) -> str:
-        r"""Return the text of `ids`: characters side by side, words with a blank between and `<eos>` as ``\n``."""
+        r"""Return the text of `ids`: characters in a row, words with blanks between, `<eos>` as ``\n``."""
         tokens = [self.tokens[int(i)] for i in ids]
         if self.unit == "character":
             return "".join(tokens)
@@ -201,12 +200,13 @@ def _words(text: str) -> list[str]:
     return text.replace("\n", f" {END_OF_LINE} ").split()
 
 
-class Streams(Sequence[tuple[Ids, Ids]]):
+class Streams:
     """
     Cut a sequence of ids into `batch` parallel streams and these into chunks of `steps` for truncated BPTT.
 
-    Item k is ``(inputs, targets)``, int32 [T, B] each, where ``targets[t] = inputs[t + 1]``; both are views of one
-    time-major matrix. Row b of chunk k + 1 goes on where row b of chunk k stopped, so a model carries its state.
+    Item k is ``(inputs, targets)``, int32 [T, B] each, where ``targets[t] = inputs[t + 1]``; both are views
+    of one time-major matrix. Row b of chunk k + 1 goes on where row b of chunk k stopped, so a model
+    carries its state.
 
     Parameters
     ----------
@@ -217,9 +217,9 @@ class Streams(Sequence[tuple[Ids, Ids]]):
     steps
         Steps of a chunk, T.
     whole
-        False (training): what is left after B streams of whole chunks is dropped. True (evaluation): every one of
-        the N - 1 predictions is in exactly one chunk; the last is shorter and the last stream ends in targets that
-        are ignored. B is then at most N - 1.
+        False (training): what is left after B streams of whole chunks is dropped. True (evaluation): every
+        one of the N - 1 predictions is in exactly one chunk; the last is shorter and the last stream ends
+        in targets that are ignored. B is then at most N - 1.
 
     Raises
     ------
@@ -248,12 +248,15 @@ class Streams(Sequence[tuple[Ids, Ids]]):
         if whole and self.tokens < length * self.batch:
             self._targets = np.where(at[1:] > predictions, np.int32(IGNORED), rows[1:])
         self._length = length
-        self._digest = hashlib.sha256(np.ascontiguousarray(ids)).hexdigest()
+        self._digest = hashlib.sha256(np.ascontiguousarray(ids).data).hexdigest()
 
     def __len__(self) -> int:
         return -(-self._length // self.steps)
 
-    def __getitem__(self, k: Any) -> tuple[Ids, Ids]:
+    def __iter__(self) -> Iterator[tuple[Ids, Ids]]:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, k: int) -> tuple[Ids, Ids]:
         if not 0 <= k < len(self):
             raise IndexError(f"chunk {k} of {len(self)}")
         rows = slice(k * self.steps, min((k + 1) * self.steps, self._length))

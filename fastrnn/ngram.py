@@ -1,9 +1,10 @@
 """
 An interpolated n-gram model: the baseline that a neural language model has to beat.
 
-Modified Kneser-Ney smoothing, Chen and Goodman 1998 (TR-10-98, Harvard), section 3: of the n-grams of the highest order
-the counts are used, of lower orders the number of distinct left neighbours; each count gives up a discount D1, D2 or
-D3+, which the next lower order shares out. Below order 1 stands the uniform distribution.
+Modified Kneser-Ney smoothing, Chen and Goodman 1998 (TR-10-98, Harvard), section 3: of the n-grams of the
+highest order the counts are used, of lower orders the number of distinct left neighbours; each count gives
+up a discount D1, D2 or D3+, which the next lower order shares out. Below order 1 stands the uniform
+distribution.
 """
 
 from __future__ import annotations
@@ -102,18 +103,21 @@ class NgramModel:
         return result
 
     def loss(self, ids: _Int, context: int = 0) -> float:
-        """Return the mean negative log probability of ``ids[context:]`` in nats a token; those before are context."""
+        """Return the mean of -log P(ids[i] | those before) over i >= `context`, in nats."""
         return float(-np.log(self.probabilities(ids)[context:]).mean())
 
 
 def _order(keys: _Codes, counts: _Int, owner: _Codes, owners: int) -> _Order:
     discount = np.minimum(_discounts(counts)[np.minimum(counts, 3)], counts)
-    total = np.bincount(owner, counts, owners)
-    return _Order(keys, counts - discount, total, np.bincount(owner, discount, owners))
+    kept: _Float = counts.astype(np.float64) - discount
+    total: _Float = np.bincount(owner, counts, owners).astype(np.float64)
+    mass: _Float = np.bincount(owner, discount, owners).astype(np.float64)
+    return _Order(keys, kept, total, mass)
 
 
 def _discounts(counts: _Int) -> _Float:
-    # Characters have few types and next to none that are seen once: the estimate is then void, and 1/2 is neutral.
+    # Characters have few types and next to none that are seen once: the estimate is then void, and 1/2 is
+    # neutral.
     n1, n2, n3, n4 = (float((counts == r).sum()) for r in (1, 2, 3, 4))
     plain = np.array([0.0, 0.5, 0.5, 0.5])
     if min(n1, n2, n3) == 0:

@@ -20,7 +20,7 @@ class Trainable(Protocol):
         """Return the mean loss and the state to carry on; add the gradients to the model's."""
 
     def total(self, x: Any, targets: Any, state: State = None) -> tuple[float, int, State]:
-        """Return the sum of the losses without dropout, the number of its terms, and the state to carry on."""
+        """Return the sum of the losses without dropout, their number, and the state to carry on."""
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -33,8 +33,8 @@ class Batches(Protocol):
     """
     Pairs (x, targets) by number.
 
-    `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if there is
-    one, returns a dict that a checkpoint keeps in order to tell other data from the same.
+    `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if
+    there is one, returns a dict that a checkpoint keeps in order to tell other data from the same.
     """
 
     def __len__(self) -> int: ...

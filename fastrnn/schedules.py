@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what the rate is at a step of an epoch, and how it answers to a validation loss."""
+"""Learning-rate schedules: the rate at a step of an epoch, and how it answers to a validation loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class Schedule:
     """
     A constant rate, and the protocol of the others.
 
-    A schedule depends on counted steps and losses alone, never on the clock, so that a resumed run repeats it.
+    A schedule depends on counted steps and losses alone, never on the clock, so that a resumed run repeats
+    it.
     """
 
     def __init__(self, lr: float) -> None:
@@ -19,7 +20,7 @@ class Schedule:
         self.base = float(lr)
 
     def lr(self, step: int, epoch: int) -> float:
-        """Return the rate of the optimiser step number `step` (from 0, over the whole run) in `epoch` (from 0)."""
+        """Return the rate of step `step`, counted from 0 over the whole run, in epoch `epoch`, from 0."""
         return self.base
 
     def on_loss(self, loss: float) -> None:
@@ -30,12 +31,13 @@ class Schedule:
         return {"name": type(self).__name__, **vars(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken; another kind of schedule or another setting raises ValueError."""
+        """Go on where `state_dict` was taken; ValueError for another kind of schedule or setting."""
         mine = self.state_dict()
         for key in mine.keys() | state.keys():
             if not key.startswith("_") and mine.get(key) != state.get(key):
                 raise ValueError(
-                    f"schedule: expected {key} = {state.get(key)!r}, as in the checkpoint, got {mine.get(key)!r}"
+                    f"schedule: expected {key} = {state.get(key)!r}, as in the checkpoint, "
+                    f"got {mine.get(key)!r}"
                 )
         vars(self).update({key: value for key, value in state.items() if key.startswith("_")})
 
@@ -62,7 +64,7 @@ class StepDecay(Schedule):
 
 
 class Plateau(Schedule):
-    """Multiply the rate by `factor` after more than `patience` epochs without a loss below the best by `threshold`."""
+    """Cut the rate to `factor` of it after more than `patience` epochs without progress by `threshold`."""
 
     def __init__(self, lr: float, factor: float = 0.5, patience: int = 0, threshold: float = 0.0) -> None:
         super().__init__(lr)

@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, validation, schedules, and a state that a resumed run repeats bit for bit."""
+"""The training loop: steps, epochs, validation, and a state from which a run goes on bit for bit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
-from fastrnn.callbacks import Callback, Checkpoint, Logs
+from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
 from fastrnn.protocols import Batches, State, Trainable
 from fastrnn.schedules import Schedule
 
@@ -20,15 +20,15 @@ class Trainer:
     """
     Train a model: forward, backward, clip, update, once for each item of the data, epoch by epoch.
 
-    All that happens depends on the seed, the data and the count of steps, never on the clock: a run that was stopped
-    and resumed from its checkpoint ends with the same bits as one that was not.
+    All that happens depends on the seed, the data and the count of steps, never on the clock: a run that
+    was stopped and resumed from its checkpoint ends with the same bits as one that was not.
 
     Parameters
     ----------
     model
         See `Trainable`.
     optimizer
-        Has ``lr``, ``step(max_norm=, zero_grad=)``, ``state_dict()`` and ``load_state_dict()``.
+        Of this model; see `fastrnn.optim`.
     max_norm
         Clip the global norm of the gradient to this; None does not clip.
     schedule
@@ -38,7 +38,8 @@ class Trainer:
     callbacks
         Run in this order; see `fastrnn.callbacks`.
     checkpoint
-        A path to write the training state to, every `checkpoint_every` seconds and at the end; None writes none.
+        A path to write the training state to, every `checkpoint_every` seconds and at the end; None writes
+        none.
     info
         Anything a checkpoint should carry along: numbers, strings, lists and dicts.
 
@@ -79,8 +80,7 @@ class Trainer:
         self.epoch = self.position = self.steps_done = self.epochs = self.total_steps = (
             self.tokens_per_step
         ) = 0
-        self.finished, self.failed, self.at_boundary = False, False, True
-        self._stopped = False
+        self.at_boundary, self.finished, self.failed, self._stopped = True, False, False, False
         self._state: State = None
         self._loss_sum = 0.0
         self._data: dict[str, Any] = {}
@@ -93,10 +93,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Training data; one item is one step.
-        epochs
-            Passes over `data`.
+        data, epochs
+            Training data, one item for each step, and passes over it.
         validation
             Evaluated after each epoch; its loss goes to the schedule and to the callbacks.
         resume
@@ -153,7 +151,7 @@ class Trainer:
         if validation is not None:
             logs["validation_loss"] = self.evaluate(validation)
         self.at_boundary = False
-        self.schedule.on_loss(logs.get("validation_loss", logs["loss"]))
+        self.schedule.on_loss(held_out_loss(logs))
         self.epoch, self.position, self._state, self._loss_sum = self.epoch + 1, 0, None, 0.0
         self.finished = self.epoch >= self.epochs
         self._call("on_epoch_end", logs)
@@ -228,7 +226,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            The model, the data or a setting is not that of the checkpoint; the message names it. Nothing is changed.
+            The model, the data or a setting is not that of the checkpoint; the message names it. Nothing is
+            changed.
         """
         if not isinstance(tree, dict) or "training" not in tree:
             raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
@@ -241,7 +240,7 @@ class Trainer:
             or parameters.dtype != self.model.flat_params.dtype
         ):
             raise ValueError(
-                f"model: expected {parameters.dtype} parameters of shape {parameters.shape}, as in the checkpoint, "
+                f"model: expected {parameters.dtype} parameters of shape {parameters.shape}, as in the file, "
                 f"got {self.model.flat_params.dtype} of shape {self.model.flat_params.shape}"
             )
         for part in ("training", "validation"):

@@ -22,11 +22,11 @@ def test_reading_drops_the_mark_and_carriage_returns(tmp_path):
     [
         (b"", "got an empty file"),
         (b" \n\n", "got an empty file"),
-        (b"abc\0def", "got a binary file: .* NUL byte at offset 3"),
+        (b"abc\0def", "got a binary file: .* NUL byte at 3"),
         (b"\x7fELF\x02\x01\x01\0", "got a binary file"),
-        (b"gr\xfcn", "got byte 0xfc at offset 2"),
-        ("é".encode()[:1], "got byte 0xc3 at offset 0"),
-        ("text".encode("utf-16"), "binary file|got byte 0xff at offset 0"),
+        (b"gr\xfcn", "got byte 0xfc at 2"),
+        ("é".encode()[:1], "got byte 0xc3 at 0"),
+        ("text".encode("utf-16"), "binary file|got byte 0xff at 0"),
     ],
 )
 def test_reading_bad_files(tmp_path, content, message):
@@ -85,9 +85,7 @@ def test_characters_and_words_differ():
 
 @pytest.mark.parametrize("odd", ["d", "\0", "\U0010ffff", "\ud800"])
 def test_an_unknown_character_is_named(odd):
-    with pytest.raises(
-        ValueError, match=r"text: expected characters of the vocabulary \(3 characters\), got .* at 2"
-    ):
+    with pytest.raises(ValueError, match=r"text: expected one of the vocabulary's 3 characters, got .* at 2"):
         Vocabulary("abc").encode("ab" + odd)
     with pytest.raises(KeyError):
         Vocabulary("abc").id(odd)

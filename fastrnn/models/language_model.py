@@ -32,8 +32,8 @@ class LanguageModel(Composite):
     """
     Predict the next character or word.
 
-    Tokens go through an embedding, `num_layers` LSTM layers and a linear layer with softmax. All parameters are
-    one flat buffer, so the optimiser's step is one pass and a checkpoint one array.
+    Tokens go through an embedding, `num_layers` LSTM layers and a linear layer with softmax. All parameters
+    are one flat buffer, so the optimiser's step is one pass and a checkpoint one array.
 
     Parameters
     ----------
@@ -73,6 +73,9 @@ class LanguageModel(Composite):
         if not isinstance(vocabulary, Vocabulary):
             raise TypeError(f"vocabulary: expected a Vocabulary, got {type(vocabulary).__name__}")
         self.vocabulary = vocabulary
+        _check.integer("hidden_size", hidden_size, 1)
+        if embedding_size is not None:
+            _check.integer("embedding_size", embedding_size, 1)
         size = hidden_size if embedding_size is None else embedding_size
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
         embedding = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
@@ -83,12 +86,12 @@ class LanguageModel(Composite):
         self.head = LinearCrossEntropy(hidden_size, len(vocabulary), dtype=dtype, seed=seeds[2])
         self._compose({"body": self.body, "head": self.head})
         self.config: dict[str, Any] = {
-            "hidden_size": hidden_size,
-            "num_layers": num_layers,
-            "embedding_size": size,
-            "dropout": dropout,
-            "embedding_dropout": embedding_dropout,
-            "dtype": dtype,
+            "hidden_size": lstm.hidden_size,
+            "num_layers": lstm.num_layers,
+            "embedding_size": lstm.input_size,
+            "dropout": lstm.dropout,
+            "embedding_dropout": float(embedding_dropout),
+            "dtype": str(lstm.dtype),
         }
 
     def value_and_grad(
@@ -97,14 +100,8 @@ class LanguageModel(Composite):
         """
         Return the mean loss of one chunk and the state after it; add the gradients to ``self.grads``.
 
-        Parameters
-        ----------
-        x, targets
-            Tokens, [T, B]; a target of -100 does not count.
-        state
-            What the chunk before returned; None is zero. No gradient goes back through it.
-        key
-            Of the dropout masks; needed if the model has dropout.
+        x and targets are tokens, [T, B]; a target of -100 does not count. `state` is what the chunk before
+        returned, None is zero; no gradient goes back through it. Dropout needs a `key` for its masks.
         """
         (y, state), pullback = self.body.vjp(x, state, key)
         loss, dy = self.head.value_and_grad(y, targets)
@@ -112,7 +109,7 @@ class LanguageModel(Composite):
         return loss, state
 
     def total(self, x: Ids, targets: Ids, state: State = None) -> tuple[float, int, State]:
-        """Return the sum of the losses without dropout, the number of targets, and the state after the chunk."""
+        """Return the sum of the losses without dropout, their number, and the state after the chunk."""
         y, state = self.body(x, state)
         return *self.head.total(y, targets), state
 
@@ -144,8 +141,8 @@ class LanguageModel(Composite):
         text, validation
             Training text, and text to evaluate after each epoch; the parameters of the best epoch are kept.
         lr, schedule, optimizer
-            By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a cosine.
-            A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
+            By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a
+            cosine. A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
         max_norm
             Clips the global norm of the gradient.
         progress
@@ -187,7 +184,7 @@ class LanguageModel(Composite):
         """
         Return loss and perplexity on `text`: of each token but the first, given all before it in its stream.
 
-        `batch` streams side by side begin with a zero state each; 1 is exact and slow.
+        `batch` streams side by side each begin with a zero state; 1 is exact and slow.
         """
         streams = self._whole_streams(text, batch, steps)
         loss = evaluate(self, streams)
@@ -261,10 +258,7 @@ class LanguageModel(Composite):
         """
         Read a model that `save` or the checkpoints of a training run wrote.
 
-        Raises
-        ------
-        OSError, ValueError
-            See `fastrnn.checkpoint.load`; ValueError also for a checkpoint of another kind of model.
+        Raises OSError or ValueError as `fastrnn.checkpoint.load`, ValueError also for another kind of model.
         """
         return cls.from_saved(checkpoint.load(path))
 
