@@ -57,7 +57,7 @@ struct LinearWeights {
     bias = contiguous<T>(b, "bias");
     check_shape(bias, "bias", {outputs}, bias_symbols);
   }
-  const T* bias_pointer() const { return bias ? pointer<T>(bias) : nullptr; }
+  const T* bias_pointer() const { return bias.size() > 0 ? pointer<T>(bias) : nullptr; }  // outputs >= 1
 };
 
 template <class T>

@@ -5,11 +5,11 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "kernels/grid.h"
+#include "kernels/transpose.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
 typedef std::uint64_t Words64 __attribute__((vector_size(FASTRNN_VECTOR_BYTES)));
-typedef Words64 UnalignedWords64 __attribute__((aligned(4), may_alias));
 inline constexpr int kCounters = FASTRNN_VECTOR_BYTES / 8;  // counters in a vector, each good for four elements
 
 // Product of the low halves of 64-bit lanes.
@@ -45,10 +45,10 @@ FASTRNN_INLINE void philox_lanes(std::uint64_t key, std::uint64_t quad, std::uin
   }
   constexpr std::uint64_t kLow = 0xFFFFFFFFu;
   const Words64 first = (c0 & kLow) | (c1 << 32), second = (c2 & kLow) | (c3 << 32);
-  for (int i = 0; i < kCounters; ++i) {
-    *reinterpret_cast<std::uint64_t __attribute__((may_alias))*>(words + 4 * i) = first[i];
-    *reinterpret_cast<std::uint64_t __attribute__((may_alias))*>(words + 4 * i + 2) = second[i];
-  }
+  Words64 low, high;
+  interleave(first, second, low, high, std::make_integer_sequence<int, kCounters>{});
+  __builtin_memcpy(words, &low, sizeof(low));
+  __builtin_memcpy(words + 2 * kCounters, &high, sizeof(high));
 }
 
 // Units are taken in blocks for which the words of a few vectors of counters lie in the first-level cache; the loop
