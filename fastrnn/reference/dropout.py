@@ -33,7 +33,7 @@ def keep_mask(shape: tuple[int, ...], p: float, key: int, step: int = 0) -> npt.
     s = np.arange(steps, dtype=np.uint64)[:, None, None] + np.uint64(step)
     b = np.arange(rows, dtype=np.uint64)[:, None]
     quad = np.arange((units + 3) // 4, dtype=np.uint64)
-    words = philox(key, quad | (b << np.uint64(32)), s).reshape(steps, rows, -1)[..., :units]
+    words = philox(key, quad | (b << np.uint64(32)), s).reshape(steps, rows, 4 * len(quad))[..., :units]
     return np.asarray(words >= np.uint64(math.floor(p * 2.0**32))).reshape(shape)
 
 
