@@ -1,4 +1,4 @@
-"""Fixtures: random numbers from a fixed seed, every instruction set in turn, and other libraries to compare with."""
+"""Fixtures: random numbers from a fixed seed, every instruction set in turn, other libraries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from fastrnn import _core
 
 SEED = 20240229
@@ -23,7 +24,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(params=_core.available_isas())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run the test once on each instruction set of this machine; the one in use before comes back afterwards."""
+    """Every instruction set of this machine in turn; afterwards the one in use before comes back."""
     before = _core.isa()
     _core.use_isa(request.param)
     assert _core.isa() == request.param

@@ -1,7 +1,7 @@
 """Places in memory for equal arrays: the answer must not depend on them.
 
-A layout takes the name and the array. Weights and tables stay contiguous; sequences and states may have any strides on
-the axes before the last.
+A layout takes the name and the array. Weights and tables stay contiguous; sequences and states may have any
+strides on the axes before the last.
 """
 
 from __future__ import annotations

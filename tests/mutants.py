@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
-from fastrnn.reference.cells import Cell
 from ops import Run
+
+from fastrnn.reference.cells import Cell
 
 
 def mutant(module: ModuleType, right: str = "", wrong: str = "", **names: object) -> ModuleType:
-    """A copy of `module` where the one place that reads `right` reads `wrong`; `names` replace its globals."""
+    """A copy of `module` whose one place that reads `right` reads `wrong`; `names` replace its globals."""
     source = inspect.getsource(module)
     assert not right or source.count(right) == 1, f"{module.__name__}: {source.count(right)} times {right!r}"
     copy = ModuleType(module.__name__)
@@ -23,14 +25,18 @@ def mutant(module: ModuleType, right: str = "", wrong: str = "", **names: object
 
 
 def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
-    """Copies of a cell: every gradient in turn negated, neighbouring gates swapped, a state's gradient lost."""
+    """Copies of a cell: a gradient negated, neighbouring gates swapped, or a state's gradient lost."""
 
     def copy(**functions: Callable) -> SimpleNamespace:
         traits = {"NAME": cell.NAME, "GATES": cell.GATES, "STATES": cell.STATES}
         return SimpleNamespace(**{"forward": cell.forward, "backward": cell.backward, **traits, **functions})
 
+    def negated(k: int, *arguments: tuple) -> tuple:
+        dpre, dold = cell.backward(*arguments)
+        return _at(dpre, k, -dpre[k]), dold
+
     for k, gate in enumerate(cell.GATES):
-        yield f"d{gate} negated", copy(backward=lambda *a, k=k: _backward(cell, a, lambda g, s: (_at(g, k, -g[k]), s)))
+        yield f"d{gate} negated", copy(backward=partial(negated, k))
         after = (k + 1) % len(cell.GATES)
         yield (
             f"{gate} and the next gate swapped",
@@ -47,12 +53,8 @@ def _at(items: tuple, k: int, value: np.ndarray) -> tuple:
     return (*items[:k], value, *items[k + 1 :])
 
 
-def _backward(cell: Cell, arguments: tuple, change: Callable) -> tuple:
-    return change(*cell.backward(*arguments))
-
-
 def disturbed(run: Run, name: str, eps: float) -> Run:
-    """A copy of a run in which the last element of one array is off by `eps` multiples of its eps and scale."""
+    """A copy of a run in which the last element of one array is off by `eps` of its eps and scale."""
     a = run[name].copy()
     a.flat[-1] += eps * np.finfo(a.dtype).eps * max(1, float(np.abs(a).max()))
     return {**run, name: a}

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from fastrnn import _core, reference
 
 # Arrays by name: outputs under their names, the gradient of the input `w` under `d w`.
@@ -33,12 +34,15 @@ class Op:
     def astype(self, dtype: np.typing.DTypeLike) -> Op:
         """The same numbers in another type."""
         inputs, cotangents, into = (
-            {name: a.astype(dtype) for name, a in run.items()} for run in (self.inputs, self.cotangents, self.into)
+            {name: a.astype(dtype) for name, a in run.items()}
+            for run in (self.inputs, self.cotangents, self.into)
         )
         return replace(self, inputs=inputs, cotangents=cotangents, into=into)
 
 
-def make_linear(rng: np.random.Generator, lead: tuple[int, ...], width: int, out: int, bias: bool = True) -> Op:
+def make_linear(
+    rng: np.random.Generator, lead: tuple[int, ...], width: int, out: int, bias: bool = True
+) -> Op:
     """x [*lead, width] to y [*lead, out]."""
     shapes = {"x": (*lead, width), "weight": (out, width), "bias": (out,)}
     inputs = {name: rng.standard_normal(shape) for name, shape in shapes.items() if bias or name != "bias"}
@@ -70,11 +74,13 @@ def make_embedding(rng: np.random.Generator, lead: tuple[int, ...], vocabulary: 
     tokens = rng.integers(0, max(vocabulary - 1, 1), lead)
     table = rng.standard_normal((vocabulary, width))
     into = {"table": rng.standard_normal(table.shape)}
-    return Op("embedding", {"table": table}, {"y": rng.standard_normal((*lead, width))}, into, {"tokens": tokens})
+    return Op(
+        "embedding", {"table": table}, {"y": rng.standard_normal((*lead, width))}, into, {"tokens": tokens}
+    )
 
 
 def make_update(rng: np.random.Generator, dtype: np.typing.DTypeLike, arrays: int) -> list[list[np.ndarray]]:
-    """Parameters, gradients and buffers of an optimiser: `arrays` lists of spans of odd lengths, the last positive."""
+    """Parameters, gradients and buffers of an optimiser: lists of spans of odd lengths."""
     lists = [[rng.standard_normal(n).astype(dtype) for n in (1, 15, 16, 17, 0, 1000)] for _ in range(arrays)]
     return [*lists[:-1], [np.abs(a) for a in lists[-1]]] if arrays == 4 else lists
 
@@ -82,7 +88,7 @@ def make_update(rng: np.random.Generator, dtype: np.typing.DTypeLike, arrays: in
 def op_functions(
     case: Op, module: ModuleType | None = None
 ) -> tuple[Callable[[Run], Run], Callable[[Run, Run], Run]]:
-    """Forward and backward on the reference, as `checks` wants them; the module may be replaced by a mutant."""
+    """Forward and backward on the reference, as `checks` wants them; a mutant may replace the module."""
     m: Any = getattr(reference, case.kind) if module is None else module
     options = case.options
     if case.kind == "linear":
@@ -102,7 +108,9 @@ def op_functions(
         return _named(case, g._asdict())
 
     return (
-        lambda run: {"loss": np.asarray(m.cross_entropy(run["x"], run["weight"], run.get("bias"), **options)[0])},
+        lambda run: {
+            "loss": np.asarray(m.cross_entropy(run["x"], run["weight"], run.get("bias"), **options)[0])
+        },
         backward,
     )
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
+from ops import Layout, Run, as_is
+
 from fastrnn import _core, reference
 from fastrnn.reference.cells import Cell
 from fastrnn.reference.sequence import Weights
 from fastrnn.reference.stack import Gap
-from ops import Layout, Run, as_is
-
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Case:
     def astype(self, dtype: np.typing.DTypeLike) -> Case:
         """The same numbers in another type."""
         inputs, cotangents, into = (
-            {name: a.astype(dtype) for name, a in run.items()} for run in (self.inputs, self.cotangents, self.into)
+            {name: a.astype(dtype) for name, a in run.items()}
+            for run in (self.inputs, self.cotangents, self.into)
         )
         return replace(self, inputs=inputs, cotangents=cotangents, into=into)
 
@@ -92,7 +93,7 @@ def _states(run: Run, cell: Cell, layer: int) -> tuple[np.ndarray, ...] | None:
 def reference_functions(
     case: Case, stack: ModuleType = reference.stack, cell: Cell | None = None
 ) -> tuple[Callable[[Run], Run], Callable[[Run, Run], Run]]:
-    """Forward and backward of `case` on the reference, as `checks` wants them; parts may be replaced by mutants."""
+    """Forward and backward of `case` on the reference, as `checks` wants them; mutants may replace parts."""
     cell = reference.CELLS[case.cell] if cell is None else cell
 
     def call(inputs: Run) -> tuple:
@@ -165,7 +166,17 @@ def run_kernel(
     dy = case.cotangents.get("y")
     dy = None if dy is None else layout("dy", np.ascontiguousarray(turn(dy)))
     dx, dinitial = _core.recurrent_backward(
-        saved, x, table, weights, state, y, dy, dstate, grads, into.get("table"), "x" in case.inputs and "x" not in frozen
+        saved,
+        x,
+        table,
+        weights,
+        state,
+        y,
+        dy,
+        dstate,
+        grads,
+        into.get("table"),
+        "x" in case.inputs and "x" not in frozen,
     )
     run = {"y": turn(y), **{f"d {name}": a for name, a in into.items()}}
     if dx is not None:
@@ -228,4 +239,5 @@ def _cut(case: Case, begin: int, end: int, state: Run) -> Case:
     if "x" in inputs:
         inputs["x"] = inputs["x"][begin:end]
     tokens = None if case.tokens is None else case.tokens[begin:end]
-    return replace(case, inputs=inputs, cotangents={**case.cotangents, "y": case.cotangents["y"][begin:end]}, tokens=tokens)
+    cotangents = {**case.cotangents, "y": case.cotangents["y"][begin:end]}
+    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens)

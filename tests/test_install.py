@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import checks
-import fastrnn
 import pytest
+
+import fastrnn
 from fastrnn import _core
 
 SOURCE = Path(__file__).resolve().parents[1] / "fastrnn"

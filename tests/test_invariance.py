@@ -1,4 +1,4 @@
-"""Bit for bit: threads, batch, chunks, instruction set, denormals, NaN. See the bit rule in the documentation."""
+"""Bit for bit: threads, batch, chunks, instruction set, denormals, NaN and infinity."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ import numpy as np
 import ops
 import pytest
 import recurrent
-from fastrnn import _core, reference
 from ops import make_cross_entropy, make_embedding, make_linear
 from recurrent import Case, make_case
 
+from fastrnn import _core, reference
+
 CELLS = list(reference.CELLS)
 FUSED = tuple(name for name in _core.available_isas() if name in ("avx2", "avx512", "neon"))
-# T, B, I, H: too small to share, wide batch, wide layer, one row, more rows than a tile and odd in everything, long.
-SHAPES = [(3, 2, 3, 4), (4, 33, 9, 17), (5, 6, 30, 130), (6, 1, 17, 65), (9, 21, 31, 49), (90, 4, 8, 24)]
+# T, B, I, H: too small to share, wide batch, wide layer, one row, odd in everything, many chunks of steps.
+SHAPES = [
+    (3, 2, 3, 4),
+    (4, 33, 9, 17),
+    (5, 6, 30, 130),
+    (6, 1, 17, 65),
+    (9, 21, 31, 49),
+    (90, 4, 8, 24),
+    (60, 5, 9, 64),
+]
 
 
 @pytest.fixture(params=CELLS)
@@ -31,6 +40,16 @@ def case(request: pytest.FixtureRequest, rng: np.random.Generator, dtype: np.dty
     return make_case(rng, request.param, dtype, cell=cell)
 
 
+def test_every_split_is_met() -> None:
+    """The shapes and thread counts below cover every way to share a layer, and several chunks."""
+    plans = [_core.explain("lstm", *shape, count, "float32") for shape in SHAPES for count in (1, 2, 3, 7)]
+    splits = {(p["row_groups"] > 1, p["unit_groups"] > 1) for p in plans}
+    assert splits == {(False, False), (False, True), (True, False), (True, True)}
+    for chunk in ("forward_chunk", "backward_chunk"):
+        cut = [p for p, shape in zip(plans, np.repeat(SHAPES, 4, axis=0), strict=True) if shape[0] > p[chunk]]
+        assert {p["unit_groups"] > 1 for p in cut} == {False, True}
+
+
 @pytest.mark.usefixtures("threads")
 class TestThreads:
     """The number of threads changes no bit."""
@@ -39,7 +58,9 @@ class TestThreads:
         checks.threads_change_nothing(lambda: recurrent.run_kernel(case))
 
     @pytest.mark.parametrize("vocabulary", [1, 5, 300])
-    def test_tokens(self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str, vocabulary: int) -> None:
+    def test_tokens(
+        self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str, vocabulary: int
+    ) -> None:
         case = make_case(rng, (11, 13, 18, 33), dtype, cell=cell, vocabulary=vocabulary)
         checks.threads_change_nothing(lambda: recurrent.run_kernel(case))
 
@@ -67,8 +88,8 @@ class TestThreads:
                 norm = _core.sgd(p, g, m, 0.1, 0.9, 0.0, True, 0.1, 0.5, False)
             else:
                 norm = _core.adam(p, g, m, v, 3, 0.1, 0.9, 0.99, 1e-8, 0.1, True, 0.5, False)
-            named = {f"{n}{k}": a for n, arrays in zip("pgmv", (p, g, m, v), strict=True) for k, a in enumerate(arrays)}
-            return {"norm": np.asarray(norm), **named}
+            found = zip("pgmv", (p, g, m, v), strict=True)
+            return {"norm": np.asarray(norm), **{f"{n}{k}": a for n, s in found for k, a in enumerate(s)}}
 
         for kind in ("sgd", "adam"):
             checks.threads_change_nothing(lambda k=kind: run(k))
@@ -172,7 +193,9 @@ class TestInstructionSets:
 class TestNumbers:
     """Denormals, NaN, infinity and saturation."""
 
-    def test_denormals_are_zeros(self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str) -> None:
+    def test_denormals_are_zeros(
+        self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str
+    ) -> None:
         for shape in ((3, 2, 5, 17), (4, 33, 9, 17)):
             checks.denormals_are_zeros(make_case(rng, shape, dtype, cell=cell), recurrent.run_kernel)
 
@@ -182,14 +205,18 @@ class TestNumbers:
         checks.nan_stays_in_its_row(case, rows // 2, recurrent.run_kernel, value)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_nan_in_weights_reaches_the_output(self, isa: str, rng: np.random.Generator, cell: str, value: float) -> None:
+    def test_nan_in_weights_spreads(
+        self, isa: str, rng: np.random.Generator, cell: str, value: float
+    ) -> None:
         case = make_case(rng, (3, 2, 5, 17), "float32", cell=cell)
         case.inputs["w_hh_l0"][:] = value
         found = recurrent.run_kernel(case)
         assert np.isnan(found["y"][1:]).any() or np.isinf(value)
         assert np.isnan(found["d w_ih_l0"]).any() or np.isinf(value)
 
-    def test_saturated_gates_stay_finite(self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str) -> None:
+    def test_saturated_gates_stay_finite(
+        self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str
+    ) -> None:
         case = make_case(rng, (6, 3, 5, 17), dtype, cell=cell)
         case.inputs["x"][...] *= 1e6
         found = recurrent.run_kernel(case)

@@ -10,19 +10,25 @@ import numpy as np
 import ops
 import pytest
 import recurrent
-from fastrnn import _core, reference
 from recurrent import Case, make_case
+
+from fastrnn import _core
 
 pytestmark = pytest.mark.peer
 
 SHAPES = [(1, 1, 1, 1), (5, 3, 7, 17), (9, 8, 33, 64), (4, 2, 3, 65)]
-OPTIONS: list[dict[str, Any]] = [{}, {"bias": False}, {"state": False}, {"layers": 2}, {"layers": 3, "state": False}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"bias": False},
+    {"state": False},
+    {"layers": 2},
+    {"layers": 3, "state": False},
+]
 
 
 def run_torch(torch: ModuleType, case: Case) -> ops.Run:
     """An LSTM case on torch.nn.LSTM, in the dtype of the case."""
-    steps, rows, width = case.inputs["x"].shape
-    hidden = case.cotangents["y"].shape[-1]
+    width, hidden = case.inputs["x"].shape[-1], case.cotangents["y"].shape[-1]
     dtype = getattr(torch, case.inputs["x"].dtype.name)
     layer = torch.nn.LSTM(width, hidden, case.layers, bias="b_ih_l0" in case.inputs, dtype=dtype)
     leaves = {name: torch.tensor(a, requires_grad=True) for name, a in case.inputs.items()}
@@ -73,7 +79,9 @@ def test_the_kernel_is_torch(
 
 @pytest.mark.parametrize("mean", [True, False])
 @pytest.mark.parametrize("ignored", [0.0, 0.4, 1.0])
-def test_cross_entropy(torch: ModuleType, rng: np.random.Generator, dtype: np.dtype, mean: bool, ignored: float) -> None:
+def test_cross_entropy(
+    torch: ModuleType, rng: np.random.Generator, dtype: np.dtype, mean: bool, ignored: float
+) -> None:
     case = ops.make_cross_entropy(rng, (6, 5), 17, 33, mean=mean, ignored=ignored).astype(dtype)
     leaves = {name: torch.tensor(a, requires_grad=True) for name, a in case.inputs.items()}
     logits = torch.nn.functional.linear(leaves["x"], leaves["weight"], leaves["bias"]).flatten(0, 1)
@@ -116,7 +124,9 @@ def test_optimisers(
             first = options.get("dampening", 0.0) if step > 1 else 0.0
             momentum, nesterov = options.get("momentum", 0.0), options.get("nesterov", False)
             decay = options.get("weight_decay", 0.0)
-            _core.sgd(ours, [g], m if momentum else None, 0.1, momentum, first, nesterov, decay, max_norm, True)
+            _core.sgd(
+                ours, [g], m if momentum else None, 0.1, momentum, first, nesterov, decay, max_norm, True
+            )
         else:
             decoupled = make is torch.optim.AdamW
             _core.adam(ours, [g], m, v, step, 0.1, 0.9, 0.999, 1e-8, 0.1, decoupled, max_norm, True)
