@@ -25,10 +25,17 @@ FASTRNN_INLINE Range part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t index) {
 // Calls f(begin, end) for nearly equal pieces of `range`, none longer than `most`: 8 rows are 4 + 4, not 7 + 1.
 template <class F>
 FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {
-  const ptrdiff_t length = range.end - range.begin, parts = ceil_div(length, most);
+  const ptrdiff_t length = range.end - range.begin;
+  if (length <= most) {  // no division on the common path
+    if (length > 0) f(range.begin, range.end);
+    return;
+  }
+  const ptrdiff_t parts = ceil_div(length, most), size = length / parts, longer = length % parts;
+  ptrdiff_t begin = range.begin;
   for (ptrdiff_t i = 0; i < parts; ++i) {
-    const Range r = part(length, parts, i);
-    f(range.begin + r.begin, range.begin + r.end);
+    const ptrdiff_t end = begin + size + (i < longer ? 1 : 0);
+    f(begin, end);
+    begin = end;
   }
 }
 
@@ -76,6 +83,7 @@ void tile(const Tile<typename Op::Element>& t) noexcept {
   using T = typename Op::Element;
   using V = typename Op::Acc;
   constexpr int U = Op::kLanesPerVector;
+  constexpr bool kRegisters = M * NV + NV + 1 <= 32;  // else the last vector of b stays an operand in memory
   const auto partial = [&](int v) { return kPartial && v == NV - 1; };
   V acc[M][NV];
 #pragma GCC unroll 8
@@ -94,7 +102,7 @@ void tile(const Tile<typename Op::Element>& t) noexcept {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
         bv[v] = partial(v) ? load_n(b + v * U, t.last) : load(b + v * U);
-        pin(bv[v]);
+        if (kRegisters || v < NV - 1) pin(bv[v]);
       }
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
@@ -145,14 +153,6 @@ struct Product {
   ptrdiff_t b_stride;  // between rows of b; 0: packed
 };
 
-// The part of a panel of b that stays in the first-level cache while a block of rows passes over it.
-inline constexpr ptrdiff_t kPanelBytes = 16384;
-// Rows that share it: enough to pay for loading it, few enough that their a and out stay beside it.
-inline constexpr ptrdiff_t kRowBlock = 6 * kTileRows;
-
-template <class T>
-inline constexpr ptrdiff_t kPanelDepth = kPanelBytes / (kTileVectors * FASTRNN_VECTOR_BYTES);
-
 template <class T>
 FASTRNN_INLINE void product(const Product<T>& p) {
   constexpr ptrdiff_t U = kLanes<T>;
@@ -164,25 +164,15 @@ FASTRNN_INLINE void product(const Product<T>& p) {
   const auto at = [&](const auto& rows, ptrdiff_t o, ptrdiff_t r) {
     return along_inner ? rows.p + o * rows.outer + r * rows.inner : rows.p + o * rows.inner + r * rows.outer;
   };
-  const auto run = [&](ptrdiff_t v0, ptrdiff_t v1, Range k, Range o, Range r) {
-    const ptrdiff_t width = (v1 - v0) * U, last = min_of(U, p.columns - (v1 - 1) * U);
-    const T* panel = p.b_stride == 0 ? p.b + v0 * U * p.depth : p.b + v0 * U;
-    const ptrdiff_t b_stride = p.b_stride == 0 ? width : p.b_stride;
-    const Rows<const T> in = k.begin == 0 ? p.in : Rows<const T>{p.out.p, p.out.outer, p.out.inner};
-    balanced(r, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
-      const TileFunction<T> tile_function = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, last != U);
-      for (ptrdiff_t i = o.begin; i < o.end; ++i)
-        tile_function({at(p.a, i, r0) + k.begin, stride(p.a), panel + k.begin * b_stride, b_stride,
-                       at(in, i, r0) + v0 * U, stride(in), at(p.out, i, r0) + v0 * U, stride(p.out), k.end - k.begin, 1,
-                       0, 0, last});
-    });
-  };
   balanced({0, ceil_div(p.columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    balanced({0, other}, max_of(1, kRowBlock / tiled), [&](ptrdiff_t o0, ptrdiff_t o1) {
-      balanced({0, tiled}, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) {
-        balanced({0, p.depth}, kPanelDepth<T>,
-                 [&](ptrdiff_t k0, ptrdiff_t k1) { run(v0, v1, {k0, k1}, {o0, o1}, {r0, r1}); });
-      });
+    const ptrdiff_t last = min_of(U, p.columns - (v1 - 1) * U);
+    const bool packed = p.b_stride == 0;
+    const T* panel = p.b + v0 * U * (packed ? p.depth : 1);
+    balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
+      const TileFunction<T> run = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, last != U);
+      for (ptrdiff_t o = 0; o < other; ++o)
+        run({at(p.a, o, r0), stride(p.a), panel, packed ? (v1 - v0) * U : p.b_stride, at(p.in, o, r0) + v0 * U,
+             stride(p.in), at(p.out, o, r0) + v0 * U, stride(p.out), p.depth, 1, 0, 0, last});
     });
   });
 }
@@ -196,12 +186,13 @@ FASTRNN_INLINE void pack(T* to, ptrdiff_t depth, ptrdiff_t columns, Source sourc
            [&](ptrdiff_t v0, ptrdiff_t v1) { source(v0 * U, (v1 - v0) * U, to + v0 * U * depth); });
 }
 
-// c[j, i] += sum over rows of a[row, j] * b[row, i]: the outer-product form, which needs no packing.
-// Rows are walked as given: outer (a step of a sequence, descending by a negative stride), then inner (the batch).
+// c[j, i] += sum over rows of a[row, j] * b[row, i]: the outer-product form.  Rows are walked as given: outer (a step
+// of a sequence, descending by a negative stride), then inner (the batch).
 template <class T>
 struct OuterProduct {
   ptrdiff_t outer, inner;
-  Rows<const T> a, b;
+  Rows<const T> a;
+  Rows<const T> b;  // strides 0: packed by pack_grid
   T* c;
   ptrdiff_t c_stride;
   ptrdiff_t a_columns, b_columns;
@@ -212,15 +203,45 @@ FASTRNN_INLINE void outer_product(const OuterProduct<T>& p) {
   constexpr ptrdiff_t U = kLanes<T>;
   if (p.outer <= 0 || p.inner <= 0) return;
   const bool flat = p.inner == 1;  // one row a step: the steps are the only loop
+  const bool packed = p.b.inner == 0 && p.b.outer == 0;
   balanced({0, ceil_div(p.b_columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    const ptrdiff_t last = min_of(U, p.b_columns - (v1 - 1) * U);
+    const ptrdiff_t width = (v1 - v0) * U, last = min_of(U, p.b_columns - (v1 - 1) * U);
+    const Rows<const T> b = packed ? Rows<const T>{p.b.p + v0 * U * p.outer * p.inner, p.inner * width, width}
+                                   : Rows<const T>{p.b.p + v0 * U, p.b.outer, p.b.inner};
     balanced({0, p.a_columns}, kTileRows, [&](ptrdiff_t j0, ptrdiff_t j1) {
       T* c = p.c + j0 * p.c_stride + v0 * U;
-      find_tile<T>(j1 - j0, v1 - v0, Layout::kColumnMajor, last != U)(
-          {p.a.p + j0, flat ? p.a.outer : p.a.inner, p.b.p + v0 * U, flat ? p.b.outer : p.b.inner, c, p.c_stride, c,
-           p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, p.b.outer, last});
+      find_tile<T>(j1 - j0, v1 - v0, Layout::kColumnMajor,
+                   last != U)({p.a.p + j0, flat ? p.a.outer : p.a.inner, b.p, flat ? b.outer : b.inner, c, p.c_stride,
+                               c, p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, b.outer, last});
     });
   });
+}
+
+// Copies some panels of a grid of rows into a buffer for outer_product over `total` rows, from row `at` on: rows that
+// lie together are read without the cache conflicts of a power-of-two stride.
+template <class T>
+FASTRNN_INLINE void pack_grid(T* to, ptrdiff_t total, ptrdiff_t at, Rows<const T> from, ptrdiff_t outer,
+                              ptrdiff_t inner, ptrdiff_t columns, Range panels) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  ptrdiff_t index = 0;
+  balanced({0, ceil_div(columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    const ptrdiff_t panel = index++;
+    if (panel < panels.begin || panel >= panels.end) return;
+    const ptrdiff_t width = (v1 - v0) * U;
+    T* row = to + v0 * U * total + at * width;
+    for (ptrdiff_t i = 0; i < outer; ++i)
+      for (ptrdiff_t j = 0; j < inner; ++j, row += width)
+        for (ptrdiff_t v = v0; v < v1; ++v) {
+          const T* source = from.p + i * from.outer + j * from.inner + v * U;
+          const ptrdiff_t valid = columns - v * U;
+          store(row + (v - v0) * U, valid < U ? load_n(source, valid) : load(source));
+        }
+  });
+}
+
+template <class T>
+FASTRNN_INLINE ptrdiff_t panel_count(ptrdiff_t columns) {
+  return ceil_div(ceil_div(columns, static_cast<ptrdiff_t>(kLanes<T>)), kTileVectors);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

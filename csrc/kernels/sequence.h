@@ -15,14 +15,17 @@ namespace fastrnn::FASTRNN_ISA {
 // Columns of `saved` that are worked on together: about 64, so that their product is one panel of full vectors.
 inline constexpr ptrdiff_t kGroupColumns = 64;
 
+// Rows of the batch that pass over one panel before their pointwise: their dh stays in the first-level cache.
+inline constexpr ptrdiff_t kRowBlock = 6 * kTileRows;
+
 // Geometry of one layer.
 template <class Cell>
 struct Geometry {
   ptrdiff_t blocks, padded, row;
   explicit Geometry(const Shape& s, ptrdiff_t element_bytes)
       : blocks(ceil_div(s.hidden, kBlock)), padded(blocks * kBlock), row(padded * Cell::kSlots) {
-    // Rows 4 KiB apart would share one set of the first-level cache when a column of them is read.
-    if (row * element_bytes % 4096 == 0) row += kBlock;
+    // An odd number of cache lines: a column of many rows then spreads over all sets of the first-level cache.
+    if (row * element_bytes / 64 % 2 == 0) row += 64 / element_bytes;
   }
   static constexpr ptrdiff_t kBlocksPerGroup = max_of(1, kGroupColumns / (kBlock * Cell::kSlots));
   static constexpr ptrdiff_t block_columns(Slots s) { return kBlock * s.count; }

@@ -16,6 +16,7 @@ struct BackwardRun {
   Geometry<Cell> geometry;
   ptrdiff_t input_depth, recurrent_depth;
   T *input_panels, *recurrent_panels, *carried, *by_token, *zeros;  // carried: [states][B, padded]
+  T *packed_x[2], *packed_h[2];  // the rows of a chunk, for the weight gradients; two, as threads may be a chunk apart
   ptrdiff_t used;
 
   explicit BackwardRun(const Backward<T>& args)
@@ -30,6 +31,10 @@ struct BackwardRun {
     carried = carver.take(Cell::kStates * s.rows * geometry.padded);
     by_token = carver.take(s.vocabulary * geometry.row);
     zeros = carver.take(zero_count());
+    for (int i = 0; i < 2; ++i) {
+      packed_x[i] = carver.take(s.vocabulary != 0 ? 0 : f.plan.chunk * s.rows * round_up(s.inputs));
+      packed_h[i] = carver.take(f.plan.chunk * s.rows * geometry.padded);
+    }
     used = carver.used;
   }
 
@@ -161,7 +166,7 @@ struct BackwardRun {
         outer_product<T>({t1 - t0,
                           s.rows,
                           dg,
-                          {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner},
+                          {packed_x[chunk_of(t1) % 2], 0, 0},
                           f.grads.input + matrix_row * s.inputs,
                           s.inputs,
                           count,
@@ -170,21 +175,33 @@ struct BackwardRun {
     for_own_runs(Cell::kRecurrent, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
       const Rows<const T> dg = descending(gradients(t1 - 1, 0, {0, 0}), column);
       if (f.grads.recurrent_bias != nullptr) add_rows(f.grads.recurrent_bias + matrix_row, dg, t1 - t0, s.rows, count);
-      if (f.grads.recurrent == nullptr) return;
-      T* to = f.grads.recurrent + matrix_row * s.hidden;
-      const ptrdiff_t from_y = t1 - max_of(t0, 1);  // steps whose h(t-1) is in y
-      outer_product<T>(
-          {from_y, s.rows, dg, {f.y.p + (t1 - 2) * f.y.outer, -f.y.outer, f.y.inner}, to, s.hidden, count, s.hidden});
-      if (t0 == 0)
-        outer_product<T>({1,
+      if (f.grads.recurrent != nullptr)
+        outer_product<T>({t1 - t0,
                           s.rows,
-                          {saved_at(0, 0) + column, 0, geometry.row},
-                          {f.initial[0], 0, f.initial_stride[0]},
-                          to,
+                          dg,
+                          {packed_h[chunk_of(t1) % 2], 0, 0},
+                          f.grads.recurrent + matrix_row * s.hidden,
                           s.hidden,
                           count,
                           s.hidden});
     });
+  }
+
+  ptrdiff_t chunk_of(ptrdiff_t t1) const { return (s.steps - t1) / f.plan.chunk; }
+
+  // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
+  void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
+    const ptrdiff_t buffer = chunk_of(t1) % 2, total = (t1 - t0) * s.rows;
+    if (f.tokens == nullptr)
+      pack_grid<T>(packed_x[buffer], total, 0, {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner}, t1 - t0, s.rows,
+                   s.inputs, part(panel_count<T>(s.inputs), f.plan.threads(), thread));
+    const Range panels = part(panel_count<T>(s.hidden), f.plan.threads(), thread);
+    const ptrdiff_t from_y = t1 - max_of(t0, 1);  // steps whose h(t-1) is in y
+    pack_grid<T>(packed_h[buffer], total, 0, {f.y.p + (t1 - 2) * f.y.outer, -f.y.outer, f.y.inner}, from_y, s.rows,
+                 s.hidden, panels);
+    if (t0 == 0)
+      pack_grid<T>(packed_h[buffer], total, from_y * s.rows, {f.initial[0], 0, f.initial_stride[0]}, 1, s.rows,
+                   s.hidden, panels);
   }
 
   static Rows<const T> descending(Rows<const T> rows, ptrdiff_t column) {
@@ -279,6 +296,7 @@ struct BackwardRun {
     for (ptrdiff_t t1 = s.steps; t1 > 0; t1 -= f.plan.chunk) {
       const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
       bool stop = false;
+      pack_chunk(t0, t1, thread);
       for (ptrdiff_t t = t1; t-- > t0 && !stop;) {
         stop = interrupt.check(thread);
         for_tiles(share, [&](Range rows, Range blocks) { step(t, rows, blocks); });
