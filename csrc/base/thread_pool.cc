@@ -103,7 +103,7 @@ class Crew {
 
 void run_pool_team(int count, TeamBody body, void* context) {
   const Crew crew(count - 1);  // every thread exists before the first body begins
-  const int spins = spin_limit(count);
+  const int spins = spin_limit();
   int thread = 0;
   for (Worker* worker = crew.first(); worker != nullptr; worker = worker->next) {
     worker->spins = spins;

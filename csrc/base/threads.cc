@@ -31,6 +31,7 @@ std::atomic<long long> barriers_passed{0};
 void in_child() noexcept {
   forked.store(true, std::memory_order_relaxed);
   thread_count.store(1, std::memory_order_relaxed);
+  running_members.store(0, std::memory_order_relaxed);
   forget_pool_threads();
 }
 // When the library is loaded, not when the first team starts: somebody else may have used the same OpenMP runtime
@@ -72,6 +73,18 @@ class KernelMode {
  public:
   KernelMode(const KernelMode&) = delete;
   KernelMode& operator=(const KernelMode&) = delete;
+};
+
+class CountedMembers {
+ public:
+  explicit CountedMembers(int count) noexcept : count_(count) { running_members.fetch_add(count_, kOrder); }
+  ~CountedMembers() { running_members.fetch_sub(count_, kOrder); }
+  CountedMembers(const CountedMembers&) = delete;
+  CountedMembers& operator=(const CountedMembers&) = delete;
+
+ private:
+  static constexpr auto kOrder = std::memory_order_relaxed;
+  const int count_;
 };
 
 struct Job {
@@ -150,6 +163,7 @@ bool uses_openmp() noexcept {
 }
 
 void run_team(int count, TeamBody body, void* context) {
+  const CountedMembers counted(count);
   Job job{body, context};
   if (count <= 1) return run_member(&job, 0);
 #if defined(_OPENMP)
@@ -180,7 +194,7 @@ bool Barrier::wait(bool stop) noexcept {
     phase_.notify_all();
     return stopped;
   }
-  wait_until_changed(phase_, phase, spin_limit(members_));
+  wait_until_changed(phase_, phase, spin_limit());
   return votes.load(std::memory_order_relaxed);
 }
 

