@@ -59,7 +59,7 @@ def same_bits(got: np.ndarray, want: np.ndarray, name: str = "value") -> None:
     ) & ~np.isnan(got)
     first = tuple(int(k[0]) for k in np.nonzero(different)) if different.any() else ()
     assert not different.any(), (
-        f"{name}: {different.sum()} of {different.size} differ, at {first} {got[first]!r}, not {want[first]!r}"
+        f"{name}: {different.sum()} of {got.size} differ, at {first} {got[first]!r}, not {want[first]!r}"
     )
 
 

@@ -1,7 +1,7 @@
 """The one table of tolerances: multiples of eps of the dtype under test, each with its reason.
 
-An error is measured as ``max |got - want| / (eps * max(1, max |want|))``. Where a kernel is under test, `want`
-is computed in longdouble, so that the multiple holds what the kernel loses and nothing else.
+An error is measured as ``max |got - want| / (eps * max(1, max |want|))``. Of a kernel, `want` is computed in
+longdouble, so that the multiple holds what the kernel loses and nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Tolerance(NamedTuple):
 
 TABLE = {
     "complex step": Tolerance(
-        64, "both sides round: sums of some 50 terms, through up to three layers of four steps"
+        64, "both sides round: sums of 50 terms, through three layers of four steps"
     ),
     "identity": Tolerance(64, "the same sums in another order; inner products of some 100 terms"),
     "forward": Tolerance(12, "activations of 2 ulp on sums of 150 products, through 100 steps: 3.4 at most"),
