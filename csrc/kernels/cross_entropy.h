@@ -17,6 +17,8 @@
 namespace fastrnn::FASTRNN_ISA {
 
 inline constexpr ptrdiff_t kChunkRows = 256;
+// Classes whose rows of W and of z stay in the caches while dx passes over them.
+inline constexpr ptrdiff_t kClassDepth = 64;
 // More classes than this are worked on in segments, and their logits formed twice: it bounds the scratch.
 inline constexpr ptrdiff_t kSegmentBlocks = 65536 / kOutputBlock;
 
@@ -255,7 +257,7 @@ void SoftmaxLoss<T>::add_dx(const Work& w, ptrdiff_t segment) const {
         store(dx_ + i * wide_ + j, V{});
   const ptrdiff_t begin = segment * kSegmentBlocks * kOutputBlock,
                   end = min_of(a_.classes, begin + kSegmentBlocks * kOutputBlock);
-  balanced({begin, end}, kPanelDepth<T>, [&](ptrdiff_t c0, ptrdiff_t c1) {
+  balanced({begin, end}, kClassDepth, [&](ptrdiff_t c0, ptrdiff_t c1) {
     outer_product<T>({1,
                       c1 - c0,
                       {z_ + (c0 - begin) * stride_ + s.rows.begin, 0, stride_},

@@ -51,19 +51,39 @@ FASTRNN_INLINE void philox_lanes(std::uint64_t key, std::uint64_t quad, std::uin
   __builtin_memcpy(words + 2 * kCounters, &high, sizeof(high));
 }
 
-// Units are taken in blocks for which the words of a few vectors of counters lie in the first-level cache; the loop
-// over them is left to the compiler, which has the same comparison and blend for both types.
+typedef std::uint64_t Unsigned64 __attribute__((vector_size(FASTRNN_VECTOR_BYTES)));
+typedef std::uint32_t Unsigned32 __attribute__((vector_size(FASTRNN_VECTOR_BYTES)));
+typedef std::uint32_t HalfUnsigned32 __attribute__((vector_size(FASTRNN_VECTOR_BYTES / 2)));
+
+// Lanes of all ones where a word is at least the threshold.
+FASTRNN_INLINE IntVec<float> kept(const std::uint32_t* words, std::uint32_t threshold, float) {
+  Unsigned32 w;
+  __builtin_memcpy(&w, words, sizeof(w));
+  return (IntVec<float>)(w >= threshold);
+}
+FASTRNN_INLINE IntVec<double> kept(const std::uint32_t* words, std::uint32_t threshold, double) {
+  HalfUnsigned32 w;
+  __builtin_memcpy(&w, words, sizeof(w));
+  return (IntVec<double>)(__builtin_convertvector(w, Unsigned64) >= std::uint64_t{threshold});
+}
+
 template <class T>
 FASTRNN_INLINE void drop_row(const Dropout<T>& a, const T* x, T* y, std::uint64_t row, std::uint64_t step) {
-  constexpr ptrdiff_t kWords = 4 * kCounters;
+  constexpr ptrdiff_t U = kLanes<T>, kWords = 4 * kCounters;
   alignas(64) std::uint32_t words[kWords];
+  const Vec<T> scale = splat(a.scale);
   for (ptrdiff_t u = 0; u < a.units; u += kWords) {
     philox_lanes(a.key, static_cast<std::uint64_t>(u / 4), row, step, words);
     const ptrdiff_t n = min_of(kWords, a.units - u);
-    if (n == kWords)
-      for (ptrdiff_t i = 0; i < kWords; ++i) y[u + i] = words[i] >= a.threshold ? x[u + i] * a.scale : T(0);
-    else
-      for (ptrdiff_t i = 0; i < n; ++i) y[u + i] = words[i] >= a.threshold ? x[u + i] * a.scale : T(0);
+    for (ptrdiff_t i = 0; i < n; i += U) {
+      const ptrdiff_t lanes = min_of(U, n - i);
+      const Vec<T> scaled = (lanes == U ? load(x + u + i) : load_n(x + u + i, lanes)) * scale;
+      const Vec<T> result = (Vec<T>)((IntVec<T>)scaled & kept(words + i, a.threshold, T(0)));
+      if (lanes == U)
+        store(y + u + i, result);
+      else
+        store_n(y + u + i, result, lanes);
+    }
   }
 }
 

@@ -101,60 +101,80 @@ FASTRNN_INLINE double optimize(const Optimizer<T>& a, F update) {
   return norm;
 }
 
+// Functions of their own, for the compiler forgets __restrict in what it inlines, and then does not vectorise.
+template <class T>
+struct SgdStep {
+  T factor, lr, decay, momentum, fresh;
+  __attribute__((noinline)) void plain(ptrdiff_t n, T* __restrict p, const T* __restrict grad) const {
+    for (ptrdiff_t i = 0; i < n; ++i) p[i] -= lr * (grad[i] * factor + decay * p[i]);
+  }
+  __attribute__((noinline)) void heavy_ball(ptrdiff_t n, T* __restrict p, const T* __restrict grad,
+                                            T* __restrict buffer) const {
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      buffer[i] = momentum * buffer[i] + fresh * (grad[i] * factor + decay * p[i]);
+      p[i] -= lr * buffer[i];
+    }
+  }
+  __attribute__((noinline)) void nesterov(ptrdiff_t n, T* __restrict p, const T* __restrict grad,
+                                          T* __restrict buffer) const {
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const T g = grad[i] * factor + decay * p[i];
+      buffer[i] = momentum * buffer[i] + fresh * g;
+      p[i] -= lr * (g + momentum * buffer[i]);
+    }
+  }
+};
+
 template <class T>
 double sgd(const Optimizer<T>& a) noexcept {
-  const T lr = static_cast<T>(a.lr), decay = static_cast<T>(a.weight_decay), momentum = static_cast<T>(a.momentum),
-          fresh = static_cast<T>(1 - a.dampening);
   return optimize(a, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, T factor) {
-    T* __restrict p = span.param;
-    const T* __restrict grad = span.grad;
-    T* __restrict buffer = span.first;
-    if (buffer == nullptr) {
-      for (ptrdiff_t i = begin; i < end; ++i) p[i] -= lr * (grad[i] * factor + decay * p[i]);
-    } else if (a.nesterov) {
-      for (ptrdiff_t i = begin; i < end; ++i) {
-        const T g = grad[i] * factor + decay * p[i];
-        buffer[i] = momentum * buffer[i] + fresh * g;
-        p[i] -= lr * (g + momentum * buffer[i]);
-      }
-    } else {
-      for (ptrdiff_t i = begin; i < end; ++i) {
-        const T g = grad[i] * factor + decay * p[i];
-        buffer[i] = momentum * buffer[i] + fresh * g;
-        p[i] -= lr * buffer[i];
-      }
-    }
+    const SgdStep<T> step{factor, static_cast<T>(a.lr), static_cast<T>(a.weight_decay), static_cast<T>(a.momentum),
+                          static_cast<T>(1 - a.dampening)};
+    if (span.first == nullptr)
+      step.plain(end - begin, span.param + begin, span.grad + begin);
+    else if (a.nesterov)
+      step.nesterov(end - begin, span.param + begin, span.grad + begin, span.first + begin);
+    else
+      step.heavy_ball(end - begin, span.param + begin, span.grad + begin, span.first + begin);
   });
 }
 
+FASTRNN_INLINE float square_root(float x) { return __builtin_sqrtf(x); }
+FASTRNN_INLINE double square_root(double x) { return __builtin_sqrt(x); }
+
 template <class T>
-FASTRNN_INLINE T square_root(T x) {
-  if constexpr (sizeof(T) == sizeof(float))
-    return __builtin_sqrtf(x);
-  else
-    return __builtin_sqrt(x);
-}
+struct AdamStep {
+  T factor, rate, root, b1, new1, b2, new2, eps, decay, keep;
+  __attribute__((noinline)) void run(ptrdiff_t n, T* __restrict p, const T* __restrict grad, T* __restrict m,
+                                     T* __restrict v) const {
+    const AdamStep s = *this;  // which the stores below could change otherwise
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const T g = grad[i] * s.factor + s.decay * p[i];
+      const T first = s.b1 * m[i] + s.new1 * g, second = s.b2 * v[i] + s.new2 * (g * g);
+      m[i] = first;
+      v[i] = second;
+      p[i] = s.keep * p[i] - s.rate * first / (square_root(second) / s.root + s.eps);
+    }
+  }
+};
 
 template <class T>
 double adam(const Optimizer<T>& a) noexcept {
   const double steps = static_cast<double>(a.step);
-  const T rate = static_cast<T>(a.lr / (1 - ::pow(a.beta1, steps)));
-  const T root = static_cast<T>(::sqrt(1 - ::pow(a.beta2, steps)));
-  const T b1 = static_cast<T>(a.beta1), new1 = static_cast<T>(1 - a.beta1), b2 = static_cast<T>(a.beta2),
-          new2 = static_cast<T>(1 - a.beta2), eps = static_cast<T>(a.eps);
-  const T decay = a.decoupled ? T(0) : static_cast<T>(a.weight_decay);
-  const T keep = a.decoupled ? static_cast<T>(1 - a.lr * a.weight_decay) : T(1);
+  AdamStep<T> step;
+  step.rate = static_cast<T>(a.lr / (1 - ::pow(a.beta1, steps)));
+  step.root = static_cast<T>(::sqrt(1 - ::pow(a.beta2, steps)));
+  step.b1 = static_cast<T>(a.beta1);
+  step.new1 = static_cast<T>(1 - a.beta1);
+  step.b2 = static_cast<T>(a.beta2);
+  step.new2 = static_cast<T>(1 - a.beta2);
+  step.eps = static_cast<T>(a.eps);
+  step.decay = a.decoupled ? T(0) : static_cast<T>(a.weight_decay);
+  step.keep = a.decoupled ? static_cast<T>(1 - a.lr * a.weight_decay) : T(1);
   return optimize(a, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, T factor) {
-    T* __restrict p = span.param;
-    const T* __restrict grad = span.grad;
-    T* __restrict m = span.first;
-    T* __restrict v = span.second;
-    for (ptrdiff_t i = begin; i < end; ++i) {
-      const T g = grad[i] * factor + decay * p[i];
-      m[i] = b1 * m[i] + new1 * g;
-      v[i] = b2 * v[i] + new2 * (g * g);
-      p[i] = keep * p[i] - rate * m[i] / (square_root(v[i]) / root + eps);
-    }
+    AdamStep<T> s = step;
+    s.factor = factor;
+    s.run(end - begin, span.param + begin, span.grad + begin, span.first + begin, span.second + begin);
   });
 }
 
