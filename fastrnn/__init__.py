@@ -16,14 +16,14 @@ from ._core import available_isas as available_isas
 from ._core import cache_info as cache_info
 from ._core import clear_cache as clear_cache
 from ._core import compiler as compiler
-from ._core import fma_peak as fma_peak
 from ._core import get_num_threads as get_num_threads
 from ._core import isa as isa
 from ._core import openmp as openmp
-from ._core import set_num_threads as set_num_threads
-from ._core import use_isa as use_isa
 from ._explain import explain as explain
 from ._objective import value_and_grad as value_and_grad
+from ._runtime import fma_peak as fma_peak
+from ._runtime import set_num_threads as set_num_threads
+from ._runtime import use_isa as use_isa
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
 from .layers import Linear as Linear

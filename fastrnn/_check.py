@@ -26,14 +26,21 @@ def describe(value: object) -> str:
     return type(value).__name__
 
 
-def integer(name: str, value: Any, minimum: int | None = None) -> int:
-    """An int (or anything with __index__, but not a bool), at least `minimum`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+def integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
+    """An int (or anything with __index__, but not a bool) in [minimum, maximum]."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or np.ndim(value) != 0:
         raise TypeError(f"{name}: expected an int, got {describe(value)}")
     number = operator.index(value)
     if minimum is not None and number < minimum:
         raise ValueError(f"{name}: expected an int >= {minimum}, got {number}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"{name}: expected an int <= {maximum}, got {number}")
     return number
+
+
+def label(name: str, value: Any) -> int:
+    """An int that a target, of 64 bits, can have."""
+    return integer(name, value, -(2**63), 2**63 - 1)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -47,10 +54,14 @@ def real(name: str, value: Any, low: float = 0.0, high: float | None = None) -> 
     """A finite number with low <= value, and value < high when that is given."""
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or np.ndim(value) != 0:
         raise TypeError(f"{name}: expected a number, got {describe(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond 1e308
+        number = float(np.inf)
     # Comparisons are written so that nan fails them.
     if not (low <= number < (np.inf if high is None else high)):
-        rule = f"a finite number >= {low:g}" if high is None else f"{low:g} <= {name} < {high:g}"
+        finite = "a finite number" if low == -np.inf else f"a finite number >= {low:g}"
+        rule = finite if high is None else f"{low:g} <= {name} < {high:g}"
         raise ValueError(f"{name}: expected {rule}, got {number:g}")
     return number
 
@@ -89,9 +100,8 @@ def array(name: str, value: Any, shape: Shape, dtype: np.dtype[Any], letters: st
     """An array of exactly this dtype and shape; `letters` says what the shape means, as "4*H, H"."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
-    if value.dtype != dtype:
-        hint = f"; use {name}.astype(np.{dtype})" if value.dtype.kind in "fiu" else ""
-        raise TypeError(f"{name}: expected dtype {dtype}, got {value.dtype}{hint}")
+    if value.dtype is not dtype and value.dtype != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {value.dtype}; use {name}.astype(np.{dtype})")
     if value.shape != shape:
         meaning = f"({letters}) = " if letters else ""
         raise ValueError(f"{name}: expected shape {meaning}{shape}, got {value.shape}")
@@ -108,14 +118,14 @@ def rank(name: str, value: Any, ndim: int, letters: str) -> Shape:
     return shape
 
 
-def state(
-    argument: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any]
-) -> tuple[Array, ...]:
-    """A tuple with one [L, B, H] array for each of `names`."""
+def state(prefix: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """A tuple with one [L, B, H] array for each of `names`; `prefix` is "d" when they are gradients."""
     if not isinstance(value, (tuple, list)) or len(value) != len(names):
+        wanted = ", ".join(prefix + name for name in names)
         got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else describe(value)
-        raise TypeError(f"{argument}: expected a tuple ({', '.join(names)}), got {got}")
-    return tuple(array(n, v, shape, dtype, "L, B, H") for n, v in zip(names, value, strict=True))
+        raise TypeError(f"{prefix}state: expected a tuple ({wanted}), got {got}")
+    for name, part in zip(names, value, strict=True):
+        array(prefix + name, part, shape, dtype, "L, B, H")
 
 
 def gradient(name: str, value: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:
@@ -145,7 +155,7 @@ def floats(name: str, value: Any) -> Array:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
     if value.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype}")
+        raise TypeError(f"{name}: expected float32 or float64, got {value.dtype}")
     if value.ndim == 0:
         raise ValueError(f"{name}: expected at least one axis, got shape ()")
     return value
@@ -156,7 +166,7 @@ def labels(name: str, value: Any, shape: Shape, classes: int, ignored: int) -> A
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
     if value.dtype not in (np.int32, np.int64):
-        raise TypeError(f"{name}: expected dtype int32 or int64, got {value.dtype}")
+        raise TypeError(f"{name}: expected int32 or int64, got {value.dtype}")
     if value.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
     wrong = value[((value < 0) | (value >= classes)) & (value != ignored)]

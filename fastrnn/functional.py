@@ -35,7 +35,14 @@ def recurrent(
     y : ndarray, [T, B, H], or [B, T, H] if batch_first
     state : tuple of ndarray, each [B, H]
     """
-    y, last, _ = _core.recurrent_forward(cell, x, None, weights, state, batch_first, False)
+    if not isinstance(cell, str):
+        raise TypeError(f"cell: expected a str, got {_check.describe(cell)}")
+    if not isinstance(weights, (tuple, list)) or len(weights) != 4:
+        got = f"{len(weights)} of them" if isinstance(weights, (tuple, list)) else _check.describe(weights)
+        raise TypeError(f"weights: expected a tuple of 4 arrays, the last two may be None, got {got}")
+    batch_first = _check.flag("batch_first", batch_first)
+    w_ih, w_hh, b_ih, b_hh = weights
+    y, last, _ = _core.recurrent_forward(cell, x, None, (w_ih, w_hh, b_ih, b_hh), state, batch_first, False)
     return y, last
 
 
@@ -56,14 +63,15 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def embedding(tokens: Array, weight: Array) -> Array:
-    """Give weight[tokens]; raises ValueError for a token that is not in [0, V)."""
+    """Give weight[tokens], tokens being [N] or [T, B]; raises ValueError for one not in [0, V)."""
     return _core.embedding(tokens, weight)
 
 
 def dropout(x: Array, p: float, key: int, step: int = 0, *, batch_first: bool = False) -> Array:
     """Mask x, [N, H] or [T, B, H]; the gradient by x is the same call on the gradient by the result."""
     p = _check.real("p", p, 0.0, 1.0)
-    return _core.dropout(x, p, _check.key(key, p) & 0xFFFFFFFFFFFFFFFF, step, batch_first)
+    key, step = _check.key(key, p) & 0xFFFFFFFFFFFFFFFF, _check.integer("step", step, 0)
+    return _core.dropout(x, p, key, step, _check.flag("batch_first", batch_first))
 
 
 def linear_cross_entropy(
@@ -77,4 +85,5 @@ def linear_cross_entropy(
 ) -> float:
     """Give the cross-entropy, in nats, of softmax(x weight' + bias); see `losses.LinearCrossEntropy`."""
     mean = _check.choice("reduction", reduction, ("mean", "sum")) == "mean"
-    return _core.cross_entropy(x, weight, bias, targets, ignore_index, mean)[0]
+    ignored = _check.label("ignore_index", ignore_index)
+    return _core.cross_entropy(x, weight, bias, targets, ignored, mean)[0]

@@ -51,7 +51,7 @@ class LinearCrossEntropy(Layer):
         self.in_features = _check.integer("in_features", in_features, 1)
         self.num_classes = _check.integer("num_classes", num_classes, 1)
         self.bias = _check.flag("bias", bias)
-        self.ignore_index = _check.integer("ignore_index", ignore_index)
+        self.ignore_index = _check.label("ignore_index", ignore_index)
         self.reduction = _check.choice("reduction", reduction, _REDUCTIONS)
         self._mean = reduction == "mean"
         shapes: dict[str, tuple[int, ...]] = {"weight": (self.num_classes, self.in_features)}
@@ -120,6 +120,8 @@ class LinearCrossEntropy(Layer):
     def _value_and_grad(
         self, x: Array, targets: Array, into: Any, scale: float, want_dx: bool
     ) -> tuple[float, Array | None]:
+        if type(scale) is not float:
+            scale = _check.real("scale", scale, -np.inf)
         weight, bias = self._weights
         dweight, dbias = into
         loss, _, dx = _core.cross_entropy_grad(
@@ -176,7 +178,7 @@ class _Plain(Layer):
         self, y: Array, targets: Array, grads: Any = None, scale: float = 1.0, *, want_dx: bool = True
     ) -> tuple[float, Array | None]:
         """Give the loss, and the gradient of scale * loss by y; there are no parameters for `grads`."""
-        total, count, dy = self._loss(y, targets, scale)
+        total, count, dy = self._loss(y, targets, _check.real("scale", scale, -np.inf))
         return self._reduce(total, count), dy if want_dx else None
 
     def _reduce(self, total: float, count: int) -> float:
@@ -214,7 +216,7 @@ class CrossEntropy(_Plain):
     """
 
     def __init__(self, ignore_index: int = -100, reduction: str = "mean") -> None:
-        self.ignore_index = _check.integer("ignore_index", ignore_index)
+        self.ignore_index = _check.label("ignore_index", ignore_index)
         super().__init__(reduction)
 
     def _loss(self, y: Array, targets: Array, scale: float | None) -> tuple[float, int, Array | None]:

@@ -33,7 +33,7 @@ class Embedding(Layer):
         self._initialise(0.1, seed)
 
     def __call__(self, tokens: Array) -> Array:
-        """Look up tokens, int32 or int64 in [0, V) and of any shape; gives [..., I].
+        """Look up tokens, [N] or [T, B] of int32 or int64 in [0, V); gives [N, I] or [T, B, I].
 
         Raises
         ------
@@ -58,7 +58,7 @@ class EmbeddingPullback(Once):
     __slots__ = ()
 
     def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> None:
-        """Add dy, [..., I], into the rows of the tokens, in their order; there is no gradient by tokens."""
+        """Add dy, [N, I] or [T, B, I], into the rows of the tokens, in order; tokens have no gradient."""
         layer = self._layer
         if grads is not None:
             (tokens,) = self._take()

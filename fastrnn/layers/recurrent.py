@@ -171,19 +171,25 @@ class Recurrent(Layer):
 
     def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[tuple[Array, ...]]:
         """The states of each level; `prefix` is "d" when they are gradients."""
-        letters = "T, B, I" if table is None else "T, B"
-        shape = _check.rank("x", x, 3 if table is None else 2, letters)
+        shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
         extents = (self.num_layers, shape[0 if self.batch_first else 1], self.hidden_size)
-        names = [prefix + name for name in self.states]
-        checked = _check.state(prefix + "state", names, state, extents, self.flat_params.dtype)
-        return list(zip(*checked, strict=True))
+        _check.state(prefix, self.states, state, extents, self.flat_params.dtype)
+        if self.num_layers == 1:
+            return [tuple([part[0] for part in state])]
+        return list(zip(*state, strict=True))
 
     @staticmethod
     def _join(finals: list[tuple[Array, ...]]) -> State:
         """The states of all levels, each [L, B, H], from one tuple of [B, H] for each level."""
         if len(finals) == 1:
-            return tuple(part[None] for part in finals[0])
-        return tuple(np.stack(parts) for parts in zip(*finals, strict=True))
+            return tuple([part[None] for part in finals[0]])
+        joined = []
+        for parts in zip(*finals, strict=True):  # np.stack takes 5 us more for each
+            whole = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
+            for level, part in enumerate(parts):
+                whole[level] = part
+            joined.append(whole)
+        return tuple(joined)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
         arrays, each = list(named.values()), 4 if self.bias else 2
