@@ -1,0 +1,59 @@
+"""What `import fastrnn` costs: counted in modules, because a wall time on a busy machine says little."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+MOST_OWN = 30  # of which 21 exist: layers, losses, optimisers and the extension
+LAZY = ["LanguageModel", "Trainer", "callbacks", "checkpoint", "data", "models", "reference", "training"]
+
+
+def run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def modules(statement: str) -> set[str]:
+    return set(run(f"{statement}; import sys; print(*sys.modules)").split())
+
+
+def test_import_adds_only_modules_of_its_own() -> None:
+    added = modules("import fastrnn") - modules("import numpy")
+    own = {name for name in added if name.split(".")[0] == "fastrnn"}
+    assert added - own <= {"__future__"}, added - own
+    assert len(own) <= MOST_OWN
+
+
+@pytest.mark.parametrize(
+    "heavy", ["tqdm", "importlib.metadata", "fastrnn.training", "fastrnn.models", "numpy.random"]
+)
+def test_import_leaves_heavy_things_for_later(heavy: str) -> None:
+    assert heavy not in modules("import fastrnn") - modules("import numpy")
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_what_is_lazy_is_there(name: str) -> None:
+    assert run(f"import fastrnn; fastrnn.{name}; print('{name}' in dir(fastrnn))") == "True\n"
+
+
+def test_an_unknown_isa_is_reported_at_import() -> None:
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", "import fastrnn"],
+        env={**os.environ, "FASTRNN_ISA": "avx9"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 1
+    assert "isa: expected one of " in found.stderr
+    assert "got 'avx9'" in found.stderr
+
+
+def test_version() -> None:
+    assert run("import fastrnn; print(fastrnn.__version__)") == run(
+        "import importlib.metadata as m; print(m.version('fastrnn'))"
+    )
