@@ -88,7 +88,7 @@ void test_barrier() {
 
 // A stop vote ends a loop in which the members' next barrier comes at once: all must leave at the same round.
 void test_stop_at_same_barrier() {
-  for (int trial = 0; trial < 200 * kScale; ++trial) {
+  for (int trial = 0; trial < 100 * kScale; ++trial) {
     const int members = 2 + trial % 3;
     Barrier barrier(members);
     std::vector<int> left(static_cast<std::size_t>(members), -1);
