@@ -100,7 +100,8 @@ def _fit(
             info=settings,
         )
     except KeyboardInterrupt:
-        _say(f"interrupted; the checkpoint stands, go on with: {_resume_command(args)}")
+        if os.path.exists(args.checkpoint):
+            _say(f"interrupted; the checkpoint stands, go on with: {_resume_command(args)}")
         raise
     done = len(history.epochs)
     return None if limit is not None and limit.reached and done < settings["epochs"] else done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 
@@ -71,10 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 2 after an error told in one line, or 130 after Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        if argv[:1] == ["bench"]:
-            return _bench(argv[1:])
-        args = parser().parse_args(argv)
-        return int(args.run(args))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            if argv[:1] == ["bench"]:
+                return _bench(argv[1:])
+            args = parser().parse_args(argv)
+            return int(args.run(args))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -137,6 +140,10 @@ def _bench(argv: list[str]) -> int:
     from fastrnn._bench import main as bench
 
     return int(bench(argv) or 0)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"fastrnn: warning: {message}", file=sys.stderr)
 
 
 def _version() -> str:

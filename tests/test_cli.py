@@ -237,3 +237,33 @@ def test_the_default_text_is_the_language_reference():
 
 def test_the_script_is_installed_beside_python():
     assert SCRIPT.exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_full_disk_on_the_way_is_a_warning_and_at_the_end_an_error(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("some text " * 200)
+    save = checkpoint.save
+
+    def full(path, tree):
+        if tree["training"]["steps_done"]:
+            raise OSError(28, f"checkpoint: cannot write {path!r}: No space left on device")
+        save(path, tree)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert main(["train", *TINY, "--checkpoint-every", "0"]) == 2
+    lines, message = (
+        capsys.readouterr().err.splitlines(),
+        "cannot write 'fastrnn.ckpt': No space left on device",
+    )
+    assert f"fastrnn: warning: checkpoint: {message}; the one before it stands" in lines
+    assert lines[-1] == f"fastrnn: error: checkpoint: {message}"
+    assert checkpoint.load("fastrnn.ckpt")["training"]["steps_done"] == 0
+
+
+@pytest.mark.heavy
+def test_the_default_run_beats_the_6_gram_model_within_ten_minutes(tmp_path):
+    process = start(tmp_path, "train")
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert re.search(r"LSTM is better than the 6-gram model by [\d.]+ nats/character", out)
