@@ -16,6 +16,7 @@ struct KernelsOf {
 
 struct Kernels {
   const char* name;
+  int vector_bytes;
   KernelsOf<float> f32;
   KernelsOf<double> f64;
   template <class T>

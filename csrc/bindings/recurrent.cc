@@ -36,14 +36,9 @@ int find_cell(const std::string& name) {
   fail_value("cell", "one of " + known, "'" + name + "'");
 }
 
-ptrdiff_t vector_bytes() {
-  const std::string name = kernels().name;
-  return name == "avx512" ? 64 : name == "avx2" ? 32 : 16;
-}
-
 Decision plan_for(const Shape& shape, int gates, std::size_t element, int threads) {
   return decide(shape, gates, static_cast<ptrdiff_t>(element),
-                {threads, static_cast<ptrdiff_t>(l2_bytes()), vector_bytes()});
+                {threads, static_cast<ptrdiff_t>(l2_bytes()), kernels().vector_bytes});
 }
 
 // The arrays of one call, checked.  Weights decide the sizes; everything else has to agree.

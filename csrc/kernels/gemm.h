@@ -164,15 +164,25 @@ FASTRNN_INLINE void product(const Product<T>& p) {
   const auto at = [&](const auto& rows, ptrdiff_t o, ptrdiff_t r) {
     return along_inner ? rows.p + o * rows.outer + r * rows.inner : rows.p + o * rows.inner + r * rows.outer;
   };
+  const bool packed = p.b_stride == 0;
+  Tile<T> t{};
+  t.a_stride = stride(p.a);
+  t.in_stride = stride(p.in);
+  t.out_stride = stride(p.out);
+  t.inner = p.depth;
+  t.outer = 1;
   balanced({0, ceil_div(p.columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    const ptrdiff_t last = min_of(U, p.columns - (v1 - 1) * U);
-    const bool packed = p.b_stride == 0;
-    const T* panel = p.b + v0 * U * (packed ? p.depth : 1);
+    t.last = min_of(U, p.columns - (v1 - 1) * U);
+    t.b = p.b + v0 * U * (packed ? p.depth : 1);
+    t.b_stride = packed ? (v1 - v0) * U : p.b_stride;
     balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
-      const TileFunction<T> run = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, last != U);
-      for (ptrdiff_t o = 0; o < other; ++o)
-        run({at(p.a, o, r0), stride(p.a), panel, packed ? (v1 - v0) * U : p.b_stride, at(p.in, o, r0) + v0 * U,
-             stride(p.in), at(p.out, o, r0) + v0 * U, stride(p.out), p.depth, 1, 0, 0, last});
+      const TileFunction<T> run = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
+      for (ptrdiff_t o = 0; o < other; ++o) {
+        t.a = at(p.a, o, r0);
+        t.in = at(p.in, o, r0) + v0 * U;
+        t.out = at(p.out, o, r0) + v0 * U;
+        run(t);
+      }
     });
   });
 }

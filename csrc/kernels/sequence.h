@@ -7,8 +7,9 @@
 
 #include "base/interrupt.h"
 #include "base/threads.h"
-#include "kernels/gemm.h"
+#include "kernels/grid.h"
 #include "kernels/slots.h"
+#include "kernels/transpose.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -29,20 +30,6 @@ struct Geometry {
   }
   static constexpr ptrdiff_t kBlocksPerGroup = max_of(1, kGroupColumns / (kBlock * Cell::kSlots));
   static constexpr ptrdiff_t block_columns(Slots s) { return kBlock * s.count; }
-};
-
-FASTRNN_INLINE ptrdiff_t round_up(ptrdiff_t n) { return ceil_div(n, kBlock) * kBlock; }
-
-// Hands out consecutive, aligned parts of the scratch; with a null base it measures.
-template <class T>
-struct Carver {
-  T* base;
-  ptrdiff_t used = 0;
-  T* take(ptrdiff_t n) {
-    T* p = base == nullptr ? nullptr : base + used;
-    used += round_up(n);
-    return p;
-  }
 };
 
 // The share of one thread: rows of the batch and blocks of units.
@@ -80,19 +67,11 @@ FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
 template <class T>
 FASTRNN_INLINE void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks) {
   constexpr ptrdiff_t U = kLanes<T>;
-  const ptrdiff_t columns = (blocks.end - blocks.begin) * slots.count * kBlock;
-  balanced({0, columns / U}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    T* panel = to + v0 * U * depth;
-    const ptrdiff_t width = (v1 - v0) * U;
-    for_runs(hidden, slots, blocks, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      for (ptrdiff_t c = max_of(column, v0 * U); c < min_of(column + kBlock, v1 * U); ++c) {
-        T* target = panel + c - v0 * U;
-        const T* source = w + (matrix_row + c - column) * depth;
-        if (c - column < count)
-          for (ptrdiff_t k = 0; k < depth; ++k) target[k * width] = source[k];
-        else
-          for (ptrdiff_t k = 0; k < depth; ++k) target[k * width] = T(0);
-      }
+  balanced({0, (blocks.end - blocks.begin) * slots.count * kBlock / U}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    transpose_rows<T>(to + v0 * U * depth, (v1 - v0) * U, (v1 - v0) * U, depth, false, [&](ptrdiff_t i) -> const T* {
+      const ptrdiff_t column = v0 * U + i, run = column / kBlock;
+      const ptrdiff_t unit = (blocks.begin + run / slots.count) * kBlock + column % kBlock;
+      return unit < hidden ? w + (run % slots.count * hidden + unit) * depth : nullptr;
     });
   });
 }

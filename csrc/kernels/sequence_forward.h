@@ -14,12 +14,12 @@ struct ForwardRun {
   ptrdiff_t used;
 
   explicit ForwardRun(const Forward<T>& args) : f(args), s(args.shape), geometry(s, sizeof(T)) {
-    Carver<T> carver{args.scratch};
-    input_panels = carver.take(s.inputs * geometry.padded * Cell::kInput.count);
-    recurrent_panels = carver.take(s.hidden * geometry.padded * Cell::kRecurrent.count);
-    bias = carver.take(geometry.padded * Cell::kSlots);
-    projected = carver.take(s.vocabulary * geometry.row);
-    used = carver.used;
+    Scratch<T> scratch{args.scratch};
+    input_panels = scratch.take(s.inputs * geometry.padded * Cell::kInput.count);
+    recurrent_panels = scratch.take(s.hidden * geometry.padded * Cell::kRecurrent.count);
+    bias = scratch.take(geometry.padded * Cell::kSlots);
+    projected = scratch.take(s.vocabulary * geometry.row);
+    used = scratch.used;
   }
 
   // Everything of a group of blocks that does not depend on the step.

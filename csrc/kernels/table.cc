@@ -7,6 +7,7 @@ namespace fastrnn::FASTRNN_ISA {
 
 void fill(Kernels& table) {
   table.name = FASTRNN_STRING(FASTRNN_ISA);
+  table.vector_bytes = FASTRNN_VECTOR_BYTES;
   fill_recurrent(table);
   fill_ops(table);
 }
