@@ -1,7 +1,7 @@
 // exp, sigmoid and tanh of a vector: our own polynomials, without branches or tables.
 //
 // Every operation is one rounding of one lane, so all instruction sets with fma give the same bits.  Worst errors in
-// ulp over every float32 (tests/cpp/math_sweep.cc): exp EXP, sigmoid SIGMOID, tanh TANH.
+// ulp over every float32 (tests/cpp/math_sweep.cc): exp 1.01, sigmoid 1.96, tanh 1.75.
 //
 // The argument is split into a power of two and a remainder: x = n ln2 + r.  Results and intermediates below the
 // smallest normal number may be zero (the kernels run with FTZ and DAZ set).  NaN comes through: in min and max the
@@ -62,8 +62,8 @@ FASTRNN_INLINE V polynomial(V x, double c0, C... c) {
 
 // s e^r for |r| <= ln2 / 2, relative error REL_F float, 3.6e-18 double; exactly s at 0.
 FASTRNN_INLINE Vec<float> scaled_exp(double s, Vec<float> r) {
-  return polynomial(r, s, s, s * 0.4999999205, s * 0.1666652262, s * 0.04167082409, s * 0.008370320601,
-                    s * 0.001368571537);
+  return polynomial(r, s, s, s * 0.4999999205, s * 0.1666652262, s * 0.04167082409, s * 0.008370320623,
+                    s * 0.001368571538);
 }
 FASTRNN_INLINE Vec<double> scaled_exp(double s, Vec<double> r) {
   return polynomial(r, s, s, s * 0.50000000000000106691, s * 0.16666666666666411499, s * 0.041666666666529726758,
