@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import fastrnn
+from fastrnn import _core
 
 MOST_OWN = 30  # of which 21 exist: layers, losses, optimisers and the extension
 LAZY = ["LanguageModel", "Trainer", "callbacks", "checkpoint", "data", "models", "reference", "training"]
@@ -57,3 +63,17 @@ def test_version() -> None:
     assert run("import fastrnn; print(fastrnn.__version__)") == run(
         "import importlib.metadata as m; print(m.version('fastrnn'))"
     )
+
+
+def test_the_stub_names_what_the_extension_has() -> None:
+    stub = ast.parse(Path(fastrnn.__file__).with_name("_core.pyi").read_text())
+    typed = {node.name for node in stub.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert typed == {name for name in dir(_core) if not name.startswith("_")}
+
+
+def test_the_stub_names_the_arguments() -> None:
+    stub = ast.parse(Path(fastrnn.__file__).with_name("_core.pyi").read_text())
+    for node in stub.body:
+        if isinstance(node, ast.FunctionDef):
+            found = re.findall(r"(\w+): ", getattr(_core, node.name).__doc__.split(")")[0])
+            assert found == [argument.arg for argument in node.args.args], node.name
