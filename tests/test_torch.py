@@ -12,6 +12,7 @@ import pytest
 import recurrent
 from recurrent import Case, make_case
 
+import fastrnn
 from fastrnn import _core
 
 pytestmark = pytest.mark.peer
@@ -75,6 +76,45 @@ def test_the_kernel_is_torch(
 ) -> None:
     case = make_case(rng, shape, dtype, **options)
     checks.runs_close(recurrent.run_kernel(case), run_torch(torch, case), "peer", "peer")
+
+
+def run_layer(case: Case) -> ops.Run:
+    """An LSTM case on fastrnn.LSTM."""
+    width, hidden = case.inputs["x"].shape[-1], case.cotangents["y"].shape[-1]
+    dtype, bias = case.inputs["x"].dtype.name, "b_ih_l0" in case.inputs
+    layer = fastrnn.LSTM(width, hidden, case.layers, bias=bias, dtype=dtype)
+    ours = {name: name.replace("weight", "w").replace("bias", "b") for name in layer.params}
+    for name, short in ours.items():
+        layer.params[name][...] = case.inputs[short]
+        layer.grads[name][...] = case.into[short]
+
+    def stacked(run: ops.Run) -> tuple[np.ndarray, ...] | None:
+        return tuple(np.stack([run[f"{s}_l{k}"] for k in range(case.layers)]) for s in "hc")
+
+    given = "h_l0" in case.inputs
+    (y, state), pullback = layer.vjp(case.inputs["x"], stacked(case.inputs) if given else None)
+    dx, dstate = pullback(case.cotangents["y"], stacked(case.cotangents) if given else None)
+    names = [(f"{s}_l{k}", j, k) for k in range(case.layers) for j, s in enumerate("hc") if given]
+    return {
+        "y": y,
+        "d x": dx,
+        **{f"d {short}": layer.grads[name] for name, short in ours.items()},
+        **{name: state[j][k] for name, j, k in names},
+        **{f"d {name}": dstate[j][k] for name, j, k in names},
+    }
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_layer_is_torch(
+    torch: ModuleType,
+    rng: np.random.Generator,
+    dtype: np.dtype,
+    shape: tuple[int, int, int, int],
+    options: dict[str, Any],
+) -> None:
+    case = make_case(rng, shape, dtype, **options)
+    checks.runs_close(run_layer(case), run_torch(torch, case), "peer", "peer")
 
 
 @pytest.mark.parametrize("mean", [True, False])
