@@ -59,14 +59,13 @@ Decision decide(const Shape& s, int gates, ptrdiff_t element_bytes, const Machin
   Decision d{};
   d.forward = {best_rows, best_units, chunk(kForwardChunkRows)};
   d.backward = {best_rows, best_units, chunk(kBackwardChunkRows)};
-  const double elements = static_cast<double>(s.hidden * s.rows) * gates;
-  const double ideal = elements * static_cast<double>(s.hidden * element_bytes) / 64 / m.threads;
-  const double sequential = s.steps == 0 ? ideal : best / static_cast<double>(s.steps);
-  // A third of the FLOPs (for I = H) is sequential, the rest are large products at some 0.92 of the peak.
-  const double batched = static_cast<double>(2 * s.inputs + s.hidden) /
-                         static_cast<double>(std::max<ptrdiff_t>(s.hidden, 1)) * ideal / 0.92;
-  const double total = 2 * sequential + batched;
-  d.predicted_share = total > 0 ? (2 * ideal + batched * 0.92) / total : 0;
+  // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
+  const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
+  const double unit =
+      static_cast<double>(s.rows * element_bytes) * hidden * gates / 64 / m.threads;  // cycles by column
+  const double sequential = s.steps == 0 ? 1 : best / static_cast<double>(s.steps);
+  const double ideal = unit * 3 * (hidden + inputs);
+  d.predicted_share = ideal / (2 * sequential + unit * (hidden + 3 * inputs) / 0.95);
   return d;
 }
 

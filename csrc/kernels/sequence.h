@@ -45,14 +45,20 @@ inline constexpr int kMostRowGroups = 256;  // bound by the planner
 
 // The barriers of one call: one for the whole team and one for each row group.
 struct Barriers {
-  explicit Barriers(const Plan& plan) : team(plan.threads()) {
-    for (int i = 0; i < plan.row_groups; ++i) new (group(i)) Barrier(plan.unit_groups);
+  explicit Barriers(const Plan& plan) : team(plan.threads()), row_groups(plan.row_groups) {
+    for (int i = 0; i < row_groups; ++i) new (storage[i]) Barrier(plan.unit_groups);
   }
+  ~Barriers() {
+    for (int i = 0; i < row_groups; ++i) group(i)->~Barrier();
+  }
+  Barriers(const Barriers&) = delete;
+  Barriers& operator=(const Barriers&) = delete;
   Barrier* group(int i) { return reinterpret_cast<Barrier*>(storage[i]); }
   Barrier team;
 
  private:
-  alignas(64) unsigned char storage[kMostRowGroups][(sizeof(Barrier) + 63) / 64 * 64];
+  const int row_groups;
+  alignas(Barrier) unsigned char storage[kMostRowGroups][sizeof(Barrier)];
 };
 
 // Rows of a weight matrix that feed the slots of blocks [b0, b1), in column order: calls f(column, matrix row, count).
