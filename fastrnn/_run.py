@@ -28,10 +28,10 @@ CHARACTERS: dict[str, Any] = {
     "epochs": 20,
     "hidden": 256,
     "layers": 2,
-    "batch": 32,
+    "batch": 16,
     "steps": 64,
-    "dropout": 0.1,
-    "lr": 5e-3,
+    "dropout": 0.3,
+    "lr": 4e-3,
     "max_norm": 1.0,
     "seed": 0,
 }
@@ -41,7 +41,6 @@ WORDS = CHARACTERS | {
     "hidden": 200,
     "batch": 20,
     "steps": 35,
-    "dropout": 0.3,
     "lr": 2e-3,
 }
 
