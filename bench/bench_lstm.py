@@ -1,0 +1,64 @@
+"""One LSTM layer against torch.nn.LSTM: forward, and the training step (forward, dx, all weight gradients).
+
+With a lower instruction set forced, the share of the peak is of the peak of that set; PyTorch keeps its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Paired
+from paired import OURS, Contender, Result, compare
+
+from fastrnn import _core
+from fastrnn._bench import Lstm, Shape, TorchLstm
+
+SHAPES = [
+    Shape(64, 1, 128, 128),
+    Shape(64, 8, 128, 128),
+    Shape(64, 32, 64, 64),
+    Shape(64, 32, 128, 128),
+    Shape(64, 32, 256, 256),
+    Shape(35, 20, 200, 200),
+    Shape(35, 20, 650, 650),
+    Shape(64, 32, 512, 512),
+    Shape(64, 64, 1024, 1024),
+    Shape(256, 16, 128, 128),
+    Shape(128, 128, 256, 256),
+    # Odd in everything; more inputs than units; more units than inputs; one step of many rows.
+    Shape(37, 13, 77, 111),
+    Shape(50, 7, 300, 75),
+    Shape(50, 24, 40, 301),
+    Shape(1, 512, 128, 128),
+    Shape(500, 3, 33, 65),
+]
+FUSED = [name for name in _core.available_isas() if name != "sse4"]  # without fma there is no peak of them
+
+
+def measure(shape: Shape, run: str, dtype: str, once: bool) -> Result:
+    """Both contenders on one shape."""
+    ours = Lstm(shape, dtype)
+    theirs = TorchLstm(ours)
+    contenders = {
+        OURS: Contender(getattr(ours, run), ours.answer),
+        "torch": Contender(getattr(theirs, run), theirs.answer),
+    }
+    return compare(contenders, flops=shape.flops(run), dtype=dtype, once=once)
+
+
+@pytest.mark.parametrize("contender", [OURS, "torch"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("run", ["training", "forward"])
+@pytest.mark.parametrize("isa", FUSED, indirect=True)
+def test_lstm(
+    paired: Paired, torch: Any, once: bool, isa: str, run: str, shape: Shape, contender: str
+) -> None:
+    paired(f"lstm {run} {isa}: {shape}", contender, lambda: measure(shape, run, "float32", once))
+
+
+@pytest.mark.parametrize("contender", [OURS, "torch"])
+@pytest.mark.parametrize("run", ["training", "forward"])
+def test_lstm_float64(paired: Paired, torch: Any, once: bool, run: str, contender: str) -> None:
+    shape = Shape(64, 32, 256, 256)
+    paired(f"lstm {run} float64: {shape}", contender, lambda: measure(shape, run, "float64", once))
