@@ -79,7 +79,8 @@ FASTRNN_INLINE void pin(V& v) {
 }
 
 template <class Op, int M, int NV, Layout kA, bool kPartial>
-void tile(const Tile<typename Op::Element>& t) noexcept {
+void tile(const Tile<typename Op::Element>& arguments) noexcept {
+  const Tile<typename Op::Element> t = arguments;  // a copy that stores through `out` cannot change
   using T = typename Op::Element;
   using V = typename Op::Acc;
   constexpr int U = Op::kLanesPerVector;
