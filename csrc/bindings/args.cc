@@ -78,7 +78,7 @@ bool is_aligned(const py::array& a) {
 py::array checked_input(py::handle value, const std::string& name, bool float32) {
   const py::array a = array(value, name);
   check_dtype(a, name, float32);
-  if (a.ndim() > 0 && a.shape(a.ndim() - 1) > 1 && a.strides(a.ndim() - 1) != a.itemsize())
+  if (a.size() > 0 && a.shape(a.ndim() - 1) > 1 && a.strides(a.ndim() - 1) != a.itemsize())
     fail_value(name, "a contiguous last axis (use np.ascontiguousarray)",
                "a last axis with a stride of " + std::to_string(a.strides(a.ndim() - 1)) + " bytes");
   return is_aligned(a) ? a : py::array(a.attr("copy")());
