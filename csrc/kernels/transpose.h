@@ -36,13 +36,19 @@ FASTRNN_INLINE void transpose_rows(T* to, ptrdiff_t to_stride, ptrdiff_t rows, p
   constexpr ptrdiff_t U = kLanes<T>;
   for (ptrdiff_t i = 0; i < rows; i += U) {
     const T* from[U];
-    for (ptrdiff_t k = 0; k < U; ++k) from[k] = i + k < rows ? row(i + k) : nullptr;
+    bool all = true;
+    for (ptrdiff_t k = 0; k < U; ++k) {
+      from[k] = i + k < rows ? row(i + k) : nullptr;
+      all = all && from[k] != nullptr;
+    }
     const ptrdiff_t width = exact ? min_of(U, rows - i) : U;
     for (ptrdiff_t j = 0; j < columns; j += U) {
       const ptrdiff_t n = min_of(U, columns - j);
       Vec<T> square[U];
-      for (ptrdiff_t k = 0; k < U; ++k)
-        square[k] = from[k] == nullptr ? Vec<T>{} : n == U ? load(from[k] + j) : load_n(from[k] + j, n);
+      if (all && n == U)
+        for (ptrdiff_t k = 0; k < U; ++k) square[k] = load(from[k] + j);
+      else
+        for (ptrdiff_t k = 0; k < U; ++k) square[k] = from[k] == nullptr ? Vec<T>{} : load_n(from[k] + j, n);
       transpose<T>(square);
       for (ptrdiff_t k = 0; k < n; ++k)
         if (width == U)
