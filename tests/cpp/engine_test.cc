@@ -1,0 +1,146 @@
+// The time loop of every cell under the sanitizers, through the table that the bindings use.  Memory that a kernel must
+// write first holds NaN, and every way to share a call among threads gives the same bits.  What the numbers should be
+// is tested from Python.
+#include "arrays.h"
+
+namespace fastrnn {
+namespace {
+
+using namespace testing;
+
+struct Options {
+  bool bias, state, batch_first, everything;  // everything: all gradients are wanted
+  ptrdiff_t missing = 0;                      // elements that the scratch lacks: sabotage
+};
+
+template <class T>
+Rows<T> sequence(T* p, const Shape& s, ptrdiff_t columns, bool batch_first) {
+  if (batch_first) return {p, columns, s.steps * columns};
+  return {p, s.rows * columns, columns};
+}
+
+// Forward, forward without keeping, and backward of one cell.
+template <class T>
+Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Plan& plan, const Options& options) {
+  const ptrdiff_t rows = kernel.info.gates * s.hidden, states = kernel.info.states, cells = s.rows * s.hidden;
+  const ptrdiff_t places = s.steps * s.rows;
+  const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(rows * s.hidden, 2), b = draw<T>(rows, 3);
+  const auto c = draw<T>(rows, 4), x = draw<T>(places * s.inputs, 5), table = draw<T>(s.vocabulary * s.inputs, 6);
+  const auto tokens = draw_tokens(places, s.vocabulary == 0 ? 1 : s.vocabulary, 7);
+  const Array<T> zeros(s.hidden, T(0));
+  Array<T> y(places * s.hidden), y_only(places * s.hidden);
+  std::vector<Array<T>> initial, final, dfinal, dinitial;
+  for (ptrdiff_t i = 0; i < states; ++i) {
+    initial.push_back(draw<T>(cells, 10 + static_cast<std::uint64_t>(i)));
+    dfinal.push_back(draw<T>(cells, 20 + static_cast<std::uint64_t>(i)));
+    final.emplace_back(cells);
+    dinitial.emplace_back(cells);
+  }
+  Forward<T> f{};
+  f.shape = s;
+  f.plan = plan;
+  if (s.vocabulary == 0) f.x = sequence<const T>(x, s, s.inputs, options.batch_first);
+  if (s.vocabulary != 0) f.tokens = tokens, f.table = table;
+  f.weights = {w, r, options.bias ? static_cast<const T*>(b) : nullptr,
+               options.bias ? static_cast<const T*>(c) : nullptr};
+  for (std::size_t i = 0; i < initial.size(); ++i) {
+    f.initial[i] = options.state ? initial[i] : zeros;
+    f.initial_stride[i] = options.state ? s.hidden : 0;
+    f.final[i] = final[i];
+  }
+  Sizes sizes = kernel.forward_sizes(s, plan, false);
+  {
+    Array<T> saved(sizes.saved), stash(sizes.stash), scratch(sizes.scratch);
+    f.y = sequence<T>(y_only, s, s.hidden, options.batch_first);
+    f.saved = saved, f.stash = stash, f.scratch = scratch;
+    CHECK(!kernel.forward(f));
+  }
+  sizes = kernel.forward_sizes(s, plan, true);
+  Array<T> saved(sizes.saved), stash(sizes.stash);
+  {
+    Array<T> scratch(sizes.scratch);
+    f.keep = true;
+    f.y = sequence<T>(y, s, s.hidden, options.batch_first);
+    f.saved = saved, f.stash = stash, f.scratch = scratch;
+    CHECK(!kernel.forward(f));
+  }
+  Results<T> results;
+  results.add(y_only);
+  results.check([&] {
+    Results<T> kept;
+    kept.add(y);
+    return kept;
+  }());
+  for (const auto& a : final) results.add(a);
+
+  const auto dy = draw<T>(places * s.hidden, 30);
+  Array<T> dx(places * s.inputs), scratch(kernel.backward_sizes(s, plan).scratch - options.missing);
+  auto dtable = draw<T>(s.vocabulary * s.inputs, 31), dw = draw<T>(rows * s.inputs, 32);
+  auto dr = draw<T>(rows * s.hidden, 33), db = draw<T>(rows, 34), dc = draw<T>(rows, 35);
+  Backward<T> g{};
+  g.shape = s;
+  g.plan = plan;
+  g.x = {f.x.p, f.x.outer, f.x.inner};
+  g.tokens = f.tokens;
+  g.table = f.table;
+  g.weights = f.weights;
+  g.y = {f.y.p, f.y.outer, f.y.inner};
+  g.saved = saved, g.stash = stash, g.scratch = scratch;
+  for (std::size_t i = 0; i < initial.size(); ++i) {
+    g.initial[i] = f.initial[i];
+    g.initial_stride[i] = f.initial_stride[i];
+    if (options.everything) g.dfinal[i] = dfinal[i];
+    g.dinitial[i] = dinitial[i];
+  }
+  const bool with_dx = options.everything && s.vocabulary == 0;
+  g.dy = sequence<const T>(dy, s, s.hidden, options.batch_first);
+  if (with_dx) g.dx = sequence<T>(dx, s, s.inputs, options.batch_first);
+  if (options.everything && s.vocabulary != 0) g.dtable = dtable;
+  g.grads.recurrent = dr;
+  if (options.everything) g.grads.input = dw;
+  if (options.bias) g.grads.input_bias = db, g.grads.recurrent_bias = dc;
+  CHECK(!kernel.backward(g));
+  if (with_dx) results.add(dx);
+  for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc}) results.add(*a);
+  for (const auto& a : dinitial) results.add(a);
+  return results;
+}
+
+template <class T>
+void test_cells() {
+  const Shape shapes[] = {{1, 1, 1, 1, 0},   {3, 2, 5, 17, 0},   {7, 9, 33, 15, 0},
+                          {2, 50, 3, 65, 0}, {4, 3, 17, 130, 0}, {6, 7, 9, 33, 5}};
+  const Options all[] = {{true, true, false, true}, {false, false, true, true}, {true, false, false, false}};
+  for (int cell = 0; cell < kCells; ++cell)
+    for (const Shape& s : shapes)
+      for (const Options& options : all) {
+        const auto& kernel = table<T>().recurrent[cell];
+        const Results<T> alone = run_cell<T>(kernel, s, {1, 1, s.steps}, options);
+        const int rows = static_cast<int>(s.rows < 3 ? s.rows : 3);
+        const int blocks = static_cast<int>(s.hidden > 2 * kBlock ? 3 : s.hidden > kBlock ? 2 : 1);
+        for (const Plan& plan : {Plan{1, blocks, 1}, Plan{rows, 1, 2}, Plan{rows < 2 ? 1 : 2, blocks < 2 ? 1 : 2, 3}})
+          run_cell<T>(kernel, s, plan, options).check(alone);
+      }
+}
+
+// Must end the process: a buffer that is too small where the sanitizer can see it, results that differ elsewhere.
+void sabotage() {
+  const auto& kernel = table<float>().recurrent[0];
+  const Shape shape{3, 2, 5, 17, 0};
+#if defined(__SANITIZE_ADDRESS__)
+  run_cell<float>(kernel, shape, {1, 1, 1}, {true, true, false, true, 64});
+#endif
+  const auto right = run_cell<float>(kernel, shape, {1, 1, 1}, {true, true, false, true});
+  run_cell<float>(kernel, shape, {1, 1, 1}, {true, false, false, true}).check(right);
+}
+
+}  // namespace
+}  // namespace fastrnn
+
+int main(int argc, char**) {
+  if (argc > 1) fastrnn::sabotage();
+  fastrnn::test_cells<float>();
+  fastrnn::test_cells<double>();
+  std::puts("ok");
+  return 0;
+}

@@ -1,0 +1,151 @@
+// The kernels around the cells under the sanitizers; see engine_test.cc.
+#include "arrays.h"
+
+namespace fastrnn {
+namespace {
+
+using namespace testing;
+
+template <class T>
+Results<T> run_linear(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs) {
+  const auto x = draw<T>(steps * rows * inputs, 1), w = draw<T>(outputs * inputs, 2), b = draw<T>(outputs, 3);
+  const auto dy = draw<T>(steps * rows * outputs, 4);
+  Array<T> y(steps * rows * outputs), dx(steps * rows * inputs);
+  auto dw = draw<T>(outputs * inputs, 5), db = draw<T>(outputs, 6);
+  Linear<T> a{steps,   rows, inputs, outputs, {x, rows * inputs, inputs}, w, b, {y, rows * outputs, outputs},
+              threads, {}};
+  Array<T> scratch(table<T>().ops.linear_scratch(a));
+  a.scratch = scratch;
+  table<T>().ops.linear(a);
+  const Array<T> zeros(inputs, T(0));
+  table<T>().ops.linear_backward({steps,
+                                  rows,
+                                  inputs,
+                                  outputs,
+                                  {dy, rows * outputs, outputs},
+                                  {x, rows * inputs, inputs},
+                                  w,
+                                  {dx, rows * inputs, inputs},
+                                  dw,
+                                  db,
+                                  zeros,
+                                  threads});
+  Results<T> results;
+  for (const Array<T>* r : {&y, &dx, &dw, &db}) results.add(*r);
+  return results;
+}
+
+template <class T>
+Results<T> run_loss(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t classes) {
+  const auto x = draw<T>(steps * rows * inputs, 1), w = draw<T>(classes * inputs, 2), b = draw<T>(classes, 3);
+  auto targets = draw_tokens(steps * rows, classes, 4);
+  targets[0] = -1;
+  Array<T> dx(steps * rows * inputs);
+  auto dw = draw<T>(classes * inputs, 5), db = draw<T>(classes, 6);
+  Results<T> results;
+  for (bool gradients : {false, true}) {
+    CrossEntropy<T> a{};
+    a.steps = steps, a.rows = rows, a.inputs = inputs, a.classes = classes, a.threads = threads;
+    a.x = {x, rows * inputs, inputs};
+    a.weight = w, a.bias = b, a.targets = targets, a.gradients = gradients, a.scale = T(0.5);
+    if (gradients) a.dweight = dw, a.dbias = db, a.dx = {dx, rows * inputs, inputs};
+    Array<T> scratch(table<T>().ops.cross_entropy_scratch(a));
+    a.scratch = scratch;
+    double loss = -1;
+    CHECK(!table<T>().ops.cross_entropy(a, &loss));
+    results.add(Array<T>(1, static_cast<T>(loss)));
+  }
+  for (const Array<T>* r : {&dx, &dw, &db}) results.add(*r);
+  return results;
+}
+
+template <class T>
+Results<T> run_lookup(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t columns) {
+  const auto tokens = draw_tokens(steps * rows, 11, 1);
+  const auto weight = draw<T>(11 * columns, 2);
+  Array<T> y(steps * rows * columns), dropped(steps * rows * columns);
+  auto dtable = draw<T>(11 * columns, 3);
+  const auto& ops = table<T>().ops;
+  ops.embedding({steps * rows, columns, tokens, weight, y, threads});
+  const Rows<const T> rows_of_y{y, rows * columns, columns};
+  ops.embedding_backward({steps, rows, columns, tokens, rows_of_y, dtable, threads});
+  ops.dropout({steps, rows, columns, rows_of_y, {dropped, rows * columns, columns}, 7, 3, 1u << 30, T(4) / 3, threads});
+  Results<T> results;
+  for (const Array<T>* r : {&y, &dtable, &dropped}) results.add(*r);
+  return results;
+}
+
+template <class T>
+Results<T> run_optimizers(int threads) {
+  Results<T> results;
+  for (int kind = 0; kind < 3; ++kind) {
+    std::vector<Array<T>> kept;
+    std::vector<Span<T>> spans;
+    ptrdiff_t blocks = 0;
+    for (ptrdiff_t n : {1, 17, 4096, 9001}) {
+      for (std::uint64_t k = 0; k < 4; ++k) kept.push_back(draw<T>(n, k));
+      const std::size_t at = kept.size() - 4;
+      for (ptrdiff_t i = 0; i < n; ++i) kept[at + 3][i] = std::abs(kept[at + 3][i]);
+      spans.push_back({n, kept[at], kept[at + 1], kind == 0 ? nullptr : static_cast<T*>(kept[at + 2]),
+                       kind == 2 ? static_cast<T*>(kept[at + 3]) : nullptr});
+      blocks += (n + kNormBlock - 1) / kNormBlock;
+    }
+    Array<double> partial(blocks);
+    Optimizer<T> a{spans.data(),
+                   static_cast<ptrdiff_t>(spans.size()),
+                   true,
+                   true,
+                   0.5,
+                   0.1,
+                   0.01,
+                   0.9,
+                   0.1,
+                   false,
+                   0.9,
+                   0.99,
+                   1e-8,
+                   true,
+                   3,
+                   threads,
+                   partial};
+    if (kind == 0) a.momentum = 0;
+    const auto& ops = table<T>().ops;
+    CHECK(ops.global_norm(a) == (kind == 2 ? ops.adam(a) : ops.sgd(a)));
+    CHECK(ops.global_norm(a) == 0);  // zero_grad
+    for (const auto& r : kept) results.add(r);
+  }
+  return results;
+}
+
+template <class T>
+void test_ops() {
+  for (int threads : {2, 3}) {
+    for (const auto& s :
+         {Shape{1, 1, 1, 1, 0}, Shape{3, 5, 17, 33, 0}, Shape{9, 31, 70, 300, 0}, Shape{1, 3, 40, 600, 0}}) {
+      run_linear<T>(threads, s.steps, s.rows, s.inputs, s.hidden)
+          .check(run_linear<T>(1, s.steps, s.rows, s.inputs, s.hidden));
+      run_loss<T>(threads, s.steps, s.rows, s.inputs, s.hidden)
+          .check(run_loss<T>(1, s.steps, s.rows, s.inputs, s.hidden));
+      run_lookup<T>(threads, s.steps, s.rows, s.hidden).check(run_lookup<T>(1, s.steps, s.rows, s.hidden));
+    }
+    run_optimizers<T>(threads).check(run_optimizers<T>(1));
+  }
+  for (ptrdiff_t n : {0, 1, 15, 16, 17, 100})
+    for (Map map : {Map::kExp, Map::kSigmoid, Map::kTanh}) {
+      const auto x = draw<T>(n, 1);
+      Array<T> y(n);
+      table<T>().ops.map(map, x, y, n);
+      Results<T>{}.add(y);
+    }
+  CHECK(table<T>().ops.fma_flops(10) > 0);
+}
+
+}  // namespace
+}  // namespace fastrnn
+
+int main() {
+  fastrnn::test_ops<float>();
+  fastrnn::test_ops<double>();
+  std::puts("ok");
+  return 0;
+}
