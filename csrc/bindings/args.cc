@@ -78,7 +78,7 @@ bool is_aligned(const py::array& a) {
 py::array checked_input(py::handle value, const std::string& name, bool float32) {
   const py::array a = array(value, name);
   check_dtype(a, name, float32);
-  if (a.size() > 0 && a.shape(a.ndim() - 1) > 1 && a.strides(a.ndim() - 1) != a.itemsize())
+  if (a.ndim() > 0 && a.size() > 0 && a.shape(a.ndim() - 1) > 1 && a.strides(a.ndim() - 1) != a.itemsize())
     fail_value(name, "a contiguous last axis (use np.ascontiguousarray)",
                "a last axis with a stride of " + std::to_string(a.strides(a.ndim() - 1)) + " bytes");
   return is_aligned(a) ? a : py::array(a.attr("copy")());
@@ -109,7 +109,10 @@ void narrow(const py::array& a, const std::string& name, bool batch_first, ptrdi
       const bool skip = ignored != nullptr && value == *ignored;
       if (!skip && (value < 0 || value >= limit))
         fail_value(name, "integers in [0, " + std::to_string(limit) + ")",
-                   std::to_string(value) + " at index " + text(!grid ? Dims{i} : batch_first ? Dims{j, i} : Dims{i, j}));
+                   std::to_string(value) + " at index " +
+                       text(!grid         ? Dims{i}
+                            : batch_first ? Dims{j, i}
+                                          : Dims{i, j}));
       *to++ = skip ? -1 : static_cast<std::int32_t>(value);
     }
 }
