@@ -37,12 +37,16 @@ class Contender:
 
 @dataclass
 class Result:
-    """What the rounds gave: seconds of each contender, the peak, and the work of one call."""
+    """What the rounds gave: seconds of each contender, the peak, and the work of one call.
+
+    `info` holds what is true of all contenders, `each` what else was found of every one.
+    """
 
     seconds: Mapping[str, np.ndarray]
     peak: np.ndarray | None = None
     flops: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
+    each: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def ratios(self, name: str) -> np.ndarray:
         """How many times as long as ours, by round."""
@@ -50,7 +54,8 @@ class Result:
 
     def extra_info(self, name: str) -> dict[str, Any]:
         """What goes beside the times of contender `name`."""
-        info: dict[str, Any] = dict(self.info, rounds=len(self.seconds[name]))
+        info: dict[str, Any] = {**self.info, **self.each.get(name, {})}
+        info["rounds"] = len(self.seconds[name])
         info["ratio"], info["ratio_95"] = median_interval(self.ratios(name))
         if self.flops:
             speed = self.flops / self.seconds[name] * 1e-9
@@ -68,7 +73,7 @@ def median_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     return float(np.median(values)), (float(low), float(high))
 
 
-def measure(
+def measure_turns(
     turns: Mapping[str, Turn], *, flops: float = 0.0, dtype: str = "float32", once: bool = False
 ) -> Result:
     """Run rounds of `turns`, and of the FMA peak where there are FLOPs to compare with it."""
@@ -98,7 +103,7 @@ def compare(
             check_equal(want, contender.answer(), tolerance)
     least = 0.0 if once else 0.02
     turns = {name: timed(contender.run, least) for name, contender in contenders.items()}
-    return measure(turns, flops=flops, dtype=dtype, once=once)
+    return measure_turns(turns, flops=flops, dtype=dtype, once=once)
 
 
 def equal_threads() -> int:

@@ -1,0 +1,54 @@
+"""The whole training step of a language model against the same model in PyTorch.
+
+Embedding, two LSTM layers, softmax and cross-entropy, clipping by the global norm, Adam; float32, the state
+carried on. PyTorch: fused Adam, foreach clipping. The losses of both must agree over the first steps.
+"""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Paired
+from language_models import MODELS, Config, batches
+from paired import OURS, Contender, Result, compare
+
+from fastrnn._bench import Answer
+
+SHAPES = {  # name: model, rows B, steps T
+    "V10000-H200-B20-T35": (Config(10_000, 200), 20, 35),
+    "V65-H256-B64-T100": (Config(65, 256), 64, 100),
+    "V65-H128-B50-T50": (Config(65, 128), 50, 50),
+}
+FIRST = 6  # steps whose losses are compared
+MAX_NORM = 0.25  # small enough to clip at every one of them
+# Losses of equal models drift apart: Adam divides a gradient by its size, noise in small ones included.
+TOLERANCE = 500
+
+
+def contender(name: str, config: Config, rows: int, steps: int) -> Contender:
+    """One side, going through the same chunks for ever."""
+    model = MODELS[name](config)
+    chunks = [model.prepare(*chunk) for chunk in batches(config, rows, steps, FIRST)]
+    source = cycle(chunks)
+
+    def answer() -> Answer:
+        losses = [model.step(*chunk, MAX_NORM) for chunk in chunks]
+        assert losses[-1] < losses[0], losses
+        return {"losses": np.array(losses, np.float32)}
+
+    return Contender(lambda: model.step(*next(source), MAX_NORM), answer)
+
+
+def measure(config: Config, rows: int, steps: int, once: bool) -> Result:
+    """Both contenders on one shape."""
+    sides = {name: contender(name, config, rows, steps) for name in MODELS}
+    return compare(sides, flops=config.flops(rows * steps), tolerance=TOLERANCE, once=once)
+
+
+@pytest.mark.parametrize("contender", [OURS, "torch"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_language_model(paired: Paired, torch: Any, once: bool, shape: str, contender: str) -> None:
+    paired(f"language model step: {shape}", contender, lambda: measure(*SHAPES[shape], once))
