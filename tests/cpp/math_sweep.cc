@@ -17,8 +17,9 @@
 
 namespace k = fastrnn::FASTRNN_ISA;
 
-// Bounds in ulp of the exact result.  Measured: see the printed figures; two ulp is the promise.
-// Without fma each product rounds by itself, and the reduction of tanh is not exact: three ulp.
+// Bounds in ulp of the exact result: two are the promise.  Measured: exp 1.01, sigmoid 1.96, tanh 1.75 (float64 by
+// samples: 0.91, 1.90, 1.85).  Without fma a product rounds by itself, once more per step: exp 1.19, sigmoid 2.16,
+// tanh 1.87, so three.
 #if defined(__FMA__) || defined(__aarch64__)
 constexpr double kBound = 2.0;
 #else
