@@ -17,6 +17,61 @@ py::array contiguous(py::handle value, const std::string& name) {
   return a.flags() & py::array::c_style ? a : py::array(a.attr("copy")());
 }
 
+// The rows of [N, columns] or [T, B, columns].
+template <class T>
+struct Grid {
+  py::array array;
+  ptrdiff_t steps, rows, columns;
+  Grid(py::handle value, const char* name, const char* symbols, ptrdiff_t wanted = -1) : array(input<T>(value, name)) {
+    const auto rank = array.ndim();
+    if ((rank != 2 && rank != 3) || (wanted >= 0 && array.shape(rank - 1) != wanted))
+      fail_value(
+          name, "shape " + std::string(symbols) + (wanted >= 0 ? " with a last axis of " + std::to_string(wanted) : ""),
+          text(shape_of(array)));
+    steps = rank == 3 ? array.shape(0) : 1;
+    rows = array.shape(rank - 2);
+    columns = array.shape(rank - 1);
+  }
+  ptrdiff_t count() const { return steps * rows; }
+  Rows<const T> view() const { return view_of<const T>(array); }
+  template <class E>
+  static Rows<E> view_of(const py::array& a) {
+    const int rank = static_cast<int>(a.ndim());
+    return {mutable_pointer<T>(a), rank == 3 ? stride<T>(a, 0) : 0, stride<T>(a, rank - 2)};
+  }
+  // A new array of the same leading axes.
+  py::array like(ptrdiff_t new_columns, const char* what) const {
+    Dims dims = shape_of(array);
+    dims.back() = new_columns;
+    return pooled<T>(dims, what);
+  }
+};
+
+template <class T>
+struct LinearWeights {
+  py::array weight, bias;
+  ptrdiff_t outputs, inputs;
+  LinearWeights(py::handle w, py::handle b, const char* symbols, const char* bias_symbols)
+      : weight(contiguous<T>(w, "weight")) {
+    check_shape(weight, "weight", {-1, -1}, symbols);
+    outputs = weight.shape(0);
+    inputs = weight.shape(1);
+    if (outputs == 0 || inputs == 0) fail_value("weight", "no axis of length 0", text(shape_of(weight)));
+    if (b.is_none()) return;
+    bias = contiguous<T>(b, "bias");
+    check_shape(bias, "bias", {outputs}, bias_symbols);
+  }
+  const T* bias_pointer() const { return bias.size() > 0 ? pointer<T>(bias) : nullptr; }  // outputs >= 1
+};
+
+template <class T>
+T* gradient(py::handle value, const char* name, const Dims& dims, const char* symbols) {
+  if (value.is_none()) return nullptr;
+  const py::array a = output<T>(value, name);
+  check_shape(a, name, dims, symbols);
+  return mutable_pointer<T>(a);
+}
+
 // A number in [0, 2**64).
 std::uint64_t word(py::handle value, const char* name);
 
