@@ -1,0 +1,54 @@
+"""What README.md shows works, and the examples run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import TEXT
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+COMMANDS = [text.strip() for language, text in BLOCKS if language == "sh"]
+
+
+def run(folder: Path, *args: str | Path) -> str:
+    """Run Python on something in a folder without sources; the output."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *args], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize("text", PYTHON, ids=[f"block {i}" for i in range(len(PYTHON))])
+def test_python_blocks_run(tmp_path: Path, text: str) -> None:
+    (tmp_path / "block.py").write_text(text)
+    run(tmp_path, "block.py")
+
+
+def test_what_the_readme_must_have() -> None:
+    setup = "python3 -m venv .venv && .venv/bin/pip install"
+    assert [f"{setup} . && .venv/bin/fastrnn train", f"{setup} '.[test]' && .venv/bin/pytest"] == COMMANDS
+    assert len(PYTHON) == 2
+    assert 120 <= len(README.splitlines()) <= 180
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_links_lead_somewhere(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_character_model(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    options = ["--updates", "60", "--hidden", "32", "--sample", "20"]
+    out = run(tmp_path, ROOT / "examples" / "char_lm.py", "text.txt", *options)
+    losses = [float(value) for value in re.findall(r"loss (\S+)", out)]
+    assert len(losses) == 2
+    assert losses[1] < losses[0] < 3.4
+    sample = out.split("character\n")[-1]
+    assert len(sample) >= 20
+    assert set(sample) <= set(TEXT)
