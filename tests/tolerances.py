@@ -17,9 +17,7 @@ class Tolerance(NamedTuple):
 
 
 TABLE = {
-    "complex step": Tolerance(
-        64, "both sides round: sums of 50 terms, through three layers of four steps"
-    ),
+    "complex step": Tolerance(64, "both sides round: sums of 50 terms, through three layers of four steps"),
     "identity": Tolerance(64, "the same sums in another order; inner products of some 100 terms"),
     "forward": Tolerance(12, "activations of 2 ulp on sums of 150 products, through 100 steps: 3.4 at most"),
     "gradient": Tolerance(32, "sums over 600 rows of quantities that carry the forward error: 9 at most"),
