@@ -29,7 +29,7 @@ def weights():
 def long_input(rows):
     # An outer stride of 0: hours of steps in a few bytes.
     row = np.random.default_rng(4).standard_normal((1, rows, INPUTS)).astype(np.float32)
-    return np.broadcast_to(row, (400_000 // rows, rows, INPUTS))
+    return np.broadcast_to(row, (250_000 // rows, rows, INPUTS))
 
 
 def interrupted(call):
