@@ -5,6 +5,8 @@
 //   ./math_sweep          prints the worst of each function; exit code 1 when a bound or a rule is broken
 //   ./math_sweep --time   prints nanoseconds per 16 elements instead
 //   ./math_sweep --hash   prints a digest of all float32 results: equal for all instruction sets with fma
+#include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -45,62 +47,47 @@ struct Bits<double> {
   using Wide = long double;  // 11 bits more on x86, whose expl and tanhl err by about one unit of them
   static constexpr int kMantissa = 52;
 };
-template <class To, class From>
-To bits(From x) {
-  static_assert(sizeof(To) == sizeof(From));
-  To y;
-  std::memcpy(&y, &x, sizeof y);
-  return y;
+template <class To>
+To bits(auto x) {
+  return std::bit_cast<To>(x);
 }
 
 struct Exp {
   static constexpr const char* kName = "exp";
-  template <class V>
-  static V vector(V x) {
-    return k::exp(x);
-  }
-  template <class W>
-  static W exact(W x) {
+  static auto vector(auto x) { return k::exp(x); }
+  static auto exact(auto x) {
+    using W = decltype(x);
     if (std::abs(x) < kTiny) return 1 + x + x * x / 2;
     if (std::abs(x) > kHuge) return x > 0 ? W(HUGE_VAL) : W(0);
     return std::exp(x);
   }
-  template <class T>
-  static bool rule(T x, T y) {
+  static bool rule(auto x, auto y) {
     return y >= 0 && (x != 0 || y == 1) && (x < 800 || std::isinf(y)) && (x > -800 || y == 0);
   }
 };
 struct Sigmoid {
   static constexpr const char* kName = "sigmoid";
-  template <class V>
-  static V vector(V x) {
-    return k::sigmoid(x);
-  }
-  template <class W>
-  static W exact(W x) {
+  static auto vector(auto x) { return k::sigmoid(x); }
+  static auto exact(auto x) {
+    using W = decltype(x);
     if (std::abs(x) < kTiny) return W(0.5) + x / 4;
     if (std::abs(x) > kHuge) return x > 0 ? W(1) : W(0);
     return 1 / (1 + std::exp(-x));
   }
-  template <class T>
-  static bool rule(T x, T y) {
-    return y >= 0 && y <= 1 && (x != 0 || y == T(0.5)) && (x < 40 || y == 1) && (x > -800 || y == 0);
+  static bool rule(auto x, auto y) {
+    return y >= 0 && y <= 1 && (x != 0 || y == 0.5f) && (x < 40 || y == 1) && (x > -800 || y == 0);
   }
 };
 struct Tanh {
   static constexpr const char* kName = "tanh";
-  template <class V>
-  static V vector(V x) {
-    return k::tanh(x);
-  }
-  template <class W>
-  static W exact(W x) {
+  static auto vector(auto x) { return k::tanh(x); }
+  static auto exact(auto x) {
+    using W = decltype(x);
     if (std::abs(x) < kTiny) return x - x * x * x / 3;
     if (std::abs(x) > kHuge) return std::copysign(W(1), x);
     return std::tanh(x);
   }
-  template <class T>
-  static bool rule(T x, T y) {
+  static bool rule(auto x, auto y) {
     return std::abs(y) <= 1 && std::signbit(x) == std::signbit(y) && (std::abs(x) < 20 || std::abs(y) == 1);
   }
 };
@@ -307,10 +294,7 @@ int run(const char* mode) {
     (print_time<F, double>("float64"), ...);
     return 0;
   }
-  if (!std::strcmp(mode, "--hash")) {
-    (print_hash<F>(), ...);
-    return 0;
-  }
+  if (!std::strcmp(mode, "--hash")) return (print_hash<F>(), ...), 0;
   const bool good = (int(sweep_float<F>()) & ...) & (int(sweep_double<F>()) & ...);
   return good ? 0 : 1;
 }
