@@ -47,11 +47,6 @@ struct Bits<double> {
   using Wide = long double;  // 11 bits more on x86, whose expl and tanhl err by about one unit of them
   static constexpr int kMantissa = 52;
 };
-template <class To>
-To bits(auto x) {
-  return std::bit_cast<To>(x);
-}
-
 struct Exp {
   static constexpr const char* kName = "exp";
   static auto vector(auto x) { return k::exp(x); }
@@ -164,7 +159,7 @@ void check_block(const T* x, Worst<T>& worst) {
   for (int i = 0; i < kBlock; ++i) {
     check<F>(x[i], y[i], worst);
     check<F>(minus[i], y_minus[i], worst);
-    if (std::is_same_v<F, Tanh> && !std::isnan(x[i]) && bits<Int>(y[i]) != bits<Int>(-y_minus[i]))
+    if (std::is_same_v<F, Tanh> && !std::isnan(x[i]) && std::bit_cast<Int>(y[i]) != std::bit_cast<Int>(-y_minus[i]))
       ++worst.broken, worst.broken_at = x[i];
     if (i && x[i] > x[i - 1]) worst.decreasing += (y[i] < y[i - 1]) + (y_minus[i] > y_minus[i - 1]);
   }
@@ -201,7 +196,7 @@ bool sweep_float() {
   return report(F::kName, "float32", on_threads<float>([](int t, Worst<float>& worst) {
                   float x[kBlock];
                   for (std::uint32_t b = t * kBlock; b < 0x8000'0000u; b += kThreads * kBlock) {
-                    for (int i = 0; i < kBlock; ++i) x[i] = bits<float>(b + static_cast<std::uint32_t>(i));
+                    for (int i = 0; i < kBlock; ++i) x[i] = std::bit_cast<float>(b + static_cast<std::uint32_t>(i));
                     check_block<F>(x, worst);
                   }
                 }));
@@ -221,7 +216,7 @@ double sample(std::uint64_t i, std::uint64_t& state) {
   const double unit = static_cast<double>(r >> 11) * 0x1p-53;
   switch (i % 8) {
     case 0:
-      return std::abs(bits<double>(r));
+      return std::abs(std::bit_cast<double>(r));
     case 1:
       return std::ldexp(1 + unit, -static_cast<int>(random_bits(state) % 64));
     case 2:
@@ -256,10 +251,11 @@ void print_hash() {
     float x[kBlock], y[kBlock];
     for (std::uint64_t b = static_cast<std::uint64_t>(t) * kBlock; b >> 32 == 0; b += kThreads * kBlock) {
       for (int i = 0; i < kBlock; ++i)
-        x[i] = bits<float>(static_cast<std::uint32_t>(b) + static_cast<std::uint32_t>(i));
+        x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(b) + static_cast<std::uint32_t>(i));
       apply<F>(x, y, kBlock);
       for (int i = 0; i < kBlock; ++i) {
-        std::uint64_t state = b + static_cast<std::uint64_t>(i) + (std::uint64_t(bits<std::uint32_t>(y[i])) << 32);
+        std::uint64_t state =
+            b + static_cast<std::uint64_t>(i) + (std::uint64_t(std::bit_cast<std::uint32_t>(y[i])) << 32);
         if (!std::isnan(y[i])) worst.hash += random_bits(state);
       }
     }
