@@ -15,7 +15,10 @@ void fail_value(const std::string& name, const std::string& expected, const std:
 
 std::string text(const Dims& dims) {
   std::string out = "(";
-  for (std::size_t i = 0; i < dims.size(); ++i) out += (i ? ", " : "") + std::to_string(dims[i]);
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += std::to_string(dims[i]);
+  }
   return out + (dims.size() == 1 ? ",)" : ")");
 }
 

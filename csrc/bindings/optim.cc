@@ -85,7 +85,9 @@ class Spans {
       fail_type(name, "a list of arrays", py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
     return py::list(py::reinterpret_borrow<py::object>(value));
   }
-  static std::string label(const char* name, std::size_t i) { return name + ("[" + std::to_string(i) + "]"); }
+  static std::string label(const char* name, std::size_t i) {
+    return std::string(name) + "[" + std::to_string(i) + "]";
+  }
   py::array take(py::handle value, const std::string& name, Member member, std::size_t i, bool writable) {
     py::array a = writable ? output<T>(value, name) : contiguous<T>(value, name);
     spans_[i].*member = mutable_pointer<T>(a);
