@@ -25,7 +25,7 @@ CHARACTERS: dict[str, Any] = {
     "text": None,
     "words": False,
     "vocabulary": None,
-    "epochs": 20,
+    "epochs": 25,
     "hidden": 256,
     "layers": 2,
     "batch": 16,
