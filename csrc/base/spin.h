@@ -32,9 +32,10 @@ static inline int spin_limit() noexcept {
 // memory_order_seq_cst before notify_all(), which looks for sleepers: a weaker store could be seen after that look, and
 // a thread that goes to sleep in between would not be woken.
 static inline void wait_until_changed(const std::atomic<unsigned>& value, unsigned old, int spins) noexcept {
+  // A pause takes some 60 cycles, as long as the whole barrier when the others are about to arrive.
   for (int i = 0; i < spins; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
-    spin_pause();
+    if (i >= 64) spin_pause();
   }
   value.wait(old, std::memory_order_acquire);
 }
