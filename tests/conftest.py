@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -14,6 +15,12 @@ from fastrnn import _core
 
 SEED = 20240229
 REQUIRE_PEERS = os.environ.get("FASTRNN_REQUIRE_PEERS") == "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeds_ctrl_c() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored; commands would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
