@@ -85,7 +85,7 @@ void tile(const Tile<typename Op::Element>& arguments) noexcept {
   using V = typename Op::Acc;
   constexpr int U = Op::kLanesPerVector;
   constexpr bool kRegisters = M * NV + NV + 1 <= 32;  // else the last vector of b stays an operand in memory
-  constexpr ptrdiff_t kAhead = 16;  // one row is bound by reading b: 1.08x for B = 1, H = 128
+  constexpr ptrdiff_t kAhead = 16;                    // one row is bound by reading b: 1.08x for B = 1, H = 128
   const auto partial = [&](int v) { return kPartial && v == NV - 1; };
   V acc[M][NV];
 #pragma GCC unroll 8
