@@ -15,6 +15,7 @@ struct Range {
 // Hidden units are stored in blocks of this many, for every vector length, so that the order of every sum is the same.
 inline constexpr ptrdiff_t kBlock = 16;
 inline constexpr int kMaxStates = 2;
+inline constexpr int kMostRowGroups = 256;  // of a plan: their barriers lie on the stack
 
 // Rows (i, j) at p + i * outer + j * inner; their columns are contiguous.  For sequences i is the step, j the batch
 // row.

@@ -6,7 +6,6 @@
 namespace fastrnn {
 namespace {
 
-constexpr int kMostRowGroups = 256;
 constexpr double kBarrierCycles = 600;     // two cores that share a last-level cache
 constexpr double kTeamCycles = 8000;       // starting a team
 constexpr double kNearBytesPerCycle = 32;  // a weight panel that stays in the second-level cache

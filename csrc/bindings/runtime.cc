@@ -52,13 +52,7 @@ void bind_runtime(py::module_& m) {
   m.def("barrier_waits", &Barrier::waits);
   m.def("l2_bytes", &l2_bytes);
   m.def("compiler", [] { return std::string(FASTRNN_COMPILER); });
-  m.def("openmp", [] {
-#if defined(_OPENMP)
-    return true;
-#else
-    return false;
-#endif
-  });
+  m.def("openmp", &uses_openmp);
 }
 
 }  // namespace fastrnn::bindings

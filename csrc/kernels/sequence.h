@@ -41,8 +41,6 @@ FASTRNN_INLINE Share share_of(const Plan& plan, int thread, ptrdiff_t rows, ptrd
   return {part(rows, plan.row_groups, row_group), part(blocks, plan.unit_groups, unit_group)};
 }
 
-inline constexpr int kMostRowGroups = 256;  // bound by the planner
-
 // The barriers of one call: one for the whole team and one for each row group.
 struct Barriers {
   explicit Barriers(const Plan& plan) : team(plan.threads()), row_groups(plan.row_groups) {
@@ -60,6 +58,16 @@ struct Barriers {
   const int row_groups;
   alignas(Barrier) unsigned char storage[kMostRowGroups][sizeof(Barrier)];
 };
+
+// Runs one pass, ForwardRun or BackwardRun, on its team.  True: left early.
+template <class Run>
+FASTRNN_INLINE bool run_pass(const Run& run) {
+  Barriers barriers(run.f.plan);
+  Interrupt interrupt(run.f.interrupted);
+  auto body = [&](int thread) noexcept { run.run(thread, barriers, interrupt); };
+  run_team(run.f.plan.threads(), body);
+  return interrupt.stopped();
+}
 
 // Rows of a weight matrix that feed the slots of blocks [b0, b1), in column order: calls f(column, matrix row, count).
 template <class F>

@@ -148,12 +148,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
 template <class Cell, class T>
 bool run_backward(const Backward<T>& f) noexcept {
-  const BackwardRun<Cell, T> run(f);
-  Barriers barriers(f.plan);
-  Interrupt interrupt(f.interrupted);
-  auto body = [&](int thread) noexcept { run.run(thread, barriers, interrupt); };
-  run_team(f.plan.threads(), body);
-  return interrupt.stopped();
+  return run_pass(BackwardRun<Cell, T>(f));
 }
 
 template <class Cell, class T>

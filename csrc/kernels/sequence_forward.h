@@ -175,12 +175,7 @@ struct ForwardRun {
 
 template <class Cell, class T>
 bool run_forward(const Forward<T>& f) noexcept {
-  const ForwardRun<Cell, T> run(f);
-  Barriers barriers(f.plan);
-  Interrupt interrupt(f.interrupted);
-  auto body = [&](int thread) noexcept { run.run(thread, barriers, interrupt); };
-  run_team(f.plan.threads(), body);
-  return interrupt.stopped();
+  return run_pass(ForwardRun<Cell, T>(f));
 }
 
 template <class Cell, class T>

@@ -64,33 +64,28 @@ struct ChunkGradients {
 
   // Weight gradients of steps [t0, t1): t descends, rows ascend.  The runs of kBlock matrix rows are dealt to the team.
   void weight_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
-    for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+    // One run of matrix rows of W or of R: their bias, then their columns.
+    const auto add = [&](T* bias, T* weight, const T* const(&packed)[2], ptrdiff_t columns, ptrdiff_t column,
+                         ptrdiff_t matrix_row, ptrdiff_t count) {
       const Rows<const T> dg = descending(gradients(t1 - 1, 0, {0, 0}), column);
-      if (f.grads.input_bias != nullptr) add_rows(f.grads.input_bias + matrix_row, dg, t1 - t0, s.rows, count);
-      if (f.tokens != nullptr)
-        sum_by_token(t0, t1, column);
-      else if (f.grads.input != nullptr)
+      if (bias != nullptr) add_rows(bias + matrix_row, dg, t1 - t0, s.rows, count);
+      if (weight != nullptr)
         outer_product<T>({t1 - t0,
                           s.rows,
                           dg,
-                          {packed_x[chunk_of(t1) % 2], 0, 0},
-                          f.grads.input + matrix_row * s.inputs,
-                          s.inputs,
+                          {packed[chunk_of(t1) % 2], 0, 0},
+                          weight + matrix_row * columns,
+                          columns,
                           count,
-                          s.inputs});
+                          columns});
+    };
+    for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      T* weight = f.tokens == nullptr ? f.grads.input : nullptr;  // of tokens: see token_gradients
+      add(f.grads.input_bias, weight, {packed_x[0], packed_x[1]}, s.inputs, column, matrix_row, count);
+      if (f.tokens != nullptr) sum_by_token(t0, t1, column);
     });
     for_own_runs(Cell::kRecurrent, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      const Rows<const T> dg = descending(gradients(t1 - 1, 0, {0, 0}), column);
-      if (f.grads.recurrent_bias != nullptr) add_rows(f.grads.recurrent_bias + matrix_row, dg, t1 - t0, s.rows, count);
-      if (f.grads.recurrent != nullptr)
-        outer_product<T>({t1 - t0,
-                          s.rows,
-                          dg,
-                          {packed_h[chunk_of(t1) % 2], 0, 0},
-                          f.grads.recurrent + matrix_row * s.hidden,
-                          s.hidden,
-                          count,
-                          s.hidden});
+      add(f.grads.recurrent_bias, f.grads.recurrent, {packed_h[0], packed_h[1]}, s.hidden, column, matrix_row, count);
     });
   }
 
