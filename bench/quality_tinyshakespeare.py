@@ -13,12 +13,12 @@ from quality import Task, arguments, folder, run, streams
 from fastrnn.data import Vocabulary, read_text
 from fastrnn.schedules import Cosine
 
-BATCH, STEPS, HIDDEN, DROPOUT, LR, MAX_NORM = 64, 100, 256, 0.3, 5e-3, 1.0
+BATCH, STEPS, HIDDEN, DROPOUT, LR, MAX_NORM = 50, 50, 256, 0.3, 4e-3, 1.0
 
 
 def main() -> None:
     """Train and report."""
-    options = arguments("2 x 256 LSTM on tinyshakespeare", epochs=30)
+    options = arguments("2 x 256 LSTM on tinyshakespeare", epochs=22)
     text = read_text(folder("tinyshakespeare") / "input.txt")
     vocabulary, cut = Vocabulary.from_text(text), len(text) * 9 // 10
     training = streams(vocabulary, text[:cut], BATCH, STEPS)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {"LanguageModel": "models", "Trainer": "training"}
-_LAZY_MODULES = ("callbacks", "checkpoint", "data", "models", "reference", "schedules", "training")
+_LAZY_MODULES = ("callbacks", "checkpoint", "data", "init", "models", "reference", "schedules", "training")
 
 
 def __getattr__(name: str) -> Any:

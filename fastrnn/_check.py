@@ -118,14 +118,16 @@ def rank(name: str, value: Any, ndim: int, letters: str) -> Shape:
     return shape
 
 
-def state(prefix: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """A tuple with one [L, B, H] array for each of `names`; `prefix` is "d" when they are gradients."""
+def state(
+    prefix: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any], letters: str
+) -> None:
+    """A tuple with one array for each of `names`; `prefix` is "d" when they are gradients."""
     if not isinstance(value, (tuple, list)) or len(value) != len(names):
         wanted = ", ".join(prefix + name for name in names)
         got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else describe(value)
         raise TypeError(f"{prefix}state: expected a tuple ({wanted}), got {got}")
     for name, part in zip(names, value, strict=True):
-        array(prefix + name, part, shape, dtype, "L, B, H")
+        array(prefix + name, part, shape, dtype, letters)
 
 
 def gradient(name: str, value: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:

@@ -4,8 +4,10 @@ from typing import Any
 
 from ._typing import Array
 
-Weights = tuple[Array, Array, Array | None, Array | None]
-Grads = tuple[Array | None, Array | None, Array | None, Array | None]
+Weights = tuple[
+    Array | None, ...
+]  # weight_ih, weight_hh, bias_ih, bias_hh, and weight_ch if the cell has one
+Grads = tuple[Array | None, ...]
 States = tuple[Array, ...]
 
 class Saved: ...
@@ -30,6 +32,8 @@ def recurrent_forward(
     state: States | None,
     batch_first: bool,
     keep: bool,
+    reverse: bool = False,
+    y: Array | None = None,
 ) -> tuple[Array, States, Saved | None]: ...
 def recurrent_backward(
     saved: Saved,
@@ -43,7 +47,11 @@ def recurrent_backward(
     grads: Grads,
     dtable: Array | None,
     want_dx: bool,
+    dx: Array | None = None,
+    add: bool = False,
 ) -> tuple[Array | None, States]: ...
+def cells() -> dict[str, dict[str, int]]: ...
+def empty(shape: tuple[int, ...], like: Array) -> Array: ...
 def explain(cell: str, T: int, B: int, I: int, H: int, threads: int, dtype: str) -> dict[str, Any]: ...
 def dropout(x: Array, p: float, key: int, step: int, batch_first: bool) -> Array: ...
 def linear(x: Array, weight: Array, bias: Array | None) -> Array: ...

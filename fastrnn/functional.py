@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from ._typing import Array, State
 
 
+CELLS = tuple(_core.cells())
+
+
 def recurrent(
     cell: str,
     x: Array,
-    weights: tuple[Array, Array, Array | None, Array | None],
+    weights: tuple[Array | None, ...],
     state: State | None = None,
     *,
     batch_first: bool = False,
@@ -23,10 +26,11 @@ def recurrent(
     Parameters
     ----------
     cell : str
-        ``"lstm"``.
+        A name in ``fastrnn.functional.CELLS``: ``"lstm"``, ``"gru"``, ``"rnn_tanh"`` and so on.
     x : ndarray, [T, B, I], or [B, T, I] if batch_first
     weights : (weight_ih [G*H, I], weight_hh [G*H, H], bias_ih [G*H] or None, bias_hh [G*H] or None)
-        Gates in PyTorch's order.
+        Gates in PyTorch's order; weight_hh None for a cell that has none, weight_ch after the others for one
+        that has it.
     state : tuple of ndarray, each [B, H], optional
     batch_first : bool
 
@@ -37,18 +41,16 @@ def recurrent(
     """
     if not isinstance(cell, str):
         raise TypeError(f"cell: expected a str, got {_check.describe(cell)}")
-    if not isinstance(weights, (tuple, list)) or len(weights) != 4:
-        got = f"{len(weights)} of them" if isinstance(weights, (tuple, list)) else _check.describe(weights)
-        raise TypeError(f"weights: expected a tuple of 4 arrays, the last two may be None, got {got}")
+    if not isinstance(weights, (tuple, list)):
+        raise TypeError(f"weights: expected a tuple of arrays, got {_check.describe(weights)}")
     batch_first = _check.flag("batch_first", batch_first)
-    w_ih, w_hh, b_ih, b_hh = weights
-    y, last, _ = _core.recurrent_forward(cell, x, None, (w_ih, w_hh, b_ih, b_hh), state, batch_first, False)
+    y, last, _ = _core.recurrent_forward(cell, x, None, tuple(weights), state, batch_first, False)
     return y, last
 
 
 def lstm(
     x: Array,
-    weights: tuple[Array, Array, Array | None, Array | None],
+    weights: tuple[Array | None, ...],
     state: State | None = None,
     *,
     batch_first: bool = False,

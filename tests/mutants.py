@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 from ops import Run
@@ -28,25 +29,34 @@ def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
     """Copies of a cell: a gradient negated, neighbouring gates swapped, or a state's gradient lost."""
 
     def copy(**functions: Callable) -> SimpleNamespace:
-        traits = {"NAME": cell.NAME, "GATES": cell.GATES, "STATES": cell.STATES}
-        return SimpleNamespace(**{"forward": cell.forward, "backward": cell.backward, **traits, **functions})
+        names = ("NAME", "GATES", "RECURRENT", "UNITS", "STATES", "forward", "backward")
+        return SimpleNamespace(**{**{name: getattr(cell, name) for name in names}, **functions})
 
-    def negated(k: int, *arguments: tuple) -> tuple:
-        dpre, dold = cell.backward(*arguments)
-        return _at(dpre, k, -dpre[k]), dold
+    def negated(k: int, *arguments: Any) -> tuple:
+        dx, dold = cell.backward(*arguments)
+        return _at(dx, k, -dx[k]), dold
+
+    def swapped(k: int, j: int, x: tuple, *rest: Any) -> tuple:
+        return cell.forward(_at(_at(x, k, x[j]), j, x[k]), *rest)
+
+    def lost(k: int, *arguments: Any) -> tuple:
+        *rest, dnew = arguments
+        return cell.backward(*rest, _at(dnew, k, 0 * dnew[k]))
+
+    def without(name: str, *arguments: Any) -> tuple:
+        kept, products, units, *rest = arguments
+        silent = SimpleNamespace(back=lambda *a: 0 * a[1]) if name == "R" else products
+        return cell.backward(kept, silent, units, *rest)
 
     for k, gate in enumerate(cell.GATES):
         yield f"d{gate} negated", copy(backward=partial(negated, k))
-        after = (k + 1) % len(cell.GATES)
-        yield (
-            f"{gate} and the next gate swapped",
-            copy(forward=lambda pre, s, k=k, j=after: cell.forward(_at(_at(pre, k, pre[j]), j, pre[k]), s)),
-        )
+        if len(cell.GATES) > 1:
+            after = (k + 1) % len(cell.GATES)
+            yield f"{gate} and the next gate swapped", copy(forward=partial(swapped, k, after))
     for k, state in enumerate(cell.STATES):
-        yield (
-            f"gradient of {state} lost",
-            copy(backward=lambda g, old, new, d, k=k: cell.backward(g, old, new, _at(d, k, 0 * d[k]))),
-        )
+        yield f"gradient of {state} lost", copy(backward=partial(lost, k))
+    if cell.RECURRENT:
+        yield "no gradient through R", copy(backward=partial(without, "R"))
 
 
 def _at(items: tuple, k: int, value: np.ndarray) -> tuple:

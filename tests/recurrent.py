@@ -62,10 +62,8 @@ def make_case(
 
     parameters: dict[str, np.ndarray] = {}
     for k in range(layers):
-        rows_of = {"w_ih": (hidden if k else width,), "w_hh": (hidden,), "b_ih": (), "b_hh": ()}
-        for name, tail in rows_of.items():
+        for name, size in weight_shapes(traits, hidden if k else width, hidden).items():
             if bias or name[0] == "w":
-                size = (len(traits.GATES) * hidden, *tail)
                 parameters[f"{name}_l{k}"] = rng.uniform(-high, high, size).astype(dtype)
     tokens = rng.integers(0, vocabulary, (steps, rows)) if vocabulary else None
     source = {"table": normal(vocabulary, width)} if vocabulary else {"x": normal(steps, rows, width)}
@@ -81,8 +79,26 @@ def make_case(
     )
 
 
+def weight_shapes(cell: Cell, width: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a layer's parameters, both biases among them."""
+    first, second = (*(len(gates) * hidden for gates in cell.RECURRENT), 0, 0)[:2]
+    rows = len(cell.GATES) * hidden
+    shapes = {"w_ih": (rows, width), "w_hh": (first, hidden), "b_ih": (rows,), "b_hh": (first,)}
+    if second:
+        shapes["w_ch"] = (second, hidden)
+    if cell.UNITS:
+        shapes["w_ch"] = (len(cell.UNITS) * hidden,)
+    return {name: shape for name, shape in shapes.items() if shape[0]}
+
+
 def _weights(run: Run, layer: int) -> Weights:
     return Weights(*(run.get(f"{name}_l{layer}") for name in Weights._fields))
+
+
+def kernel_weights(name: str, run: Run) -> tuple[np.ndarray | None, ...]:
+    """The weights of one layer, or what lies under their names, as the extension takes them."""
+    cell, weights = reference.CELLS[name], tuple(_weights(run, 0))
+    return weights if len(cell.RECURRENT) > 1 or cell.UNITS else weights[:4]
 
 
 def _states(run: Run, cell: Cell, layer: int) -> tuple[np.ndarray, ...] | None:
@@ -154,11 +170,13 @@ def run_kernel(
     source = case.inputs["x"] if case.tokens is None else case.tokens.astype(token_type)
     x = layout("x", np.ascontiguousarray(turn(source)))
     table = layout("table", case.inputs["table"]) if "table" in case.inputs else None
-    weights = tuple(None if w is None else layout("weights", w) for w in _weights(case.inputs, 0))
+    weights = tuple(
+        None if w is None else layout("weights", w) for w in kernel_weights(case.cell, case.inputs)
+    )
     state = _states(case.inputs, cell, 0)
     state = None if state is None else tuple(layout("state", s) for s in state)
     into = {name: a.copy() for name, a in case.into.items() if name not in frozen}
-    grads = tuple(_weights(into, 0))
+    grads = kernel_weights(case.cell, into)
 
     y, final, saved = _core.recurrent_forward(case.cell, x, table, weights, state, batch_first, True)
     dstate = _states(case.cotangents, cell, 0)

@@ -56,7 +56,11 @@ RECURRENT: dict[str, Case] = {
         ValueError,
         "x: expected at least one row (B >= 1), got (4, 0, 5)",
     ),
-    "cell": (lambda: forward(cell="gruu"), ValueError, "cell: expected one of lstm, got 'gruu'"),
+    "cell": (
+        lambda: forward(cell="gruu"),
+        ValueError,
+        f"cell: expected one of {', '.join(_core.cells())}, got 'gruu'",
+    ),
     "3 weights": (
         lambda: forward(weights=WEIGHTS[:3]),
         ValueError,

@@ -205,7 +205,7 @@ CALLS: dict[str, Case] = {
     "cell": (
         lambda: functional.recurrent("cell", X, WEIGHTS),
         ValueError,
-        "cell: expected one of lstm, got 'cell'",
+        f"cell: expected one of {', '.join(functional.CELLS)}, got 'cell'",
     ),
     "cell none": (
         lambda: functional.recurrent(None, X, WEIGHTS),
@@ -215,7 +215,7 @@ CALLS: dict[str, Case] = {
     "weights": (
         lambda: functional.lstm(X, None),
         TypeError,
-        "weights: expected a tuple of 4 arrays, the last two may be None, got None",
+        "weights: expected a tuple of arrays, got None",
     ),
     "step": (lambda: functional.dropout(X, 0.5, 1, -1), ValueError, "step: expected an int >= 0, got -1"),
     "p": (lambda: functional.dropout(X, 1.5, 1), ValueError, "p: expected 0 <= p < 1, got 1.5"),

@@ -114,10 +114,10 @@ def test_absent_gradients_are_zeros(isa: str, dtype: np.dtype, cell: str) -> Non
 @pytest.mark.parametrize("cell", CELLS)
 def test_saved_is_used_up(cell: str) -> None:
     case = make_case(np.random.default_rng(SEED), (4, 3, 7, 19), cell=cell)
-    w = tuple(case.inputs[f"{name}_l0"] for name in ("w_ih", "w_hh", "b_ih", "b_hh"))
+    w = recurrent.kernel_weights(case.cell, case.inputs)
     x, dy = case.inputs["x"], case.cotangents["y"]
     y, _, saved = _core.recurrent_forward(cell, x, None, w, None, False, True)
-    grads = tuple(np.zeros_like(a) for a in w)
+    grads = tuple(None if a is None else np.zeros_like(a) for a in w)
     _core.recurrent_backward(saved, x, None, w, None, y, dy, None, grads, None, True)
     with pytest.raises(RuntimeError):
         _core.recurrent_backward(saved, x, None, w, None, y, dy, None, grads, None, True)
@@ -129,7 +129,7 @@ def test_inference_gives_the_bits_of_training(
     isa: str, dtype: np.dtype, cell: str, shape: tuple[int, int, int, int]
 ) -> None:
     case = case_of(shape, dtype.name, (("cell", cell),))
-    w = tuple(case.inputs[f"{name}_l0"] for name in ("w_ih", "w_hh", "b_ih", "b_hh"))
+    w = recurrent.kernel_weights(case.cell, case.inputs)
     state = tuple(case.inputs[f"{s}_l0"] for s in reference.CELLS[cell].STATES)
     y, final, _ = _core.recurrent_forward(cell, case.inputs["x"], None, w, state, False, True)
     y_alone, final_alone, saved = _core.recurrent_forward(

@@ -33,12 +33,15 @@ WRONG_CELLS = [
     for what, wrong in wrong_cells(cell)
 ]
 SEQUENCES = {
-    "h after the step": ("for s in saved.states])[:-1]", "for s in saved.states])[1:]"),
-    "no gradient through R": ("d = (d[0] + dpre[t] @ weights.w_hh, *d[1:])", "pass"),
+    "operand of another step": (
+        "products, units, saved.states[t], saved",
+        "products, units, saved.states[t - 1], saved",
+    ),
+    "dR of one step": ("dwhole[rows] += found.weight", "dwhole[rows] = found.weight"),
     "dy of the step before": ("d[0] + dy[t]", "d[0] + dy[t - 1]"),
     "final gradient lost": ("if dstate is None else tuple(dstate)", "if True else ()"),
-    "bias of one step": ("else through_h.bias", "else dpre[0].sum(axis=0)"),
-    "new states for old": ("(saved.gates[t], saved.states[t],", "(saved.gates[t], saved.states[t + 1],"),
+    "bias of one step": ("self.dbias[rows] += found.bias", "self.dbias[rows] = found.bias"),
+    "new states for old": ("units, saved.states[t],", "units, saved.states[t + 1],"),
 }
 STACKS = {
     "mask of another gap": ("else gaps[layer - 1](g.x)", "else gaps[layer - 2](g.x)"),

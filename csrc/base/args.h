@@ -15,6 +15,7 @@ struct Range {
 // Hidden units are stored in blocks of this many, for every vector length, so that the order of every sum is the same.
 inline constexpr ptrdiff_t kBlock = 16;
 inline constexpr int kMaxStates = 2;
+inline constexpr int kMaxMatrices = 2;      // recurrent ones of a cell
 inline constexpr int kMostRowGroups = 256;  // of a plan: their barriers lie on the stack
 
 // Rows (i, j) at p + i * outer + j * inner; their columns are contiguous.  For sequences i is the step, j the batch
@@ -40,30 +41,43 @@ struct Shape {
 
 template <class T>
 struct Weights {
-  const T* input;           // [G*H, I], gates in PyTorch's order
-  const T* recurrent;       // [G*H, H]
-  const T* input_bias;      // [G*H] or null
-  const T* recurrent_bias;  // [G*H] or null
+  const T* input;                    // [G*H, I], gates in PyTorch's order
+  const T* recurrent[kMaxMatrices];  // [gates*H, H], as many gates as CellInfo says; none: null
+  const T* input_bias;               // [G*H] or null
+  const T* recurrent_bias;           // [gates*H] of the first recurrent matrix, or null
+  const T* units;                    // [CellInfo::units, H], or null if the cell has none
 };
 
 template <class T>
 struct Gradients {  // shapes of Weights; added into; null: not wanted
-  T *input, *recurrent, *input_bias, *recurrent_bias;
+  T *input, *recurrent[kMaxMatrices], *input_bias, *recurrent_bias, *units;
 };
 
 // The scratch that a call needs, in elements; bindings take it from the pool.
 struct Sizes {
   ptrdiff_t saved;    // pre-activations, then gates, then their gradients: [T, B, row] (inference: [chunk, B, row])
   ptrdiff_t row;      // elements of one row of `saved`: slots * hidden rounded up to kBlock, padded off 4 KiB strides
-  ptrdiff_t stash;    // the states but h: [states-1][T, B, hidden rounded up] (inference: [states-1][B, ...])
+  ptrdiff_t stash;    // the states but h: [states-1][StateSteps::kept, B, hidden rounded up]
   ptrdiff_t scratch;  // packed weights and the like, free after the call
+};
+
+// Which steps' states are kept.  Backward forms the others again from the gates, chunk by chunk, so only those before
+// its chunks are: `every` steps, counted from the end.  A place is used until the step after which it is kept.
+struct StateSteps {
+  ptrdiff_t steps, every;  // every = 0: nothing is kept, places are used in turn
+  ptrdiff_t turns = 1;
+  ptrdiff_t kept() const { return every == 0 ? turns : (steps + every - 1) / every + 1; }
+  ptrdiff_t place(ptrdiff_t t) const {  // of the state before step t
+    if (every == 0) return t % turns;
+    return t == 0 ? 0 : kept() - 1 - (steps - t) / every;
+  }
 };
 
 template <class T>
 struct Forward {
   Shape shape;
   Plan plan;
-  bool keep;                   // keep saved and stash for Backward
+  ptrdiff_t keep;              // steps of a chunk of the Backward for which saved and stash are kept; 0: they are not
   Rows<const T> x;             // [T, B, I], or null with tokens
   const std::int32_t* tokens;  // [T, B], each in [0, vocabulary), or null
   const T* table;              // [vocabulary, I]
@@ -91,7 +105,8 @@ struct Backward {
   const T* stash;
   Rows<const T> dy;             // [T, B, H], p null: zeros
   const T* dfinal[kMaxStates];  // [B, H] contiguous, null: zeros
-  Rows<T> dx;                   // [T, B, I]  out, p null: not wanted
+  Rows<T> dx;                   // [T, B, I]  out, p null: not wanted.  May be dy
+  bool add_dx;                  // add into dx instead
   T* dtable;                    // [vocabulary, I], added into, null: not wanted
   Gradients<T> grads;
   T* dinitial[kMaxStates];  // [B, H] contiguous  out
@@ -99,19 +114,21 @@ struct Backward {
   bool (*interrupted)();
 };
 
-// The cells, in the order of the table: RecurrentKernels of a cell are at this index.
-enum class Cell { kLstm };
-inline constexpr int kCells = 1;
+inline constexpr int kCells = 12;  // in the table, in the order of kernels/recurrent.cc
 
 struct CellInfo {
   const char* name;
-  int gates, states;  // rows of a weight matrix are gates * hidden
+  int gates;                          // rows of the input matrix are gates * hidden
+  int recurrent_gates[kMaxMatrices];  // of the recurrent matrices; 0: there is none
+  int units;                          // parameters that every unit has of its own
+  int slots, states;
+  int barriers;  // of a step, when units are shared out
 };
 
 template <class T>
 struct RecurrentKernels {
   CellInfo info;
-  Sizes (*forward_sizes)(const Shape&, const Plan&, bool keep) noexcept;
+  Sizes (*forward_sizes)(const Shape&, const Plan&, ptrdiff_t keep) noexcept;
   Sizes (*backward_sizes)(const Shape&, const Plan&) noexcept;
   bool (*forward)(const Forward<T>&) noexcept;  // true: left early because `interrupted` said so
   bool (*backward)(const Backward<T>&) noexcept;

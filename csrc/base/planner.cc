@@ -16,22 +16,23 @@ constexpr ptrdiff_t kForwardChunkRows = 128, kBackwardChunkRows = 256;
 ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
 // Cycles of one step's recurrent product on the thread with the largest share.
-double step_cycles(const Shape& s, int gates, ptrdiff_t element_bytes, const Machine& m, int row_groups,
+double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m, int row_groups,
                    int unit_groups) {
   const double rows = static_cast<double>(ceil_div(s.rows, row_groups));
   const double units = static_cast<double>(ceil_div(ceil_div(s.hidden, kBlock), unit_groups) * kBlock);
+  const int gates = cell.recurrent_gates[0] + cell.recurrent_gates[1];
   const double bytes = units * gates * static_cast<double>(s.hidden * element_bytes);
   const bool near = bytes < 0.75 * static_cast<double>(m.l2_bytes);
   const double panels = std::ceil(rows / static_cast<double>(kRowsPerPanel));
   const double fma = rows * bytes / 64;  // two 32-byte fma a cycle
   const double loads = panels * bytes / (near ? kNearBytesPerCycle : kFarBytesPerCycle);
-  const double pointwise = rows * units * 6 * static_cast<double>(gates) / 4;
-  return std::max(fma, loads) + pointwise + (unit_groups > 1 ? kBarrierCycles : 0);
+  const double pointwise = rows * units * 6 * static_cast<double>(cell.slots) / 4;
+  return std::max(fma, loads) + pointwise + (unit_groups > 1 ? cell.barriers * kBarrierCycles : 0);
 }
 
 }  // namespace
 
-Decision decide(const Shape& s, int gates, ptrdiff_t element_bytes, const Machine& m) {
+Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m) {
   const ptrdiff_t blocks = ceil_div(std::max<ptrdiff_t>(s.hidden, 1), kBlock);
   int best_rows = 1, best_units = 1;
   double best = 0;
@@ -40,9 +41,9 @@ Decision decide(const Shape& s, int gates, ptrdiff_t element_bytes, const Machin
         static_cast<int>(std::min<ptrdiff_t>({m.threads / units, std::max<ptrdiff_t>(s.rows, 1), kMostRowGroups}));
     const double steps = static_cast<double>(s.steps);
     const double cycles =
-        steps * step_cycles(s, gates, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);
+        steps * step_cycles(s, cell, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);
     if (units == 1) {
-      const double alone = steps * step_cycles(s, gates, element_bytes, m, 1, 1);
+      const double alone = steps * step_cycles(s, cell, element_bytes, m, 1, 1);
       best = alone;
       best_rows = 1;
     }
@@ -60,11 +61,11 @@ Decision decide(const Shape& s, int gates, ptrdiff_t element_bytes, const Machin
   d.backward = {best_rows, best_units, chunk(kBackwardChunkRows)};
   // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
-  const double unit =
-      static_cast<double>(s.rows * element_bytes) * hidden * gates / 64 / m.threads;  // cycles by column
+  const double row = static_cast<double>(s.rows * element_bytes) * hidden / 64 / m.threads;
+  const double by_input = row * cell.gates * inputs;  // cycles of one product
+  const double by_hidden = row * (cell.recurrent_gates[0] + cell.recurrent_gates[1]) * hidden;
   const double sequential = s.steps == 0 ? 1 : best / static_cast<double>(s.steps);
-  const double ideal = unit * 3 * (hidden + inputs);
-  d.predicted_share = ideal / (2 * sequential + unit * (hidden + 3 * inputs) / 0.95);
+  d.predicted_share = 3 * (by_input + by_hidden) / (2 * sequential + (by_hidden + 3 * by_input) / 0.95);
   return d;
 }
 

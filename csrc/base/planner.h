@@ -16,6 +16,6 @@ struct Decision {
   double predicted_share;  // of the FMA peak, for a training step
 };
 
-Decision decide(const Shape& shape, int gates, ptrdiff_t element_bytes, const Machine& machine);
+Decision decide(const Shape& shape, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& machine);
 
 }  // namespace fastrnn

@@ -1,5 +1,6 @@
 #include "bindings/args.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -150,6 +151,12 @@ std::size_t bytes_of(const Dims& shape, std::size_t element, const char* what) {
       throw py::error_already_set();
     }
   return bytes;
+}
+
+void Tokens::reverse() {
+  auto* const all = block.as<std::int32_t>();
+  for (ptrdiff_t i = 0; i < outer / 2; ++i)
+    std::swap_ranges(all + i * inner, all + (i + 1) * inner, all + (outer - 1 - i) * inner);
 }
 
 py::array pooled(const Dims& shape, bool float32, const char* what) {

@@ -77,6 +77,7 @@ struct Tokens {
   Block block;
   ptrdiff_t outer = 0, inner = 0;
   const std::int32_t* data() const { return block.as<const std::int32_t>(); }
+  void reverse();  // the order of the outer axis
 };
 Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
               const std::int64_t* ignored = nullptr);

@@ -5,5 +5,6 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "Compiled kernels of fastrnn; the public interface is the package above it.";
   fastrnn::bindings::bind_runtime(m);
   fastrnn::bindings::bind_recurrent(m);
+  fastrnn::bindings::bind_plan(m);
   fastrnn::bindings::bind_ops(m);
 }

@@ -49,6 +49,9 @@ void bind_runtime(py::module_& m) {
       py::arg("n"));
   m.def("clear_cache", &clear_pool);
   m.def("cache_info", &cache_info);
+  m.def(
+      "empty", [](const Dims& shape, py::handle like) { return pooled(shape, is_float32(like, "like"), "empty"); },
+      py::arg("shape"), py::arg("like"));
   m.def("barrier_waits", &Barrier::waits);
   m.def("l2_bytes", &l2_bytes);
   m.def("compiler", [] { return std::string(FASTRNN_COMPILER); });

@@ -1,5 +1,13 @@
-// The list of cells: one line each.  The order is that of enum class Cell.
+// The list of cells: one line each.
+#include "kernels/cells/gru.h"
+#include "kernels/cells/gru_reset_before.h"
 #include "kernels/cells/lstm.h"
+#include "kernels/cells/lstm_coupled.h"
+#include "kernels/cells/lstm_full_peephole.h"
+#include "kernels/cells/lstm_peephole.h"
+#include "kernels/cells/min_gru.h"
+#include "kernels/cells/min_lstm.h"
+#include "kernels/cells/rnn.h"
 #include "kernels/sequence_backward.h"
 #include "kernels/sequence_forward.h"
 #include "kernels/table.h"
@@ -9,7 +17,15 @@ namespace {
 
 template <class C, class T>
 RecurrentKernels<T> recurrent() {
-  return {{C::kName, C::kSlots, C::kStates},
+  using Of = Traits<C>;
+  static_assert(C::kMade <= 1 && C::kStates <= kMaxStates);
+  return {{C::kName,
+           C::kInput.count,
+           {Of::gates_of_matrix(0), Of::gates_of_matrix(1)},
+           Of::kUnits,
+           C::kSlots,
+           C::kStates,
+           Of::kFeeds > 0 ? C::kStages : 0},
           forward_sizes<C, T>,
           backward_sizes<C, T>,
           run_forward<C, T>,
@@ -24,6 +40,9 @@ void fill_cells(Kernels& table) {
 
 }  // namespace
 
-void fill_recurrent(Kernels& table) { fill_cells<Lstm>(table); }
+void fill_recurrent(Kernels& table) {
+  fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, Gru, GruResetBefore, Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>,
+             Rnn<Identity>, MinGru, MinLstm>(table);
+}
 
 }  // namespace fastrnn::FASTRNN_ISA

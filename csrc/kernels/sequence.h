@@ -7,8 +7,8 @@
 
 #include "base/interrupt.h"
 #include "base/threads.h"
+#include "kernels/cell.h"
 #include "kernels/grid.h"
-#include "kernels/slots.h"
 #include "kernels/transpose.h"
 
 namespace fastrnn::FASTRNN_ISA {
@@ -28,8 +28,9 @@ struct Geometry {
     // An odd number of cache lines: a column of many rows then spreads over all sets of the first-level cache.
     if (row * element_bytes / 64 % 2 == 0) row += 64 / element_bytes;
   }
-  static constexpr ptrdiff_t kBlocksPerGroup = max_of(1, kGroupColumns / (kBlock * Cell::kSlots));
-  static constexpr ptrdiff_t block_columns(Slots s) { return kBlock * s.count; }
+  // A product of several blocks has columns that lie together only if it feeds all slots.
+  static constexpr ptrdiff_t kBlocksPerGroup =
+      Traits<Cell>::feeds_all_slots() ? max_of(1, kGroupColumns / (kBlock * Cell::kSlots)) : 1;
 };
 
 // The share of one thread: rows of the batch and blocks of units.
@@ -74,42 +75,33 @@ template <class F>
 FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
   for (ptrdiff_t b = blocks.begin; b < blocks.end; ++b)
     for (int g = 0; g < slots.count; ++g)
-      f(((b - blocks.begin) * slots.count + g) * kBlock, g * hidden + b * kBlock, min_of(kBlock, hidden - b * kBlock));
+      f(((b - blocks.begin) * slots.count + g) * kBlock, slots.gate_of(g) * hidden + b * kBlock,
+        min_of(kBlock, hidden - b * kBlock));
 }
 
 // Packs w [G*H, depth] transposed, for in + x w': panels of the columns of one group.
 template <class T>
-FASTRNN_INLINE void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks) {
-  constexpr ptrdiff_t U = kLanes<T>;
-  balanced({0, (blocks.end - blocks.begin) * slots.count * kBlock / U}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    transpose_rows<T>(to + v0 * U * depth, (v1 - v0) * U, (v1 - v0) * U, depth, false, [&](ptrdiff_t i) -> const T* {
-      const ptrdiff_t column = v0 * U + i, run = column / kBlock;
-      const ptrdiff_t unit = (blocks.begin + run / slots.count) * kBlock + column % kBlock;
-      return unit < hidden ? w + (run % slots.count * hidden + unit) * depth : nullptr;
-    });
-  });
-}
+void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks) noexcept;
 
 // Packs w [G*H, columns] for dG w: its rows become the depth, in column order; columns [c0, c1), zeros to a full
 // vector.
 template <class T>
-FASTRNN_INLINE void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks,
-                              Range range) {
-  constexpr ptrdiff_t U = kLanes<T>;
-  const ptrdiff_t depth = blocks * slots.count * kBlock;
-  balanced({0, ceil_div(range.end - range.begin, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    T* panel = to + v0 * U * depth;
-    for_runs(hidden, slots, {0, blocks}, [&](ptrdiff_t k, ptrdiff_t matrix_row, ptrdiff_t count) {
-      for (ptrdiff_t i = 0; i < kBlock; ++i)
-        for (ptrdiff_t v = v0; v < v1; ++v) {
-          const ptrdiff_t column = range.begin + v * U, valid = min_of(U, columns - column);
-          const T* source = w + (matrix_row + i) * columns + column;
-          store(panel + (k + i) * (v1 - v0) * U + (v - v0) * U, i >= count || valid <= 0 ? Vec<T>{}
-                                                                : valid < U              ? load_n(source, valid)
-                                                                                         : load(source));
-        }
-    });
-  });
+void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks,
+               Range range) noexcept;
+
+// Where the states of a call live.  A product may read a state of a step while other threads make the next one.
+template <class Cell>
+FASTRNN_INLINE StateSteps state_steps(ptrdiff_t steps, ptrdiff_t keep) {
+  if (!Traits<Cell>::state_is_operand()) return {steps, keep, 1};
+  return {steps, min_of(keep, 1), 2};
+}
+
+// The cell's unit parameters [kUnits, hidden] of some blocks, with zeros past `hidden`.
+template <class Cell, class T>
+FASTRNN_INLINE void pack_units(T* to, const T* from, ptrdiff_t hidden, ptrdiff_t padded, Range blocks) {
+  for (ptrdiff_t k = 0; k < Traits<Cell>::kUnits; ++k)
+    for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; ++unit)
+      to[k * padded + unit] = unit < hidden ? from[k * hidden + unit] : T(0);
 }
 
 // load and store of units that may lie past `hidden`.

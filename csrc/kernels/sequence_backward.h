@@ -1,6 +1,7 @@
-// The time loop backward: step by step dh = dG R and pointwise; by chunk sequence_gradients.h.
+// The time loop backward: step by step the gradients by operands and pointwise; by chunk sequence_gradients.h.
 //
-// The thread that forms dh for its units runs the pointwise of the same units, so a step needs one barrier.
+// The thread that forms the gradient by an operand for its units runs the pointwise of the same units next, so a step
+// needs one barrier for each stage.
 #pragma once
 
 #include "kernels/sequence_gradients.h"
@@ -10,40 +11,57 @@ namespace fastrnn::FASTRNN_ISA {
 template <class Cell, class T>
 struct BackwardRun : ChunkGradients<Cell, T> {
   using Base = ChunkGradients<Cell, T>;
-  using Base::Base, Base::f, Base::s, Base::geometry, Base::input_depth, Base::recurrent_depth;
-  using Base::input_panels, Base::recurrent_panels, Base::carried_at, Base::saved_at, Base::stash_at, Base::zeros;
-  using Base::zero_count, Base::gradients;
-  static constexpr ptrdiff_t kDhBlocks = kGroupColumns / kBlock;  // dh has one column for each unit
+  using Of = typename Base::Of;
+  using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::units, Base::zeros, Base::zero_count;
+  using Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at, Base::hidden_before, Base::kAgain;
+  static constexpr ptrdiff_t kColumnBlocks = kGroupColumns / kBlock;  // an operand has one column for each unit
+  // Gradients by operands that a stage may want at once: of all states, or of one value.
+  static constexpr int kWanted = Cell::kStates;
 
-  // dh of rows x the units of some blocks: dG(t + 1) R, or what comes from behind the last step.
-  struct Dh {
-    alignas(64) T at[kRowBlock][kGroupColumns];
+  // Gradients by operands, of rows x the units of some blocks.
+  struct Wanted {
+    alignas(64) T at[kWanted][kRowBlock][kGroupColumns];
   };
-  void hidden_gradient(ptrdiff_t t, Range rows, Range blocks, Dh& dh) const {
-    const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
-    if (t + 1 < s.steps) {
-      product<T>({1,
-                  rows.end - rows.begin,
-                  recurrent_depth,
-                  columns,
-                  gradients(t + 1, rows.begin, Cell::kRecurrent),
-                  {zeros, 0, 0},
-                  {dh.at[0], 0, kGroupColumns},
-                  recurrent_panels + recurrent_depth * first,
-                  0});
-      return;
-    }
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-      for (ptrdiff_t i = 0; i < columns; i += kLanes<T>)
-        store(dh.at[b - rows.begin] + i, final_gradient(0, b, first + i));
+
+  // Which of Wanted a feed is for: its state, or 0 for a made value (then h is not wanted in the same stage).
+  static constexpr int place_of(const Feed& feed) { return feed.operand == Operand::kMade ? 0 : feed.index; }
+  static constexpr bool wants(int stage, int place) {
+    for (int i = 0; i < Of::kFeeds; ++i)
+      if (Of::wanted_in(Cell::kFeeds.at[i]) == stage && place_of(Cell::kFeeds.at[i]) == place) return true;
+    return false;
   }
 
-  void step(ptrdiff_t t, Range rows, Range blocks) const {
-    Dh dh;
-    hidden_gradient(t, rows, blocks, dh);
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-      for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block)
-        pointwise(t, b, block, dh.at[b - rows.begin] + (block - blocks.begin) * kBlock);
+  // dG R for all that a stage of step t wants: from step t + 1, or from a later stage of the same step.
+  template <int kStage>
+  void gradients_by_operands(ptrdiff_t t, Range rows, Range blocks, Wanted& wanted) const {
+    const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
+    if (kStage == Of::kLast && t + 1 == s.steps) {
+      for (int j = 0; j < Cell::kStates; ++j)
+        for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+          for (ptrdiff_t i = 0; i < columns; i += kLanes<T>)
+            store(wanted.at[j][b - rows.begin] + i, j == 0 ? final_gradient(0, b, first + i) : Vec<T>{});
+      if constexpr (kStage == Of::kLast) return;
+    }
+    bool begun[kWanted] = {};
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      if constexpr (Of::wanted_in(feed) == kStage) {
+        constexpr int place = place_of(feed);
+        const Rows<T> out{wanted.at[place][0], 0, kGroupColumns};
+        const Rows<const T> in = begun[place] ? Rows<const T>{out.p, 0, out.inner} : Rows<const T>{this->zeros, 0, 0};
+        begun[place] = true;
+        this->through(feed.slots, 1, rows.end - rows.begin,
+                      this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), rows.begin, feed.slots), in, out,
+                      columns, this->feed_panels[k] + this->depth_of(feed.slots) * first);
+      }
+    });
+  }
+
+  template <int kStage>
+  void stage(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks) const {
+    Wanted wanted;
+    gradients_by_operands<kStage>(t, rows, blocks, wanted);
+    pointwise<kStage>(t, t1, rows, blocks, wanted);
   }
 
   Vec<T> final_gradient(int state, ptrdiff_t b, ptrdiff_t unit) const {
@@ -51,28 +69,52 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     return load_units(f.dfinal[state] + b * s.hidden + unit, s.hidden - unit);
   }
 
-  void pointwise(ptrdiff_t t, ptrdiff_t b, ptrdiff_t block, const T* dh) const {
+  template <int kStage>
+  void pointwise(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks, const Wanted& wanted) const {
     using V = Vec<T>;
+    constexpr bool last = kStage == Of::kLast;
     constexpr int kFirst = Cell::kHiddenIsDirect ? 0 : 1;
-    T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots;
-    const T* before_h = t == 0 ? f.initial[0] + b * f.initial_stride[0] : f.y.p + (t - 1) * f.y.outer + b * f.y.inner;
+    const Rows<const T> hidden = hidden_before(t);
+    const T *states_before[Cell::kStates], *states_after[Cell::kStates];
+    for (int j = 1; j < Cell::kStates; ++j)
+      states_before[j] = again_at(j, t, t1), states_after[j] = again_at(j, t + 1, t1);
+    for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+      T* row = saved_at(t, b);
+      for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
+        T* slots = row + block * kBlock * Cell::kSlots;
+        const ptrdiff_t column = (block - blocks.begin) * kBlock;
 #pragma GCC unroll 1
-    for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-      const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit;
-      V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates];
-      for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
-      if constexpr (Cell::kHiddenIsDirect) before[0] = load_units(before_h + unit, valid);
-      for (int j = 1; j < Cell::kStates; ++j) {
-        before[j] = load(stash_at(j, t, b) + unit);
-        after[j] = load(stash_at(j, t + 1, b) + unit);
+        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit, at = b * geometry.padded + unit;
+          V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates], p[Of::kUnits + 1];
+          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
+          if constexpr (Cell::kHiddenIsDirect) before[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
+          for (int j = 1; j < Cell::kStates; ++j) {
+            before[j] = load(states_before[j] + at);
+            after[j] = load(states_after[j] + at);
+          }
+          for (int k = 0; k < Of::kUnits; ++k) p[k] = load(units + k * geometry.padded + unit);
+          const auto given = [&](int place) { return load(wanted.at[place][b - rows.begin] + column + i); };
+          V value{};
+          for (int j = 0; j < Cell::kStates; ++j) {
+            const bool given_here = wants(kStage, j) && !(j == 0 && !last);
+            if (j == 0 && last) {
+              // Without a feed from h only the last step has a gradient here, that of the final state.
+              d[0] = wants(kStage, 0) || t + 1 == s.steps ? given(0) : V{};
+              if constexpr (Cell::kHiddenIsDirect) d[0] = d[0] + load(carried_at(0, b) + unit);
+              if (f.dy.p != nullptr) d[0] = d[0] + load_units(f.dy.p + t * f.dy.outer + b * f.dy.inner + unit, valid);
+            } else if (j >= kFirst) {
+              d[j] = load(carried_at(j, b) + unit);
+              if (given_here) d[j] = d[j] + given(j);
+            }
+          }
+          if constexpr (!last && Cell::kMade > 0) value = given(0);
+          Cell::template backward<kStage>(a, before, after, d, &value, p);
+          for (int g = 0; g < Cell::kSlots; ++g)
+            if (Of::has(Cell::gradients_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
+          for (int j = kFirst; j < Cell::kStates; ++j) store(carried_at(j, b) + unit, d[j]);
+        }
       }
-      d[0] = load(dh + i);
-      if (f.dy.p != nullptr) d[0] = d[0] + load_units(f.dy.p + t * f.dy.outer + b * f.dy.inner + unit, valid);
-      if constexpr (Cell::kHiddenIsDirect) d[0] = d[0] + load(carried_at(0, b) + unit);
-      for (int j = 1; j < Cell::kStates; ++j) d[j] = load(carried_at(j, b) + unit);
-      Cell::backward(a, before, after, d);
-      for (int g = 0; g < Cell::kSlots; ++g) store(slots + g * kBlock + i, a[g]);
-      for (int j = kFirst; j < Cell::kStates; ++j) store(carried_at(j, b) + unit, d[j]);
     }
   }
 
@@ -83,37 +125,71 @@ struct BackwardRun : ChunkGradients<Cell, T> {
           store(carried_at(j, b) + unit, j == 0 ? Vec<T>{} : final_gradient(j, b, unit));
   }
 
+  // States before the steps of [t0, t1) and what they made, again from the gates, by the equations of forward.
+  void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
+    using V = Vec<T>;
+    if constexpr (kAgain == 0) return;
+    for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
+      for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
+#pragma GCC unroll 1
+        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + i, at = b * geometry.padded + unit;
+          V state[Cell::kStates], value[Of::kMade];
+          for (int j = 1; j < Cell::kStates; ++j) {
+            state[j] = load(kept_at(j, t0) + at);
+            store(again_at(j, t0, t1) + at, state[j]);
+          }
+          for (ptrdiff_t t = t0; t < t1; ++t) {
+            const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
+            V a[Cell::kSlots];
+            for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
+            if constexpr (Cell::kHiddenIsDirect) {
+              const Rows<const T> hidden = hidden_before(t);
+              state[0] = load_units(hidden.p + b * hidden.inner + unit, s.hidden - unit);
+            }
+            Cell::recall(a, state, value);
+            for (int j = 1; j < Cell::kStates; ++j) store(again_at(j, t + 1, t1) + at, state[j]);
+            for (int j = 0; j < Cell::kMade; ++j) store(again_at(Cell::kStates + j, t, t1) + at, value[j]);
+          }
+        }
+  }
+
   // The gradients of the initial states.
   void finish(Range rows, Range blocks) const {
-    Dh dh;
-    hidden_gradient(-1, rows, blocks, dh);
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-      for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-        const ptrdiff_t valid = s.hidden - unit, at = b * s.hidden + unit;
-        Vec<T> d = load(dh.at[b - rows.begin] + unit - blocks.begin * kBlock);
-        if constexpr (Cell::kHiddenIsDirect) d = d + load(carried_at(0, b) + unit);
-        store_units(f.dinitial[0] + at, d, valid);
-        for (int j = 1; j < Cell::kStates; ++j) store_units(f.dinitial[j] + at, load(carried_at(j, b) + unit), valid);
-      }
+    Wanted wanted;
+    gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
+    for (int j = 0; j < Cell::kStates; ++j)
+      for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+        for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
+          const bool given = wants(Of::kLast, j) || s.steps == 0;
+          const bool carried = j > 0 || Cell::kHiddenIsDirect;
+          Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
+          if (carried) d = d + load(carried_at(j, b) + unit);
+          store_units(f.dinitial[j] + b * s.hidden + unit, d, s.hidden - unit);
+        }
   }
 
   template <class F>
   static void for_tiles(const Share& share, F visit) {
-    balanced(share.blocks, kDhBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
+    balanced(share.blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
       balanced(share.rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { visit(Range{r0, r1}, Range{b0, b1}); });
     });
   }
 
-  // The groups of dh of one unit group, and the panels of W, are packed by all row groups together.
+  // The groups of columns of one unit group, and the panels of W, are packed by all row groups together.
   void prepare(const Share& share, int thread) const {
     ptrdiff_t turn = 0;
-    balanced(share.blocks, kDhBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
+    balanced(share.blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
       if (turn++ % f.plan.row_groups != thread / f.plan.unit_groups) return;
-      pack_rows(recurrent_panels + recurrent_depth * b0 * kBlock, f.weights.recurrent, s.hidden, s.hidden,
-                Cell::kRecurrent, geometry.blocks, {b0 * kBlock, b1 * kBlock});
+      for_constants<Of::kFeeds>([&](auto k) {
+        constexpr Feed feed = Cell::kFeeds.at[k];
+        pack_rows(this->feed_panels[k] + this->depth_of(feed.slots) * b0 * kBlock, f.weights.recurrent[feed.matrix],
+                  s.hidden, s.hidden, feed.slots, geometry.blocks, {b0 * kBlock, b1 * kBlock});
+      });
     });
     if (thread == f.plan.threads() - 1) {
       for (ptrdiff_t i = 0; i < zero_count(); ++i) zeros[i] = T(0);
+      pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, {0, geometry.blocks});
       if (f.dx.p != nullptr || f.dtable != nullptr)
         pack_rows(input_panels, f.weights.input, s.inputs, s.hidden, Cell::kInput, geometry.blocks, {0, s.inputs});
     }
@@ -123,16 +199,21 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
     const Share share = share_of(f.plan, thread, s.rows, geometry.blocks);
+    const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     prepare(share, thread);
     barriers.team.wait();
     for (ptrdiff_t t1 = s.steps; t1 > 0; t1 -= f.plan.chunk) {
       const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
       bool stop = false;
+      recall(t0, t1, share);
       this->pack_chunk(t0, t1, thread);
       for (ptrdiff_t t = t1; t-- > t0 && !stop;) {
         stop = interrupt.check(thread);
-        for_tiles(share, [&](Range rows, Range blocks) { step(t, rows, blocks); });
-        if (f.plan.unit_groups > 1) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
+        for_constants<Cell::kStages>([&](auto k) {
+          constexpr int kStage = Of::kLast - k;
+          for_tiles(share, [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
+          if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
+        });
       }
       if (barriers.team.wait(stop)) return;
       this->input_gradient(t0, t1, thread);

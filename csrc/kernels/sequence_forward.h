@@ -1,4 +1,4 @@
-// The time loop forward: project a chunk of inputs, then step by step product and pointwise.
+// The time loop forward: project a chunk of inputs, then step by step products and pointwise.
 #pragma once
 
 #include "kernels/sequence.h"
@@ -7,18 +7,26 @@ namespace fastrnn::FASTRNN_ISA {
 
 template <class Cell, class T>
 struct ForwardRun {
+  using Of = Traits<Cell>;
   const Forward<T>& f;
   const Shape& s;
   Geometry<Cell> geometry;
-  T *input_panels, *recurrent_panels, *bias, *projected;  // projected: [vocabulary, row], the table times W
+  StateSteps states;
+  T *input_panels, *feed_panels[Of::kFeeds + 1], *bias, *units;
+  T* projected;  // [vocabulary, row], the table times W
+  T* made;       // [kMade][B, padded], of the step
   ptrdiff_t used;
 
-  explicit ForwardRun(const Forward<T>& args) : f(args), s(args.shape), geometry(s, sizeof(T)) {
+  explicit ForwardRun(const Forward<T>& args)
+      : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.keep)) {
     Scratch<T> scratch{args.scratch};
     input_panels = scratch.take(s.inputs * geometry.padded * Cell::kInput.count);
-    recurrent_panels = scratch.take(s.hidden * geometry.padded * Cell::kRecurrent.count);
+    for (int i = 0; i < Of::kFeeds; ++i)
+      feed_panels[i] = scratch.take(s.hidden * geometry.padded * Cell::kFeeds.at[i].slots.count);
     bias = scratch.take(geometry.padded * Cell::kSlots);
+    units = scratch.take(geometry.padded * Of::kUnits);
     projected = scratch.take(s.vocabulary * geometry.row);
+    made = scratch.take(s.rows * geometry.padded * Cell::kMade);
     used = scratch.used;
   }
 
@@ -26,12 +34,16 @@ struct ForwardRun {
   void prepare(Range blocks) const {
     pack_transposed(input_panels + panel_offset(s.inputs, Cell::kInput, blocks), f.weights.input, s.inputs, s.hidden,
                     Cell::kInput, blocks);
-    pack_transposed(recurrent_panels + panel_offset(s.hidden, Cell::kRecurrent, blocks), f.weights.recurrent, s.hidden,
-                    s.hidden, Cell::kRecurrent, blocks);
     T* to = bias + column(blocks);
     for (ptrdiff_t i = 0; i < (blocks.end - blocks.begin) * kBlock * Cell::kSlots; ++i) to[i] = T(0);
     add_bias(to, f.weights.input_bias, Cell::kInput, blocks);
-    add_bias(to, f.weights.recurrent_bias, Cell::kRecurrent, blocks);
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      pack_transposed(feed_panels[k] + panel_offset(s.hidden, feed.slots, blocks), f.weights.recurrent[feed.matrix],
+                      s.hidden, s.hidden, feed.slots, blocks);
+      if constexpr (feed.matrix == 0) add_bias(to, f.weights.recurrent_bias, feed.slots, blocks);
+    });
+    pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, blocks);
     if (f.tokens != nullptr) project({projected, 0, geometry.row}, {f.table, 0, s.inputs}, 1, s.vocabulary, blocks);
   }
 
@@ -60,19 +72,37 @@ struct ForwardRun {
                 {out.p + first, out.outer, out.inner},
                 input_panels + panel_offset(s.inputs, Cell::kInput, blocks),
                 0});
+    if constexpr (Cell::kInput.count < Cell::kSlots)
+      for (ptrdiff_t i = 0; i < outer; ++i)
+        for (ptrdiff_t j = 0; j < inner; ++j)
+          for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block)
+            bias_only(out.p + i * out.outer + j * out.inner, block);
+  }
+  // Slots that W does not feed begin with their bias.
+  void bias_only(T* row, ptrdiff_t block) const {
+    for (int slot = 0; slot < Cell::kSlots; ++slot) {
+      if (Of::has(Cell::kInput, slot)) continue;
+      const ptrdiff_t at = (block * Cell::kSlots + slot) * kBlock;
+      for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) store(row + at + i, load(bias + at + i));
+    }
   }
 
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const {
-    return f.saved + ((f.keep ? t : t % f.plan.chunk) * s.rows + b) * geometry.row;
+    return f.saved + ((f.keep != 0 ? t : t % f.plan.chunk) * s.rows + b) * geometry.row;
   }
   // State i >= 1 before step t; t = steps: the last one.
-  T* stash_at(int i, ptrdiff_t t, ptrdiff_t b) const {
-    const ptrdiff_t slots = f.keep ? s.steps + 1 : 1;
-    return f.stash + (((i - 1) * slots + (f.keep ? t : 0)) * s.rows + b) * geometry.padded;
+  T* state_at(int i, ptrdiff_t t) const {
+    return f.stash + ((i - 1) * states.kept() + states.place(t)) * s.rows * geometry.padded;
   }
-  Rows<const T> hidden_before(ptrdiff_t t, ptrdiff_t b) const {
-    if (t == 0) return {f.initial[0] + b * f.initial_stride[0], 0, f.initial_stride[0]};
-    return {f.y.p + (t - 1) * f.y.outer + b * f.y.inner, 0, f.y.inner};
+  Rows<const T> hidden_before(ptrdiff_t t) const {
+    if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
+    return {f.y.p + (t - 1) * f.y.outer, 0, f.y.inner};
+  }
+  Rows<const T> operand(const Feed& feed, ptrdiff_t t) const {
+    if (feed.operand == Operand::kMade) return {made + feed.index * s.rows * geometry.padded, 0, geometry.padded};
+    const ptrdiff_t when = feed.operand == Operand::kBefore ? t : t + 1;
+    if (feed.index == 0) return hidden_before(when);
+    return {state_at(feed.index, when), 0, geometry.padded};
   }
 
   void input_of_tokens(ptrdiff_t t, Range rows, Range blocks) const {
@@ -84,40 +114,57 @@ struct ForwardRun {
     }
   }
 
-  void step(ptrdiff_t t, Range rows, Range blocks) const {
-    if (f.tokens != nullptr) input_of_tokens(t, rows, blocks);
-    T* out = saved_at(t, rows.begin) + column(blocks) + Cell::kRecurrent.first * kBlock;
-    const Rows<T> grid{out, 0, geometry.row};
-    product<T>({1,
-                rows.end - rows.begin,
-                s.hidden,
-                (blocks.end - blocks.begin) * kBlock * Cell::kRecurrent.count,
-                hidden_before(t, rows.begin),
-                {out, 0, geometry.row},
-                grid,
-                recurrent_panels + panel_offset(s.hidden, Cell::kRecurrent, blocks),
-                0});
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-      for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) pointwise(t, b, block);
+  template <int kStage>
+  void stage(ptrdiff_t t, Range rows, Range blocks) const {
+    if (kStage == 0 && f.tokens != nullptr) input_of_tokens(t, rows, blocks);
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      if constexpr (feed.stage == kStage) {
+        T* out = saved_at(t, rows.begin) + column(blocks) + feed.slots.first * kBlock;
+        product<T>({1,
+                    rows.end - rows.begin,
+                    s.hidden,
+                    (blocks.end - blocks.begin) * kBlock * feed.slots.count,
+                    moved(operand(feed, t), 0, rows.begin),
+                    {out, 0, geometry.row},
+                    {out, 0, geometry.row},
+                    feed_panels[k] + panel_offset(s.hidden, feed.slots, blocks),
+                    0});
+      }
+    });
+    pointwise<kStage>(t, rows, blocks);
   }
 
-  void pointwise(ptrdiff_t t, ptrdiff_t b, ptrdiff_t block) const {
+  template <int kStage>
+  void pointwise(ptrdiff_t t, Range rows, Range blocks) const {
     using V = Vec<T>;
-    T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots;
-    const T* before = hidden_before(t, b).p;
-    T* y = f.y.p + t * f.y.outer + b * f.y.inner;
+    const Rows<const T> hidden = hidden_before(t);
+    T *before[Cell::kStates], *after[Cell::kStates];
+    for (int j = 1; j < Cell::kStates; ++j) before[j] = state_at(j, t), after[j] = state_at(j, t + 1);
+    for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+      T *const row = saved_at(t, b), *const y = f.y.p + t * f.y.outer + b * f.y.inner;
+      for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
+        T* slots = row + block * kBlock * Cell::kSlots;
 #pragma GCC unroll 1
-    for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-      const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit;
-      V a[Cell::kSlots], state[Cell::kStates];
-      for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
-      if constexpr (Cell::kHiddenIsDirect) state[0] = load_units(before + unit, valid);
-      for (int j = 1; j < Cell::kStates; ++j) state[j] = load(stash_at(j, t, b) + unit);
-      Cell::forward(a, state);
-      if (f.keep)
-        for (int g = 0; g < Cell::kSlots; ++g) store(slots + g * kBlock + i, a[g]);
-      for (int j = 1; j < Cell::kStates; ++j) store(stash_at(j, t + 1, b) + unit, state[j]);
-      store_units(y + unit, state[0], valid);
+        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit, at = b * geometry.padded + unit;
+          V a[Cell::kSlots], state[Cell::kStates], value[Of::kMade], p[Of::kUnits + 1];
+          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
+          if constexpr (Cell::kHiddenIsDirect) state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
+          for (int j = 1; j < Cell::kStates; ++j) state[j] = load((Of::made_in(j) < kStage ? after : before)[j] + at);
+          for (int k = 0; k < Of::kUnits; ++k) p[k] = load(units + k * geometry.padded + unit);
+          Cell::template forward<kStage>(a, state, value, p);
+          if (f.keep != 0 || kStage < Of::kLast)
+            for (int g = 0; g < Cell::kSlots; ++g)
+              if (Of::has(Cell::gates_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
+          for (int j = 1; j < Cell::kStates; ++j)
+            if (Of::made_in(j) == kStage) store(after[j] + at, state[j]);
+          if constexpr (kStage < Of::kLast)
+            for (int j = 0; j < Cell::kMade; ++j) store(made + j * s.rows * geometry.padded + at, value[j]);
+          else
+            store_units(y + unit, state[0], valid);
+        }
+      }
     }
   }
 
@@ -125,16 +172,18 @@ struct ForwardRun {
     for (int j = 1; j < Cell::kStates; ++j)
       for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
         for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)
-          store(stash_at(j, 0, b) + unit, load_units(f.initial[j] + b * f.initial_stride[j] + unit, s.hidden - unit));
+          store(state_at(j, 0) + b * geometry.padded + unit,
+                load_units(f.initial[j] + b * f.initial_stride[j] + unit, s.hidden - unit));
   }
 
   void finish(const Share& share) const {
+    const Rows<const T> hidden = hidden_before(s.steps);
     for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
       for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>) {
         const ptrdiff_t valid = s.hidden - unit, at = b * s.hidden + unit;
-        store_units(f.final[0] + at, load_units(hidden_before(s.steps, b).p + unit, valid), valid);
+        store_units(f.final[0] + at, load_units(hidden.p + b * hidden.inner + unit, valid), valid);
         for (int j = 1; j < Cell::kStates; ++j)
-          store_units(f.final[j] + at, load(stash_at(j, s.steps, b) + unit), valid);
+          store_units(f.final[j] + at, load(state_at(j, s.steps) + b * geometry.padded + unit), valid);
       }
   }
 
@@ -142,6 +191,7 @@ struct ForwardRun {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
     const Share share = share_of(f.plan, thread, s.rows, geometry.blocks);
     const Range rows = share.rows;
+    const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     const auto for_groups = [&](auto g) {
       balanced(share.blocks, most, [&](ptrdiff_t b0, ptrdiff_t b1) { g(Range{b0, b1}); });
     };
@@ -163,10 +213,12 @@ struct ForwardRun {
         });
       for (ptrdiff_t t = t0; t < t1 && !stop; ++t) {
         stop = interrupt.check(thread);
-        for_groups([&](Range blocks) {
-          balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { step(t, {r0, r1}, blocks); });
+        for_constants<Cell::kStages>([&](auto k) {
+          for_groups([&](Range blocks) {
+            balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { stage<k>(t, {r0, r1}, blocks); });
+          });
+          if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
         });
-        if (f.plan.unit_groups > 1) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
       }
     }
     if (!stop) finish(share);
@@ -179,14 +231,15 @@ bool run_forward(const Forward<T>& f) noexcept {
 }
 
 template <class Cell, class T>
-Sizes forward_sizes(const Shape& s, const Plan& plan, bool keep) noexcept {
+Sizes forward_sizes(const Shape& s, const Plan& plan, ptrdiff_t keep) noexcept {
   Forward<T> f{};
   f.shape = s;
   f.plan = plan;
+  f.keep = keep;
   const ForwardRun<Cell, T> run(f);
-  const ptrdiff_t steps = keep ? s.steps : min_of(s.steps, plan.chunk);
+  const ptrdiff_t steps = keep != 0 ? s.steps : min_of(s.steps, plan.chunk);
   return {steps * s.rows * run.geometry.row, run.geometry.row,
-          (Cell::kStates - 1) * (keep ? s.steps + 1 : 1) * s.rows * run.geometry.padded, run.used};
+          (Cell::kStates - 1) * run.states.kept() * s.rows * run.geometry.padded, run.used};
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -1,13 +1,122 @@
-"""The list of cells. A cell is one class statement; everything about layers is in ``Recurrent``."""
+"""The list of cells: what a class adds to ``Recurrent`` is which cell it runs."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _check
 from .recurrent import Recurrent as _Recurrent
 
+__all__ = ["GRU", "LSTM", "RNN", "MinGRU", "MinLSTM"]
 
-class LSTM(_Recurrent, cell="lstm", gates=4, states=("h", "c")):
+
+class RNN(_Recurrent):
+    """The simple recurrent network (Elman 1990)::
+
+        h' = F(W x + b + R h + b')
+
+    The state is (h,). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    nonlinearity : {"tanh", "relu", "sigmoid", "identity"}
+        F. With "relu" and ``fastrnn.init.identity`` it is the IRNN of Le et al. 2015.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        nonlinearity: str = "tanh",
+        **options: Any,
+    ) -> None:
+        known = ("tanh", "relu", "sigmoid", "identity")
+        self.nonlinearity = _check.choice("nonlinearity", nonlinearity, known)
+        super().__init__(f"rnn_{nonlinearity}", ("h",), input_size, hidden_size, num_layers, **options)
+
+
+class LSTM(_Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)::
 
         i, f, o = sigmoid(W x + b + R h + b')     g = tanh(W x + b + R h + b')
         c' = f * c + i * g                        h' = o * tanh(c')
 
-    Gates are in PyTorch's order i, f, g, o; the state is (h, c). Parameters and calls: see `Recurrent`.
+    Gates are in PyTorch's order i, f, g, o; the state is (h, c). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    peephole : {"diagonal", "full"}, optional
+        i and f also see c, and o sees c': each unit its own, by ``weight_ch`` [3*H] (Gers and Schmidhuber
+        2000), or all of them, by ``weight_ch`` [3*H, H]. Gates in the order i, f, o.
+    coupled : bool
+        i = 1 - f (CIFG, Greff et al. 2017): gates f, g, o, and three quarters of the work.
     """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        peephole: str | None = None,
+        coupled: bool = False,
+        **options: Any,
+    ) -> None:
+        self.peephole, self.coupled = peephole, _check.flag("coupled", coupled)
+        if peephole is not None:
+            _check.choice("peephole", peephole, ("diagonal", "full"))
+        if coupled and peephole is not None:
+            raise ValueError(f"peephole: expected None because coupled is True, got {peephole!r}")
+        kind = (
+            "_coupled" if coupled else {None: "", "diagonal": "_peephole", "full": "_full_peephole"}[peephole]
+        )
+        super().__init__(f"lstm{kind}", ("h", "c"), input_size, hidden_size, num_layers, **options)
+
+
+class GRU(_Recurrent):
+    """Gated recurrent unit (Cho et al. 2014)::
+
+        r, z = sigmoid(W x + b + R h + b')
+        n = tanh(W x + b + r * (R h + b'))        or  n = tanh(W x + b + R (r * h) + b')
+        h' = (1 - z) * n + z * h
+
+    Gates are in PyTorch's order r, z, n; the state is (h,). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    reset : {"after", "before"}
+        Whether r falls on the product, as in PyTorch and cuDNN, or on h before it, as in the paper.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset: str = "after", **options: Any
+    ) -> None:
+        self.reset = _check.choice("reset", reset, ("after", "before"))
+        name = "gru" if reset == "after" else "gru_reset_before"
+        super().__init__(name, ("h",), input_size, hidden_size, num_layers, **options)
+
+
+class MinGRU(_Recurrent):
+    """minGRU (Feng et al. 2024, arXiv:2410.01201), whose gates do not see h::
+
+        z = sigmoid(W x + b)    n = W x + b    h' = (1 - z) * h + z * n
+
+    Gates are in the order z, n; the state is (h,). Parameters and calls: see `Recurrent`.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
+        super().__init__("min_gru", ("h",), input_size, hidden_size, num_layers, **options)
+
+
+class MinLSTM(_Recurrent):
+    """minLSTM (Feng et al. 2024, arXiv:2410.01201) with normalised gates, which do not see h::
+
+        f, i = sigmoid(W x + b)    n = W x + b    h' = (f * h + i * n) / (f + i)
+
+    Gates are in the order f, i, n; the state is (h,). Parameters and calls: see `Recurrent`.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
+        super().__init__("min_lstm", ("h",), input_size, hidden_size, num_layers, **options)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .._typing import Array, Shape, State
 
 
+CELLS: dict[str, dict[str, int]] = _core.cells()
+
+
 class Recurrent(Layer):
     """Stacked recurrent layer over one cell; the base of ``LSTM`` and of every other cell.
 
@@ -26,38 +29,35 @@ class Recurrent(Layer):
     num_layers : int
         L, the levels of the stack; level l > 0 reads the output of level l - 1.
     bias : bool
-        Have both bias vectors, as PyTorch has.
+        Have bias vectors, as PyTorch has.
     batch_first : bool
-        x is [B, T, I] and y [B, T, H], instead of [T, B, I] and [T, B, H]. States are [L, B, H] either way.
+        x is [B, T, I] and y [B, T, D*H], instead of [T, B, I] and [T, B, D*H]. States are [L*D, B, H] either
+        way.
     dropout : float
         Share of the outputs of each level but the last that ``vjp`` sets to zero; the others grow by 1 / (1
         - dropout).
+    bidirectional : bool
+        D = 2: each level has a second set of parameters, ``..._reverse``, that runs from the last step to the
+        first; the outputs of both lie side by side.
     dtype : {"float32", "float64"}
         Of parameters, input and output.
     seed : int, optional
         For the initial parameters, U(-1/sqrt(H), 1/sqrt(H)) as in PyTorch; without it they differ from run
-        to run.
+        to run. `fastrnn.init` has others.
 
     Notes
     -----
-    A subclass is one cell and says so in its class statement: its name in the extension, the number of
-    gates, the states.
+    A subclass says which cell it is, by its name in the extension, and the names of its states.
     """
 
     recurrent = True
     cell: str
-    gates: int
     states: tuple[str, ...]
-
-    def __init_subclass__(
-        cls, cell: str = "", gates: int = 0, states: tuple[str, ...] = ("h",), **kwargs: Any
-    ) -> None:
-        super().__init_subclass__(**kwargs)
-        if cell:
-            cls.cell, cls.gates, cls.states = cell, gates, states
 
     def __init__(
         self,
+        cell: str,
+        states: tuple[str, ...],
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -65,24 +65,49 @@ class Recurrent(Layer):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        bidirectional: bool = False,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
+        self.cell, self.states = cell, states
         self.input_size = _check.integer("input_size", input_size, 1)
         self.hidden_size = _check.integer("hidden_size", hidden_size, 1)
         self.num_layers = _check.integer("num_layers", num_layers, 1)
         self.bias = _check.flag("bias", bias)
         self.batch_first = _check.flag("batch_first", batch_first)
         self.dropout = _check.real("dropout", dropout, 0.0, 1.0)
+        self.bidirectional = _check.flag("bidirectional", bidirectional)
+        self.directions = 2 if self.bidirectional else 1
         self._draws = self.dropout > 0 and self.num_layers > 1
-        rows, shapes = self.gates * self.hidden_size, dict[str, "Shape"]()
+        shapes = dict[str, "Shape"]()
         for level in range(self.num_layers):
-            shapes[f"weight_ih_l{level}"] = (rows, self.hidden_size if level else self.input_size)
-            shapes[f"weight_hh_l{level}"] = (rows, self.hidden_size)
-            if self.bias:
-                shapes[f"bias_ih_l{level}"] = shapes[f"bias_hh_l{level}"] = (rows,)
+            width = self.hidden_size * self.directions if level else self.input_size
+            for suffix in ("", "_reverse")[: self.directions]:
+                shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in self._kinds(width).items()}
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
+
+    @property
+    def gates(self) -> int:
+        """Blocks of H rows in weight_ih."""
+        return CELLS[self.cell]["gates"]
+
+    def _kinds(self, width: int) -> dict[str, Shape]:
+        """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
+        cell, hidden = CELLS[self.cell], self.hidden_size
+        rows, recurrent, second = (cell[k] * hidden for k in ("gates", "recurrent_gates", "second_gates"))
+        kinds: dict[str, Shape] = {"weight_ih": (rows, width)}
+        if recurrent:
+            kinds["weight_hh"] = (recurrent, hidden)
+        if self.bias:
+            kinds["bias_ih"] = (rows,)
+            if recurrent:
+                kinds["bias_hh"] = (recurrent,)
+        if second:
+            kinds["weight_ch"] = (second, hidden)
+        if cell["units"]:
+            kinds["weight_ch"] = (cell["units"] * hidden,)
+        return kinds
 
     def __call__(self, x: Array, state: State | None = None) -> tuple[Array, State]:
         """Run over a sequence, without dropout; nothing is kept for a backward pass.
@@ -91,14 +116,14 @@ class Recurrent(Layer):
         ----------
         x : ndarray, [T, B, I], or [B, T, I] if batch_first
             The last axis contiguous; other axes may have any stride.
-        state : tuple of ndarray, each [L, B, H], optional
+        state : tuple of ndarray, each [L*D, B, H], optional
             The initial states, zero by default. LSTM: (h, c).
 
         Returns
         -------
-        y : ndarray, [T, B, H], or [B, T, H] if batch_first
+        y : ndarray, [T, B, D*H], or [B, T, D*H] if batch_first
             Read-only.
-        state : tuple of ndarray, each [L, B, H]
+        state : tuple of ndarray, each [L*D, B, H]
             The states after the last step.
 
         Raises
@@ -139,13 +164,41 @@ class Recurrent(Layer):
     def _infer(self, x: Array, state: State | None, table: Array | None) -> tuple[Array, State]:
         """A plain call; with `table` [V, I], x holds tokens."""
         initial = None if state is None else self._split("", state, x, table)
-        finals = []
-        for level, weights in enumerate(self._weights):
-            first = None if initial is None else initial[level]
-            x, last, _ = _core.recurrent_forward(self.cell, x, table, weights, first, self.batch_first, False)
-            finals.append(last)
+        finals: list[tuple[Array, ...]] = []
+        for level in range(self.num_layers):
+            x, _ = self._level(level, x, table, initial, finals, False)
             table = None
         return x, self._join(finals)
+
+    def _level(
+        self,
+        level: int,
+        x: Array,
+        table: Array | None,
+        initial: list[tuple[Array, ...]] | None,
+        finals: list[tuple[Array, ...]],
+        keep: bool,
+    ) -> tuple[Array, list[Any]]:
+        """The output of one level, and for each direction what its backward call takes."""
+        whole, kept = None, []
+        if self.bidirectional:
+            whole = _core.empty((*x.shape[:2], 2 * self.hidden_size), self.flat_params)
+        y = whole
+        for direction in range(self.directions):
+            place = level * self.directions + direction
+            weights = self._weights[place]
+            first = None if initial is None else initial[place]
+            if whole is not None:
+                y = whole[..., direction * self.hidden_size :][..., : self.hidden_size]
+            y, last, saved = _core.recurrent_forward(
+                self.cell, x, table, weights, first, self.batch_first, keep, direction == 1, y
+            )
+            finals.append(last)
+            kept.append((saved, weights, first, y))
+        if whole is None:
+            return y, kept  # type: ignore[return-value]
+        whole.flags.writeable = False
+        return whole, kept
 
     def _trace(
         self, x: Array, state: State | None, key: int | None, step: int, table: Array | None
@@ -156,31 +209,30 @@ class Recurrent(Layer):
         if p:
             key = _check.key(key, p)
         last_level = self.num_layers - 1
-        finals, levels = [], []
-        for level, weights in enumerate(self._weights):
-            first = None if initial is None else initial[level]
-            y, last, saved = _core.recurrent_forward(
-                self.cell, x, table, weights, first, self.batch_first, True
-            )
-            finals.append(last)
-            levels.append((saved, x, table, weights, first, y))
+        finals: list[tuple[Array, ...]] = []
+        levels = []
+        for level in range(self.num_layers):
+            y, kept = self._level(level, x, table, initial, finals, True)
+            levels.append((x, table, kept))
             x, table = y, None
             if p and level != last_level:
                 x = _core.dropout(y, p, fold(key, level), step, self.batch_first)  # type: ignore[arg-type]
-        return (y, self._join(finals)), RecurrentPullback(self, levels, p, key, step)
+        return (y, self._join(finals)), RecurrentPullback(self, y, levels, p, key, step)
 
     def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[tuple[Array, ...]]:
-        """The states of each level; `prefix` is "d" when they are gradients."""
+        """The states of each level and direction; `prefix` is "d" when they are gradients."""
         shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
-        extents = (self.num_layers, shape[0 if self.batch_first else 1], self.hidden_size)
-        _check.state(prefix, self.states, state, extents, self.flat_params.dtype)
-        if self.num_layers == 1:
+        levels = self.num_layers * self.directions
+        extents = (levels, shape[0 if self.batch_first else 1], self.hidden_size)
+        letters = "L*D, B, H" if self.bidirectional else "L, B, H"
+        _check.state(prefix, self.states, state, extents, self.flat_params.dtype, letters)
+        if levels == 1:
             return [tuple([part[0] for part in state])]
         return list(zip(*state, strict=True))
 
     @staticmethod
     def _join(finals: list[tuple[Array, ...]]) -> State:
-        """The states of all levels, each [L, B, H], from one tuple of [B, H] for each level."""
+        """The states of all levels, each [L*D, B, H], from one tuple of [B, H] for each of them."""
         if len(finals) == 1:
             return tuple([part[None] for part in finals[0]])
         joined = []
@@ -192,14 +244,20 @@ class Recurrent(Layer):
         return tuple(joined)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
-        arrays, each = list(named.values()), 4 if self.bias else 2
-        absent = () if self.bias else (None, None)
-        return [(*arrays[start : start + each], *absent) for start in range(0, len(arrays), each)]
+        order = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch")
+        more = CELLS[self.cell]["units"] + CELLS[self.cell]["second_gates"] > 0
+        return [
+            tuple([named.get(f"{kind}_l{level}{suffix}") for kind in order[: 5 if more else 4]])
+            for level in range(self.num_layers)
+            for suffix in ("", "_reverse")[: self.directions]
+        ]
 
     def _letters(self, name: str) -> str:
-        kind, level = name.rsplit("_l", 1)
-        columns = {"weight_ih": ", I" if level == "0" else ", H", "weight_hh": ", H"}
-        return f"{self.gates}*H{columns.get(kind, ',')}"
+        kind, level = name.removesuffix("_reverse").rsplit("_l", 1)
+        rows = self._shapes[name][0] // self.hidden_size
+        wide = "D*H" if self.bidirectional else "H"
+        columns = {"weight_ih": "I" if level == "0" else wide, "weight_hh": "H", "weight_ch": "H"}
+        return f"{rows}*H, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows}*H,"
 
     def _describe(self) -> str:
         options = [
@@ -207,6 +265,7 @@ class Recurrent(Layer):
             *(["bias=False"] if not self.bias else []),
             *(["batch_first=True"] if self.batch_first else []),
             *([f"dropout={self.dropout:g}"] if self.dropout else []),
+            *(["bidirectional=True"] if self.bidirectional else []),
             *([f"dtype={str(self.dtype)!r}"] if self.dtype != np.float32 else []),
         ]
         return ", ".join([str(self.input_size), str(self.hidden_size), *options])
@@ -226,7 +285,7 @@ class RecurrentPullback(Once):
         ----------
         dy : ndarray like y, or None
             The gradient of the loss by y; None is zero.
-        dstate : tuple of ndarray, each [L, B, H], optional
+        dstate : tuple of ndarray, each [L*D, B, H], optional
             By the final states; zero by default.
         grads : ndarray like ``layer.flat_grads``, or mapping like ``layer.grads``, optional
             Add into this instead; no lock is taken.
@@ -236,7 +295,7 @@ class RecurrentPullback(Once):
         Returns
         -------
         dx : ndarray like x, or None if not wanted or if x holds tokens
-        dstate : tuple of ndarray, each [L, B, H]
+        dstate : tuple of ndarray, each [L*D, B, H]
             By the initial states.
 
         Raises
@@ -249,33 +308,53 @@ class RecurrentPullback(Once):
         return self._run(dy, dstate, grads, None, want_dx)
 
     def _run(
-        self, dy: Array | None, dstate: State | None, grads: Any, dtable: Array | None, want_dx: bool
+        self,
+        dy: Array | None,
+        dstate: State | None,
+        grads: Any,
+        dtable: Array | None,
+        want_dx: bool,
+        own: bool = False,
     ) -> tuple[Array | None, State]:
+        """A call; `own`: nobody else wants dy, so it may be written over."""
         layer = self._layer
         if grads is not None:
-            return self._backward(dy, dstate, layer._into(grads), dtable, want_dx)
+            return self._backward(dy, dstate, layer._into(grads), dtable, want_dx, own)
         with self._home.lock:
-            return self._backward(dy, dstate, layer._gradients, dtable, want_dx)
+            return self._backward(dy, dstate, layer._gradients, dtable, want_dx, own)
 
     def _backward(
-        self, dy: Array | None, dstate: State | None, grads: Any, dtable: Array | None, want_dx: bool
+        self,
+        dy: Array | None,
+        dstate: State | None,
+        grads: Any,
+        dtable: Array | None,
+        want_dx: bool,
+        own: bool,
     ) -> tuple[Array | None, State]:
         layer = self._layer
-        levels, p, key, step = self._peek()
-        y = levels[-1][-1]
+        y, levels, p, key, step = self._peek()
         last = None if dstate is None else layer._split("d", dstate, y, None)
         if dy is not None:
             _check.array("dy", dy, y.shape, y.dtype)
         self._take()
-        firsts = []
+        firsts: list[Any] = [None] * (len(levels) * layer.directions)
         for level in range(len(levels) - 1, -1, -1):
-            saved, x, table, weights, first, y = levels[level]
+            x, table, kept = levels[level]
             if p and level != len(levels) - 1:
                 dy = _core.dropout(dy, p, fold(key, level), step, layer.batch_first)  # type: ignore[arg-type]
-            dlast = None if last is None else last[level]
-            dy, dfirst = _core.recurrent_backward(
-                saved, x, table, weights, first, y, dy, dlast, grads[level],
-                None if table is None else dtable, want_dx or level > 0,
-            )  # fmt: skip
-            firsts.append(dfirst)
-        return dy, layer._join(firsts[::-1])
+                own = True
+            want, dx = want_dx or level > 0, None
+            if own and not layer.bidirectional and dy is not None and dy.shape == x.shape:
+                dx = dy
+            for direction, (saved, weights, first, y) in enumerate(kept):
+                place = level * layer.directions + direction
+                part = dy
+                if dy is not None and layer.bidirectional:
+                    part = dy[..., direction * layer.hidden_size :][..., : layer.hidden_size]
+                dx, firsts[place] = _core.recurrent_backward(
+                    saved, x, table, weights, first, y, part, None if last is None else last[place],
+                    grads[place], None if table is None else dtable, want, dx, direction == 1,
+                )  # fmt: skip
+            dy, own = dx, True
+        return dy, layer._join(firsts)

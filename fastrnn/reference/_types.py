@@ -7,3 +7,4 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Tokens = npt.NDArray[np.integer[Any]]
+Pair = tuple[tuple[Array, ...], tuple[Array, ...]]

@@ -1,8 +1,8 @@
 """The one time loop, forward and backward, for every cell. Mirror of ``csrc/kernels/sequence.h``.
 
-A step is ``pre = W x(t) + b_ih + R h(t-1) + b_hh``, cut into gates of H columns, then the cell. Backward runs
-the steps in descending order: the cell turns the gradients of the new states into dG, then ``dh(t-1) += dG
-R``, and after the loop ``dx = dG W``, ``dW = dG' x``, ``dR = dG' h(t-1)`` and both biases get the sum of dG.
+A step is ``W x(t) + b_ih``, cut into gates of H columns, then the cell, which asks for its recurrent
+products itself. Backward runs the steps in descending order; a product taken back adds to the gradients of
+its matrix and gives the gradient by its operand.
 """
 
 from __future__ import annotations
@@ -19,17 +19,75 @@ from .linear import linear, linear_backward
 
 
 class Weights(NamedTuple):
-    """Parameters of one layer: w_ih [G*H, I], w_hh [G*H, H], b_ih and b_hh [G*H] or None."""
+    """Parameters of one layer: w_ih [G*H, I], w_hh [G*H, H], b_ih and b_hh [G*H] or None.
+
+    w_ch is the second recurrent matrix of a cell that has one, or what its units have of their own, [n*H].
+    """
 
     w_ih: Array
-    w_hh: Array
+    w_hh: Array | None
     b_ih: Array | None = None
     b_hh: Array | None = None
+    w_ch: Array | None = None
+
+
+class Products:
+    """The recurrent products of a layer, and the gradients of their weights."""
+
+    def __init__(self, cell: Cell, weights: Weights) -> None:
+        second = weights.w_ch if len(cell.RECURRENT) > 1 else None
+        self.matrices = (weights.w_hh, second)
+        self.bias = weights.b_hh
+        self.dmatrices = tuple(None if m is None else np.zeros_like(m) for m in self.matrices)
+        self.dbias = None if self.bias is None else np.zeros_like(self.bias)
+
+    def _rows(self, gates: slice, matrix: int) -> tuple[Array, slice]:
+        whole = self.matrices[matrix]
+        assert whole is not None
+        hidden = whole.shape[1]
+        stop = None if gates.stop is None else gates.stop * hidden
+        return whole, slice((gates.start or 0) * hidden, stop)
+
+    def __call__(self, operand: Array, gates: slice = slice(None), matrix: int = 0) -> tuple[Array, ...]:
+        whole, rows = self._rows(gates, matrix)
+        bias = None if matrix or self.bias is None else self.bias[rows]
+        product = linear(operand, whole[rows], bias)
+        return tuple(np.split(product, product.shape[-1] // whole.shape[1], axis=-1))
+
+    def back(
+        self, d: tuple[Array, ...], operand: Array, gates: slice = slice(None), matrix: int = 0
+    ) -> Array:
+        """The gradient by the operand of a call; adds to those of the weights."""
+        whole, rows = self._rows(gates, matrix)
+        found = linear_backward(np.concatenate(d, axis=-1), operand, whole[rows])
+        dwhole = self.dmatrices[matrix]
+        assert dwhole is not None
+        dwhole[rows] += found.weight
+        if not matrix and self.dbias is not None:
+            self.dbias[rows] += found.bias
+        return found.x
+
+
+class Units:
+    """Parameters that every unit has of its own, and their gradients."""
+
+    def __init__(self, cell: Cell, weights: Weights) -> None:
+        count = len(cell.UNITS)
+        self.of = np.zeros((0, 0)) if weights.w_ch is None or not count else weights.w_ch.reshape(count, -1)
+        self.d = np.zeros_like(self.of)
+
+    def __getitem__(self, k: int) -> Array:
+        found: Array = self.of[k]
+        return found
+
+    def back(self, k: int, d: Array) -> None:
+        """Add to the gradient of one of them."""
+        self.d[k] += d.sum(axis=0)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What forward keeps for backward: gates of each step, states before each step and after the last."""
+    """What forward keeps for backward: what the cell keeps of each step, and all states."""
 
     gates: list[tuple[Array, ...]]
     states: list[States]
@@ -46,8 +104,8 @@ class Gradients(NamedTuple):
 
 def zero_state(cell: Cell, x: Array, weights: Weights) -> States:
     """States of zeros, one [B, H] for each state of the cell."""
-    shape = (x.shape[1], weights.w_hh.shape[1])
-    return tuple(np.zeros(shape, weights.w_hh.dtype) for _ in cell.STATES)
+    shape = (x.shape[1], weights.w_ih.shape[0] // len(cell.GATES))
+    return tuple(np.zeros(shape, weights.w_ih.dtype) for _ in cell.STATES)
 
 
 def forward(
@@ -76,15 +134,15 @@ def forward(
     """
     inputs = x if table is None else embedding(x, table)
     saved = Saved([], [zero_state(cell, x, weights) if state is None else tuple(state)])
+    products, units = Products(cell, weights), Units(cell, weights)
     outputs = []
     for x_t in inputs:
-        old = saved.states[-1]
-        pre = linear(x_t, weights.w_ih, weights.b_ih) + linear(old[0], weights.w_hh, weights.b_hh)
-        gates, new = cell.forward(tuple(np.split(pre, len(cell.GATES), axis=-1)), old)
-        saved.gates.append(gates)
+        gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), len(cell.GATES), axis=-1))
+        kept, new = cell.forward(gates, products, units, saved.states[-1])
+        saved.gates.append(kept)
         saved.states.append(new)
         outputs.append(new[0])
-    y = np.stack(outputs) if outputs else np.zeros((0, *saved.states[0][0].shape), weights.w_hh.dtype)
+    y = np.stack(outputs) if outputs else np.zeros((0, *saved.states[0][0].shape), weights.w_ih.dtype)
     return y, saved.states[-1], saved
 
 
@@ -110,22 +168,22 @@ def backward(
     """
     steps = len(saved.gates)
     d = tuple(np.zeros_like(s) for s in saved.states[-1]) if dstate is None else tuple(dstate)
-    dpre = np.zeros((steps, x.shape[1], weights.w_ih.shape[0]), weights.w_hh.dtype)
+    dpre = np.zeros((steps, x.shape[1], weights.w_ih.shape[0]), weights.w_ih.dtype)
+    products, units = Products(cell, weights), Units(cell, weights)
     for t in reversed(range(steps)):
         if dy is not None:
             d = (d[0] + dy[t], *d[1:])
-        dgates, d = cell.backward(saved.gates[t], saved.states[t], saved.states[t + 1], d)
+        dgates, d = cell.backward(saved.gates[t], products, units, saved.states[t], saved.states[t + 1], d)
         dpre[t] = np.concatenate(dgates, axis=-1)
-        d = (d[0] + dpre[t] @ weights.w_hh, *d[1:])
     inputs = x if table is None else embedding(x, table)
-    previous_h = np.stack([s[0] for s in saved.states])[:-1]
     through_x = linear_backward(dpre, inputs, weights.w_ih)
-    through_h = linear_backward(dpre, previous_h, weights.w_hh)
+    more = products.dmatrices[1] if weights.w_ch is None or not cell.UNITS else units.d.reshape(-1)
     dweights = Weights(
         through_x.weight,
-        through_h.weight,
+        products.dmatrices[0],
         None if weights.b_ih is None else through_x.bias,
-        None if weights.b_hh is None else through_h.bias,
+        products.dbias,
+        more,
     )
     if table is None:
         return Gradients(through_x.x, d, dweights, None)

@@ -22,10 +22,13 @@ Rows<T> sequence(T* p, const Shape& s, ptrdiff_t columns, bool batch_first) {
 // Forward, forward without keeping, and backward of one cell.
 template <class T>
 Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Plan& plan, const Options& options) {
-  const ptrdiff_t rows = kernel.info.gates * s.hidden, states = kernel.info.states, cells = s.rows * s.hidden;
+  const CellInfo& info = kernel.info;
+  const ptrdiff_t rows = info.gates * s.hidden, states = info.states, cells = s.rows * s.hidden;
+  const ptrdiff_t recurrent = info.recurrent_gates[0] * s.hidden, second = info.recurrent_gates[1] * s.hidden;
   const ptrdiff_t places = s.steps * s.rows;
-  const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(rows * s.hidden, 2), b = draw<T>(rows, 3);
-  const auto c = draw<T>(rows, 4), x = draw<T>(places * s.inputs, 5), table = draw<T>(s.vocabulary * s.inputs, 6);
+  const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(recurrent * s.hidden, 2), b = draw<T>(rows, 3);
+  const auto q = draw<T>(second * s.hidden, 8), p = draw<T>(info.units * s.hidden, 9);
+  const auto c = draw<T>(recurrent, 4), x = draw<T>(places * s.inputs, 5), table = draw<T>(s.vocabulary * s.inputs, 6);
   const auto tokens = draw_tokens(places, s.vocabulary == 0 ? 1 : s.vocabulary, 7);
   const Array<T> zeros(s.hidden, T(0));
   Array<T> y(places * s.hidden), y_only(places * s.hidden);
@@ -41,25 +44,28 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   f.plan = plan;
   if (s.vocabulary == 0) f.x = sequence<const T>(x, s, s.inputs, options.batch_first);
   if (s.vocabulary != 0) f.tokens = tokens, f.table = table;
-  f.weights = {w, r, options.bias ? static_cast<const T*>(b) : nullptr,
-               options.bias ? static_cast<const T*>(c) : nullptr};
+  f.weights = {w,
+               {r, q},
+               options.bias ? static_cast<const T*>(b) : nullptr,
+               options.bias ? static_cast<const T*>(c) : nullptr,
+               p};
   for (std::size_t i = 0; i < initial.size(); ++i) {
     f.initial[i] = options.state ? initial[i] : zeros;
     f.initial_stride[i] = options.state ? s.hidden : 0;
     f.final[i] = final[i];
   }
-  Sizes sizes = kernel.forward_sizes(s, plan, false);
+  Sizes sizes = kernel.forward_sizes(s, plan, 0);
   {
     Array<T> saved(sizes.saved), stash(sizes.stash), scratch(sizes.scratch);
     f.y = sequence<T>(y_only, s, s.hidden, options.batch_first);
     f.saved = saved, f.stash = stash, f.scratch = scratch;
     CHECK(!kernel.forward(f));
   }
-  sizes = kernel.forward_sizes(s, plan, true);
+  sizes = kernel.forward_sizes(s, plan, plan.chunk);
   Array<T> saved(sizes.saved), stash(sizes.stash);
   {
     Array<T> scratch(sizes.scratch);
-    f.keep = true;
+    f.keep = plan.chunk;
     f.y = sequence<T>(y, s, s.hidden, options.batch_first);
     f.saved = saved, f.stash = stash, f.scratch = scratch;
     CHECK(!kernel.forward(f));
@@ -76,7 +82,8 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   const auto dy = draw<T>(places * s.hidden, 30);
   Array<T> dx(places * s.inputs), scratch(kernel.backward_sizes(s, plan).scratch - options.missing);
   auto dtable = draw<T>(s.vocabulary * s.inputs, 31), dw = draw<T>(rows * s.inputs, 32);
-  auto dr = draw<T>(rows * s.hidden, 33), db = draw<T>(rows, 34), dc = draw<T>(rows, 35);
+  auto dr = draw<T>(recurrent * s.hidden, 33), db = draw<T>(rows, 34), dc = draw<T>(recurrent, 35);
+  auto dq = draw<T>(second * s.hidden, 36), dp = draw<T>(info.units * s.hidden, 37);
   Backward<T> g{};
   g.shape = s;
   g.plan = plan;
@@ -96,12 +103,14 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   g.dy = sequence<const T>(dy, s, s.hidden, options.batch_first);
   if (with_dx) g.dx = sequence<T>(dx, s, s.inputs, options.batch_first);
   if (options.everything && s.vocabulary != 0) g.dtable = dtable;
-  g.grads.recurrent = dr;
+  g.grads.recurrent[0] = dr;
+  g.grads.recurrent[1] = dq;
+  g.grads.units = dp;
   if (options.everything) g.grads.input = dw;
   if (options.bias) g.grads.input_bias = db, g.grads.recurrent_bias = dc;
   CHECK(!kernel.backward(g));
   if (with_dx) results.add(dx);
-  for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc}) results.add(*a);
+  for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc, &dq, &dp}) results.add(*a);
   for (const auto& a : dinitial) results.add(a);
   return results;
 }

@@ -1,39 +1,86 @@
-"""The cells: one module each, of equations and traits and nothing else. A new one joins the list below."""
+"""The cells: equations and traits, and nothing else. A new one joins the list below."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from .._types import Array
-from . import lstm
+from . import (
+    gru,
+    gru_reset_before,
+    lstm,
+    lstm_coupled,
+    lstm_full_peephole,
+    lstm_peephole,
+    min_gru,
+    min_lstm,
+    rnn,
+)
 
 Gates = tuple[Array, ...]
 States = tuple[Array, ...]
+
+
+class Product(Protocol):
+    """The recurrent products of a layer: rows of its matrices, by gate, times what the cell chooses."""
+
+    def __call__(self, operand: Array, gates: slice = ..., matrix: int = ...) -> Gates:
+        """``R operand + b`` for some gates of a matrix, each [B, H]; matrix 0 has the bias."""
+
+    def back(self, d: Gates, operand: Array, gates: slice = ..., matrix: int = ...) -> Array:
+        """The gradient by the operand of a call, of those by its gates; adds to the gradients of R and b."""
+
+
+class Units(Protocol):
+    """Parameters that every unit has of its own, each [H]."""
+
+    def __getitem__(self, k: int) -> Array: ...
+    def back(self, k: int, d: Array) -> None:
+        """Add to the gradient of one of them: d is [B, H]."""
 
 
 class Cell(Protocol):
     """What `fastrnn.reference.sequence` asks of a cell.
 
     Gates and states are tuples of [B, H] in the order of the traits. The first state is the output of the
-    layer and the operand of the recurrent product.
+    layer.
     """
 
     @property
     def NAME(self) -> str: ...
     @property
-    def GATES(self) -> tuple[str, ...]: ...
+    def GATES(self) -> tuple[str, ...]:
+        """What W feeds."""
+
+    @property
+    def RECURRENT(self) -> tuple[tuple[str, ...], ...]:
+        """What each recurrent matrix feeds."""
+
+    @property
+    def UNITS(self) -> tuple[str, ...]: ...
     @property
     def STATES(self) -> tuple[str, ...]: ...
 
-    def forward(self, pre: Gates, states: States) -> tuple[Gates, States]:
-        """Pre-activations and old states to (gates, new states)."""
+    def forward(self, x: Gates, R: Product, p: Units, states: States) -> tuple[Gates, States]:
+        """``W x + b`` by gate and old states to (what backward needs, new states)."""
 
-    def backward(self, gates: Gates, old: States, new: States, dnew: States) -> tuple[Gates, States]:
-        """Gradients of the new states to (gradients of the pre-activations, gradients of the old states).
-
-        The part of the old states' gradient that flows through the recurrent product is the sequence's
-        business.
-        """
+    def backward(
+        self, kept: Gates, R: Product, p: Units, old: States, new: States, dnew: States
+    ) -> tuple[Gates, States]:
+        """Gradients of the new states to gradients of (``W x + b`` by gate, old states)."""
 
 
-CELLS: dict[str, Cell] = {cell.NAME: cell for cell in (lstm,)}
+CELLS: dict[str, Cell] = {
+    cell.NAME: cell
+    for cell in (
+        lstm,
+        lstm_coupled,
+        lstm_peephole,
+        lstm_full_peephole,
+        gru,
+        gru_reset_before,
+        *rnn.CELLS,
+        min_gru,
+        min_lstm,
+    )
+}

@@ -5,36 +5,40 @@ Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; 
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from .._types import Array
+from .._types import Array, Pair
 from ..math import sigmoid, tanh
 
 NAME = "lstm"
 GATES = ("i", "f", "g", "o")
+RECURRENT = (("i", "f", "g", "o"),)
+UNITS = ()
 STATES = ("h", "c")
 
 
-def forward(pre: tuple[Array, ...], states: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(pre-activations, old states) to (gates, new states)."""
-    _, c = states
-    i, f, g, o = sigmoid(pre[0]), sigmoid(pre[1]), tanh(pre[2]), sigmoid(pre[3])
+def forward(x: tuple[Array, ...], R: Any, p: Any, states: tuple[Array, ...]) -> Pair:
+    """(W x + b by gate, old states) to (kept, new states)."""
+    h, c = states
+    a = [u + v for u, v in zip(x, R(h), strict=True)]
+    i, f, g, o = sigmoid(a[0]), sigmoid(a[1]), tanh(a[2]), sigmoid(a[3])
     c_new = f * c + i * g
     return (i, f, g, o), (o * tanh(c_new), c_new)
 
 
 def backward(
-    gates: tuple[Array, ...], old: tuple[Array, ...], new: tuple[Array, ...], dnew: tuple[Array, ...]
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(gates, old and new states, gradients of the new) to gradients of (pre-activations, old states)."""
-    i, f, g, o = gates
-    _, c = old
-    _, c_new = new
+    kept: tuple[Array, ...],
+    R: Any,
+    p: Any,
+    old: tuple[Array, ...],
+    new: tuple[Array, ...],
+    dnew: tuple[Array, ...],
+) -> Pair:
+    """(kept, old and new states, gradients of the new) to gradients of (W x + b by gate, old states)."""
+    i, f, g, o = kept
+    h, c = old
+    t = tanh(new[1])
     dh, dc_new = dnew
-    t = tanh(c_new)
     dc = dc_new + dh * o * (1 - t * t)
-    di = dc * g * i * (1 - i)
-    df = dc * c * f * (1 - f)
-    dg = dc * i * (1 - g * g)
-    do = dh * t * o * (1 - o)
-    return (di, df, dg, do), (np.zeros_like(dh), dc * f)
+    da = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o))
+    return da, (R.back(da, h), dc * f)

@@ -1,0 +1,188 @@
+// The arguments of recurrent_forward and recurrent_backward, checked.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <string>
+
+#include "bindings/args.h"
+#include "dispatch.h"
+
+namespace fastrnn::bindings {
+
+// What forward keeps for backward; used up by one call of it.
+struct Saved {
+  int cell;
+  bool float32, batch_first, reverse;
+  Shape shape;
+  Plan backward;
+  Block saved, stash;
+  Tokens tokens;
+  bool used = false;
+};
+
+// The arrays of one call, checked.  Weights decide the sizes; everything else has to agree.
+template <class T>
+struct Arguments {
+  const RecurrentKernels<T>& kernel;
+  const CellInfo& info;
+  const bool batch_first, reverse;
+  Shape shape{};
+  py::array x, table;
+  Tokens tokens;
+  std::array<py::array, 5> weights;
+  std::array<py::array, kMaxStates> state;
+  Block zeros;
+
+  static constexpr const char* kNames[5] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch"};
+  static constexpr const char* kStateNames[kMaxStates] = {"state[0]", "state[1]"};
+
+  Arguments(int cell, py::handle x_value, py::handle table_value, const py::tuple& weight_values,
+            py::handle state_value, bool batch_first_value, bool reverse_value, const Saved* saved)
+      : kernel(kernels().of<T>().recurrent[cell]),
+        info(kernel.info),
+        batch_first(batch_first_value),
+        reverse(reverse_value) {
+    take_weights(weight_values);
+    if (table_value.is_none()) {
+      x = input<T>(x_value, "x");
+      check_shape(x, "x", {-1, -1, shape.inputs}, batch_first ? "(B, T, I)" : "(T, B, I)");
+      shape.steps = x.shape(batch_first ? 1 : 0);
+      shape.rows = x.shape(batch_first ? 0 : 1);
+    } else {
+      table = input<T>(table_value, "table");
+      check_shape(table, "table", {-1, shape.inputs}, "(V, I)");
+      if (stride<T>(table, 0) != shape.inputs && table.shape(0) > 1) table = py::array(table.attr("copy")());
+      shape.vocabulary = table.shape(0);
+      take_tokens(x_value, saved);
+    }
+    if (shape.rows == 0) fail_value("x", "at least one row (B >= 1)", text(shape_of(array(x_value, "x"))));
+    take_state(state_value);
+  }
+
+  // Matrix 1, or the parameters that each unit has of its own; no cell has both.
+  ptrdiff_t more_gates() const { return info.units + info.recurrent_gates[1]; }
+  std::size_t number_of_weights() const { return more_gates() > 0 ? 5 : 4; }
+
+  // The shape of a weight, or nothing if the cell has none of that kind.
+  Dims dims_of(std::size_t i) const {
+    const ptrdiff_t h = shape.hidden, gates = info.recurrent_gates[0];
+    if (i == 0) return {info.gates * h, shape.inputs};
+    if (i == 2) return {info.gates * h};
+    if (i == 1) return gates == 0 ? Dims{} : Dims{gates * h, h};
+    if (i == 3) return gates == 0 ? Dims{} : Dims{gates * h};
+    if (info.units > 0) return {info.units * h};
+    return info.recurrent_gates[1] > 0 ? Dims{info.recurrent_gates[1] * h, h} : Dims{};
+  }
+  static const char* letters(std::size_t i, const Dims& dims) {
+    if (dims.size() == 1) return "(G*H,)";
+    return i == 0 ? "(G*H, I)" : "(G*H, H)";
+  }
+
+  void take_weights(const py::tuple& values) {
+    if (values.size() != number_of_weights())
+      fail_value("weights", std::to_string(number_of_weights()) + " arrays (the biases may be None)",
+                 std::to_string(values.size()));
+    weights[0] = input<T>(values[0], kNames[0]);
+    check_shape(weights[0], kNames[0], {-1, -1}, "(G*H, I)");
+    const bool recurrent = info.recurrent_gates[0] > 0;
+    if (recurrent) {
+      const py::array hidden = input<T>(values[1], kNames[1]);
+      check_shape(hidden, kNames[1], {-1, -1}, "(G*H, H)");
+      shape.hidden = hidden.shape(1);
+    } else {
+      shape.hidden = weights[0].shape(0) / info.gates;
+    }
+    shape.inputs = weights[0].shape(1);
+    if (shape.hidden == 0 || shape.inputs == 0)
+      fail_value("weights", "I >= 1 and H >= 1", text({shape.inputs, shape.hidden}));
+    for (std::size_t i = 0; i < number_of_weights(); ++i) {
+      const Dims dims = dims_of(i);
+      const bool bias = i == 2 || i == 3;
+      if (dims.empty() && !values[i].is_none()) fail_type(kNames[i], "None for this cell", "an array");
+      if (dims.empty() || (bias && values[i].is_none())) continue;
+      weights[i] = input<T>(values[i], kNames[i]);
+      check_shape(weights[i], kNames[i], dims, letters(i, dims));
+      if (weights[i].size() > 0 && !(weights[i].flags() & py::array::c_style))
+        weights[i] = py::array(weights[i].attr("copy")());
+      given[i] = true;
+    }
+  }
+
+  void take_tokens(py::handle value, const Saved* saved) {
+    const py::array a = array(value, "x");
+    if (a.ndim() != 2)
+      fail_value("x", batch_first ? "tokens of shape (B, T)" : "tokens of shape (T, B)", text(shape_of(a)));
+    if (saved == nullptr) {
+      tokens = bindings::tokens(value, "x", batch_first, shape.vocabulary);
+      shape.steps = tokens.outer;
+      shape.rows = tokens.inner;
+      if (reverse) tokens.reverse();
+    } else {
+      shape.steps = a.shape(batch_first ? 1 : 0);
+      shape.rows = a.shape(batch_first ? 0 : 1);
+    }
+  }
+
+  void take_state(py::handle value) {
+    const auto states = static_cast<std::size_t>(info.states);
+    if (value.is_none()) {
+      const std::size_t bytes = static_cast<std::size_t>(shape.hidden) * sizeof(T);
+      zeros = acquire(bytes, "initial state");
+      std::memset(zeros.data(), 0, bytes);
+      return;
+    }
+    const py::tuple values = states_tuple(value, "state", states);
+    for (std::size_t i = 0; i < states; ++i) {
+      state[i] = input<T>(values[i], kStateNames[i]);
+      check_shape(state[i], kStateNames[i], {shape.rows, shape.hidden}, "(B, H)");
+    }
+    has_state = true;
+  }
+
+  static py::tuple states_tuple(py::handle value, const char* name, std::size_t states) {
+    if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value))
+      fail_type(name, "a tuple of " + std::to_string(states) + " arrays",
+                py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+    py::tuple values(py::reinterpret_borrow<py::sequence>(value));
+    if (values.size() != states) fail_value(name, std::to_string(states) + " arrays", std::to_string(values.size()));
+    return values;
+  }
+
+  Dims sequence_dims(ptrdiff_t columns) const {
+    return batch_first ? Dims{shape.rows, shape.steps, columns} : Dims{shape.steps, shape.rows, columns};
+  }
+  const char* hidden_letters() const { return batch_first ? "(B, T, H)" : "(T, B, H)"; }
+
+  // Rows of a sequence, from its last step on if the call runs backwards in time.
+  template <class U>
+  Rows<U> in_order(Rows<U> rows) const {
+    if (!reverse || shape.steps == 0) return rows;
+    return {rows.p + (shape.steps - 1) * rows.outer, -rows.outer, rows.inner};
+  }
+  Rows<const T> sequence(const py::array& a) const { return in_order(rows3<T>(a, batch_first)); }
+  Rows<T> mutable_sequence(const py::array& a) const { return in_order(mutable_rows3<T>(a, batch_first)); }
+
+  template <class Call>
+  void fill(Call& call) const {
+    const auto weight = [&](std::size_t i) { return given[i] ? pointer<T>(weights[i]) : nullptr; };
+    call.shape = shape;
+    if (shape.vocabulary == 0)
+      call.x = sequence(x);
+    else
+      call.table = pointer<T>(table);
+    const bool units = info.units > 0;
+    call.weights = {
+        weight(0), {weight(1), units ? nullptr : weight(4)}, weight(2), weight(3), units ? weight(4) : nullptr};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(info.states); ++i) {
+      call.initial[i] = has_state ? pointer<T>(state[i]) : zeros.as<const T>();
+      call.initial_stride[i] = has_state ? stride<T>(state[i], 0) : 0;
+    }
+    call.interrupted = &interrupted;
+  }
+
+  std::array<bool, 5> given{};
+  bool has_state = false;
+};
+
+}  // namespace fastrnn::bindings

@@ -1,0 +1,106 @@
+// What a cell says about itself, in constants; docs/decisions/0001-cell-contract.md has the terms.
+#pragma once
+
+namespace fastrnn::FASTRNN_ISA {
+
+// A run of slots that a weight matrix feeds.  Slot first + k has gate `gate + (k + rotate) % count` of the matrix.
+struct Slots {
+  int first, count;
+  int gate = 0, rotate = 0;
+  constexpr int gate_of(int k) const { return gate + (k + rotate) % count; }
+};
+
+// What multiplies a recurrent matrix.  Only kMade is not a state.
+enum class Operand {
+  kBefore,  // a state before the step: known to all threads since the last step
+  kAfter,   // a state that an earlier stage of this step has made
+  kMade,    // a value that the stage before has made for this purpose
+};
+
+// A product of the recurrent kind: operand times rows of a matrix, into slots, before the pointwise of its stage.
+struct Feed {
+  Operand operand;
+  int index;  // of the state, or of the made value
+  Slots slots;
+  int stage = 0;
+  int matrix = 0;  // 0: weight_hh; 1: the cell's second matrix
+};
+
+// The gradient of a unit parameter: the sum over steps and rows of a slot's gradient times a state.
+struct Reduction {
+  int slot, state;
+  Operand operand;  // kBefore or kAfter
+};
+
+template <class Item, int n>
+struct List {
+  Item at[n > 0 ? n : 1];
+  static constexpr int count = n;
+};
+
+// What most cells have.
+struct CellDefaults {
+  static constexpr int kStages = 1;               // pointwise parts of a step; between them units must be exchanged
+  static constexpr int kMade = 0;                 // values made for products
+  static constexpr bool kHiddenIsDirect = false;  // h reaches h' (or a made value) other than through a Feed
+  static constexpr List<Reduction, 0> kUnits{};   // one for each parameter that every unit has of its own
+  static constexpr Slots gates_in(int) { return {0, 64}; }      // slots that a stage of forward turns into gates: all
+  static constexpr Slots gradients_in(int) { return {0, 64}; }  // and that of backward into gradients
+  static constexpr int made_in(int) { return 64; }              // stage that makes a state; past the last: the last
+  template <class... Any>
+  static void recall(Any&...) {}  // of a cell that has nothing to recall
+};
+
+// Compile-time questions about a cell.
+template <class Cell>
+struct Traits {
+  static constexpr int kFeeds = Cell::kFeeds.count, kUnits = Cell::kUnits.count, kLast = Cell::kStages - 1;
+  static constexpr int kMade = Cell::kMade > 0 ? Cell::kMade : 1;  // length of an array
+  static constexpr int made_in(int state) { return Cell::made_in(state) < kLast ? Cell::made_in(state) : kLast; }
+  static constexpr bool has(Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; }
+  // The stage of backward in which the gradient by the operand of a feed is wanted.
+  static constexpr int wanted_in(const Feed& f) {
+    return f.operand == Operand::kBefore ? kLast : f.operand == Operand::kAfter ? made_in(f.index) : f.stage - 1;
+  }
+  static constexpr bool feeds_from(Operand operand, int index) {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].operand == operand && Cell::kFeeds.at[i].index == index) return true;
+    return false;
+  }
+  // States other than h that a product reads: the states of two steps must then exist at once.
+  static constexpr bool state_is_operand() {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].operand != Operand::kMade && Cell::kFeeds.at[i].index > 0) return true;
+    return false;
+  }
+  static constexpr bool feeds_all_slots() {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].slots.count != Cell::kSlots) return false;
+    return Cell::kInput.count == Cell::kSlots;
+  }
+  static constexpr int gates_of_matrix(int matrix) {
+    int gates = 0;
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].matrix == matrix) {
+        const Slots s = Cell::kFeeds.at[i].slots;
+        gates = gates > s.gate + s.count ? gates : s.gate + s.count;
+      }
+    return gates;
+  }
+};
+
+// Calls f(constant) for 0 .. n - 1, each a compile-time constant.
+template <int k>
+struct Constant {
+  static constexpr int value = k;
+  constexpr operator int() const { return k; }
+};
+template <int n, int k = 0, class F>
+static inline __attribute__((always_inline)) void for_constants(F&& f) {
+  if constexpr (k < n) {
+    f(Constant<k>{});
+    for_constants<n, k + 1>(static_cast<F&&>(f));
+  }
+}
+
+}  // namespace fastrnn::FASTRNN_ISA
