@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import _check
 from .layers.base import Layer
 from .layers.composite import Composite
+from .losses import LinearCrossEntropy, Plain
 
 if TYPE_CHECKING:
     from ._typing import Array, State
@@ -62,7 +63,11 @@ class ValueAndGrad(Composite):
             self._no_state(state)
             y, pullback = model.vjp(x, key=key, step=step)
         value, dy = loss.value_and_grad(y, targets, self._part(grads, "loss", loss))
-        pullback(dy, grads=self._part(grads, "model", model), want_dx=False)
+        part = self._part(grads, "model", model)
+        if isinstance(loss, (LinearCrossEntropy, Plain)):
+            pullback.consume(dy, part)  # they make it anew for every call; who knows what others do
+        else:
+            pullback(dy, grads=part, want_dx=False)
         return value, state
 
     def value_and_grad(

@@ -151,7 +151,7 @@ class LinearCrossEntropyPullback(Once):
         return dx
 
 
-class _Plain(Layer):
+class Plain(Layer):
     """A loss without parameters; a subclass has ``_loss(y, targets) -> (loss, count, gradient or None)``."""
 
     def __init__(self, reduction: str) -> None:
@@ -202,7 +202,7 @@ class _PlainPullback(Once):
         return dy
 
 
-class CrossEntropy(_Plain):
+class CrossEntropy(Plain):
     """Softmax and cross-entropy on given logits: loss = -sum log softmax(y)[target], in nats.
 
     Plain NumPy, for small outputs; `LinearCrossEntropy` has the last layer in it and is much faster.
@@ -238,7 +238,7 @@ class CrossEntropy(_Plain):
         return total, count, exps.reshape(y.shape)
 
 
-class MSE(_Plain):
+class MSE(Plain):
     """Squared error: the mean or the sum of (y - targets)**2 over all elements.
 
     Parameters

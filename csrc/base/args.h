@@ -58,7 +58,8 @@ struct Sizes {
   ptrdiff_t saved;    // pre-activations, then gates, then their gradients: [T, B, row] (inference: [chunk, B, row])
   ptrdiff_t row;      // elements of one row of `saved`: slots * hidden rounded up to kBlock, padded off 4 KiB strides
   ptrdiff_t stash;    // the states but h: [states-1][StateSteps::kept, B, hidden rounded up]
-  ptrdiff_t scratch;  // packed weights and the like, free after the call
+  ptrdiff_t panels;   // packed weights, free after the call; forward and backward need the same
+  ptrdiff_t scratch;  // and the rest
 };
 
 // Which steps' states are kept.  Backward forms the others again from the gates, chunk by chunk, so only those before
@@ -84,10 +85,10 @@ struct Forward {
   Weights<T> weights;
   const T* initial[kMaxStates];  // [B, H] rows, initial_stride apart; stride 0: one row of zeros for all
   ptrdiff_t initial_stride[kMaxStates];
-  Rows<T> y;                   // [T, B, H]  out
-  T* final[kMaxStates];        // [B, H] contiguous  out
-  T *saved, *stash, *scratch;  // see Sizes
-  bool (*interrupted)();       // asked by thread 0 now and then; true: leave early
+  Rows<T> y;                            // [T, B, H]  out
+  T* final[kMaxStates];                 // [B, H] contiguous  out
+  T *saved, *stash, *panels, *scratch;  // see Sizes
+  bool (*interrupted)();                // asked by thread 0 now and then; true: leave early
 };
 
 template <class T>
@@ -110,7 +111,7 @@ struct Backward {
   T* dtable;                    // [vocabulary, I], added into, null: not wanted
   Gradients<T> grads;
   T* dinitial[kMaxStates];  // [B, H] contiguous  out
-  T* scratch;
+  T *panels, *scratch;
   bool (*interrupted)();
 };
 

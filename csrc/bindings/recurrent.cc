@@ -48,7 +48,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   auto kept = std::make_unique<Saved>();
   kept->saved = block_of<T>(sizes.saved, "saved");
   kept->stash = block_of<T>(sizes.stash, "saved states");
-  const Block scratch = block_of<T>(sizes.scratch, "packed weights");
+  const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
   py::tuple final_state(static_cast<std::size_t>(a.info.states));
@@ -59,6 +59,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   }
   call.saved = kept->saved.as<T>();
   call.stash = kept->stash.as<T>();
+  call.panels = panels.as<T>();
   call.scratch = scratch.as<T>();
   bool left_early;
   {
@@ -154,7 +155,8 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     dinitial[i] = d;
   }
   const Sizes sizes = a.kernel.backward_sizes(s, call.plan);
-  const Block scratch = block_of<T>(sizes.scratch, "packed weights");
+  const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
+  call.panels = panels.as<T>();
   call.scratch = scratch.as<T>();
   saved.used = true;
   bool left_early;

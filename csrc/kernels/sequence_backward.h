@@ -238,7 +238,7 @@ Sizes backward_sizes(const Shape& s, const Plan& plan) noexcept {
   f.shape = s;
   f.plan = plan;
   const BackwardRun<Cell, T> run(f);
-  return {0, run.geometry.row, 0, run.used};
+  return {0, run.geometry.row, 0, run.panels_used, run.used};
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -15,18 +15,19 @@ struct ForwardRun {
   T *input_panels, *feed_panels[Of::kFeeds + 1], *bias, *units;
   T* projected;  // [vocabulary, row], the table times W
   T* made;       // [kMade][B, padded], of the step
-  ptrdiff_t used;
+  ptrdiff_t panels_used, used;
 
   explicit ForwardRun(const Forward<T>& args)
       : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.keep)) {
-    Scratch<T> scratch{args.scratch};
-    input_panels = scratch.take(s.inputs * geometry.padded * Cell::kInput.count);
+    Scratch<T> scratch{args.scratch}, panels{args.panels};
+    input_panels = panels.take(round_to_block(s.inputs) * geometry.padded * Cell::kInput.count);
     for (int i = 0; i < Of::kFeeds; ++i)
-      feed_panels[i] = scratch.take(s.hidden * geometry.padded * Cell::kFeeds.at[i].slots.count);
+      feed_panels[i] = panels.take(geometry.padded * geometry.padded * Cell::kFeeds.at[i].slots.count);
     bias = scratch.take(geometry.padded * Cell::kSlots);
     units = scratch.take(geometry.padded * Of::kUnits);
     projected = scratch.take(s.vocabulary * geometry.row);
     made = scratch.take(s.rows * geometry.padded * Cell::kMade);
+    panels_used = panels.used;
     used = scratch.used;
   }
 
@@ -239,7 +240,7 @@ Sizes forward_sizes(const Shape& s, const Plan& plan, ptrdiff_t keep) noexcept {
   const ForwardRun<Cell, T> run(f);
   const ptrdiff_t steps = keep != 0 ? s.steps : min_of(s.steps, plan.chunk);
   return {steps * s.rows * run.geometry.row, run.geometry.row,
-          (Cell::kStates - 1) * run.states.kept() * s.rows * run.geometry.padded, run.used};
+          (Cell::kStates - 1) * run.states.kept() * s.rows * run.geometry.padded, run.panels_used, run.used};
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -20,14 +20,14 @@ struct ChunkGradients {
   // Of a chunk; two of each, as threads may be a chunk apart: the rows of x and of h(t-1), packed for the weight
   // gradients, and [kAgain][chunk + 1][B, padded].
   T *packed_x[2], *packed_h[2], *again[2];
-  ptrdiff_t used;
+  ptrdiff_t panels_used, used;
 
   explicit ChunkGradients(const Backward<T>& args)
       : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.plan.chunk)) {
-    Scratch<T> scratch{args.scratch};
-    input_panels = scratch.take(depth_of(Cell::kInput) * round_to_block(s.inputs));
+    Scratch<T> scratch{args.scratch}, panels{args.panels};
+    input_panels = panels.take(depth_of(Cell::kInput) * round_to_block(s.inputs));
     for (int i = 0; i < Of::kFeeds; ++i)
-      feed_panels[i] = scratch.take(depth_of(Cell::kFeeds.at[i].slots) * geometry.padded);
+      feed_panels[i] = panels.take(depth_of(Cell::kFeeds.at[i].slots) * geometry.padded);
     units = scratch.take(geometry.padded * Of::kUnits);
     carried = scratch.take(Cell::kStates * s.rows * geometry.padded);
     by_token = scratch.take(s.vocabulary * geometry.row);
@@ -38,6 +38,7 @@ struct ChunkGradients {
       packed_h[i] = scratch.take(kReadsHidden ? rows * geometry.padded : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
     }
+    panels_used = panels.used;
     used = scratch.used;
   }
   ptrdiff_t depth_of(Slots slots) const { return geometry.padded * slots.count; }

@@ -180,6 +180,11 @@ class Once:
             raise RuntimeError("pullback: expected one call, got a second; call vjp again")
         return self._kept[0]
 
+    def consume(self, dy: Array, grads: Any = None) -> None:
+        """Add the parameters' gradients, as a call does without dx; dy belongs to the callee from now on."""
+        call: Any = self
+        call(dy, grads=grads, want_dx=False)
+
     def _take(self) -> Any:
         """Give out what forward kept, and forget it."""
         kept = self._peek()

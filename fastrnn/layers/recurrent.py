@@ -307,6 +307,10 @@ class RecurrentPullback(Once):
         """
         return self._run(dy, dstate, grads, None, want_dx)
 
+    def consume(self, dy: Array, grads: Any = None) -> None:
+        """Add the parameters' gradients, as a call does without dx; dy is written over."""
+        self._run(dy, None, grads, None, False, True)
+
     def _run(
         self,
         dy: Array | None,

@@ -10,6 +10,7 @@ from .base import Layer, Once
 from .composite import Composite
 from .dropout import Dropout
 from .embedding import Embedding
+from .linear import Linear
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -162,11 +163,12 @@ class Sequential(Composite):
 class _Stage:
     """What a call wants to know about a child, found out once."""
 
-    __slots__ = ("draws", "feeds", "joined", "layer", "place", "recurrent")
+    __slots__ = ("draws", "feeds", "fresh", "joined", "layer", "place", "recurrent")
 
     def __init__(self, place: int, layer: Layer, following: list[Layer], feeds: bool) -> None:
         self.place, self.layer, self.recurrent, self.draws = place, layer, layer.recurrent, layer._draws
         self.feeds = feeds  # a layer before this one has parameters, so the gradient by the input is needed
+        self.fresh = isinstance(layer, (Linear, Recurrent))  # its dx is an array that nobody else has
         joins = isinstance(layer, Embedding) and isinstance(following[0] if following else None, Recurrent)
         self.joined = layer.num_embeddings if joins and isinstance(layer, Embedding) else 0
 
@@ -184,8 +186,12 @@ class SequentialPullback(Once):
         """Give dx, and add the parameters' gradients into ``grads``; see `RecurrentPullback`."""
         return self._backward(dy, None, grads, want_dx)[0]
 
+    def consume(self, dy: Array, grads: Any = None) -> None:
+        """Add the parameters' gradients, as a call does without dx; dy may be written over."""
+        self._backward(dy, None, grads, False, True)
+
     def _backward(
-        self, dy: Array | None, dstate: State | None, grads: Any, want_dx: bool
+        self, dy: Array | None, dstate: State | None, grads: Any, want_dx: bool, own: bool = False
     ) -> tuple[Array | None, State]:
         layer: Sequential = self._layer
         dlasts = layer._states("dstate", dstate)
@@ -211,10 +217,13 @@ class SequentialPullback(Once):
                         if grads is None
                         else before._into(layer._part(grads, str(place - 1), before))
                     )
-                    dy, dfirst = pullback._run(dy, dlast, part, into[0], want)
+                    dy, dfirst = pullback._run(dy, dlast, part, into[0], want, own)
+                elif isinstance(stage.layer, Recurrent):
+                    dy, dfirst = pullback._run(dy, dlast, part, None, want, own)
                 else:
                     dy, dfirst = pullback(dy, dlast, part, want_dx=want)
                 dfirsts.append(dfirst)
+            own = stage.fresh
         return dy, tuple(dfirsts[::-1])
 
 

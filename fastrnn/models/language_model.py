@@ -105,7 +105,7 @@ class LanguageModel(Composite):
         """
         (y, state), pullback = self.body.vjp(x, state, key)
         loss, dy = self.head.value_and_grad(y, targets)
-        pullback(dy, want_dx=False)
+        pullback.consume(dy)
         return loss, state
 
     def total(self, x: Ids, targets: Ids, state: State = None) -> tuple[float, int, State]:

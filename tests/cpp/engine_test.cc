@@ -56,18 +56,18 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   }
   Sizes sizes = kernel.forward_sizes(s, plan, 0);
   {
-    Array<T> saved(sizes.saved), stash(sizes.stash), scratch(sizes.scratch);
+    Array<T> saved(sizes.saved), stash(sizes.stash), panels(sizes.panels), scratch(sizes.scratch);
     f.y = sequence<T>(y_only, s, s.hidden, options.batch_first);
-    f.saved = saved, f.stash = stash, f.scratch = scratch;
+    f.saved = saved, f.stash = stash, f.panels = panels, f.scratch = scratch;
     CHECK(!kernel.forward(f));
   }
   sizes = kernel.forward_sizes(s, plan, plan.chunk);
   Array<T> saved(sizes.saved), stash(sizes.stash);
   {
-    Array<T> scratch(sizes.scratch);
+    Array<T> panels(sizes.panels), scratch(sizes.scratch);
     f.keep = plan.chunk;
     f.y = sequence<T>(y, s, s.hidden, options.batch_first);
-    f.saved = saved, f.stash = stash, f.scratch = scratch;
+    f.saved = saved, f.stash = stash, f.panels = panels, f.scratch = scratch;
     CHECK(!kernel.forward(f));
   }
   Results<T> results;
@@ -81,6 +81,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
 
   const auto dy = draw<T>(places * s.hidden, 30);
   Array<T> dx(places * s.inputs), scratch(kernel.backward_sizes(s, plan).scratch - options.missing);
+  Array<T> panels(kernel.backward_sizes(s, plan).panels);
   auto dtable = draw<T>(s.vocabulary * s.inputs, 31), dw = draw<T>(rows * s.inputs, 32);
   auto dr = draw<T>(recurrent * s.hidden, 33), db = draw<T>(rows, 34), dc = draw<T>(recurrent, 35);
   auto dq = draw<T>(second * s.hidden, 36), dp = draw<T>(info.units * s.hidden, 37);
@@ -92,7 +93,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   g.table = f.table;
   g.weights = f.weights;
   g.y = {f.y.p, f.y.outer, f.y.inner};
-  g.saved = saved, g.stash = stash, g.scratch = scratch;
+  g.saved = saved, g.stash = stash, g.panels = panels, g.scratch = scratch;
   for (std::size_t i = 0; i < initial.size(); ++i) {
     g.initial[i] = f.initial[i];
     g.initial_stride[i] = f.initial_stride[i];
