@@ -1,4 +1,4 @@
-"""`fastrnn bench`: an LSTM layer on this machine, its share of the FMA peak, and PyTorch beside it."""
+"""`fastrnn bench`: a recurrent layer on this machine, its share of the FMA peak, and PyTorch beside it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import numpy as np
 
 from fastrnn import _core
 from fastrnn._typing import Array
-from fastrnn.layers import LSTM
+from fastrnn.layers import GRU, LSTM, RNN
 
 Answer = dict[str, Array]
+KINDS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}  # that PyTorch has too
 Turn = Callable[[], float]  # does the work, gives seconds, or whatever else is measured
 
 SHAPES = ((64, 1, 128, 128), (64, 32, 128, 128), (35, 20, 200, 200), (64, 32, 256, 256), (64, 32, 512, 512))
 ROUNDS = 11
 LEAST = 0.02  # seconds of a turn: a thousand times what starting a clock and a team of threads takes
 # In eps of the largest element: both sides sum up to T*B terms, each in its own order. Over the shapes of
-# bench_lstm.py 48 at most, in a weight gradient over 16384 rows; a user's shape may have more of them.
+# bench_recurrent.py 48 at most, in a weight gradient over 16384 rows; a user's shape may have more of them.
 TOLERANCE = 256
 
 
 class Shape(NamedTuple):
-    """Steps, rows of the batch, inputs and hidden units of an LSTM layer."""
+    """Steps, rows of the batch, inputs and hidden units of a recurrent layer."""
 
     T: int
     B: int
@@ -37,17 +38,18 @@ class Shape(NamedTuple):
     def __str__(self) -> str:
         return ",".join(map(str, self))
 
-    def flops(self, run: str) -> float:
+    def flops(self, run: str, gates: int) -> float:
         """Of the matrix products; backward has two for each of forward's."""
-        return (2.0 if run == "forward" else 6.0) * self.T * self.B * 4 * self.H * (self.I + self.H)
+        return (2.0 if run == "forward" else 6.0) * self.T * self.B * gates * self.H * (self.I + self.H)
 
 
-class Lstm:
-    """One LSTM layer on fastrnn with an input and a gradient by its output."""
+class Ours:
+    """One layer on fastrnn with an input and a gradient by its output."""
 
-    def __init__(self, shape: Shape, dtype: str = "float32") -> None:
+    def __init__(self, kind: str, shape: Shape, dtype: str = "float32") -> None:
         draw = np.random.default_rng(0)
-        self.layer = LSTM(shape.I, shape.H, dtype=dtype, seed=0)
+        self.kind = kind
+        self.layer = KINDS[kind](shape.I, shape.H, dtype=dtype, seed=0)
         self.x: Array = draw.standard_normal((shape.T, shape.B, shape.I)).astype(dtype)
         self.dy: Array = draw.standard_normal((shape.T, shape.B, shape.H)).astype(dtype)
 
@@ -63,20 +65,22 @@ class Lstm:
     def answer(self) -> Answer:
         """All that both runs compute."""
         self.layer.zero_grad()
-        y, (h, c) = self.layer(self.x)
+        y, state = self.layer(self.x)
         _, pullback = self.layer.vjp(self.x)
         dx, _ = pullback(self.dy)
         assert dx is not None
-        return {"y": y, "h": h, "c": c, "dx": dx} | {n: g.copy() for n, g in self.layer.grads.items()}
+        states = dict(zip("hc", state, strict=False))
+        return {"y": y, **states, "dx": dx} | {n: g.copy() for n, g in self.layer.grads.items()}
 
 
-class TorchLstm:
-    """The same on torch.nn.LSTM, with the weights of `twin`."""
+class Torch:
+    """The same on the layer of that name in torch.nn, with the weights of `twin`."""
 
-    def __init__(self, twin: Lstm) -> None:
+    def __init__(self, twin: Ours) -> None:
         self.torch = torch = peer("torch")
         dtype = getattr(torch, str(twin.layer.dtype))
-        self.layer = torch.nn.LSTM(twin.layer.input_size, twin.layer.hidden_size, dtype=dtype)
+        kind = getattr(torch.nn, twin.kind)
+        self.layer = kind(twin.layer.input_size, twin.layer.hidden_size, dtype=dtype)
         weights = {name: torch.from_numpy(value.copy()) for name, value in twin.layer.params.items()}
         self.layer.load_state_dict(weights)
         self.x = torch.from_numpy(twin.x).requires_grad_()
@@ -97,10 +101,11 @@ class TorchLstm:
 
     def answer(self) -> Answer:
         """All that both runs compute."""
-        y, (h, c) = self.forward()
+        y, state = self.forward()
+        states = dict(zip("hc", state if isinstance(state, tuple) else (state,), strict=False))
         self.training()
         grads = {name: p.grad.numpy().copy() for name, p in self.layer.named_parameters()}
-        return {"y": y.numpy(), "h": h.numpy(), "c": c.numpy(), "dx": self.x.grad.numpy()} | grads
+        return {n: a.numpy() for n, a in {"y": y, **states, "dx": self.x.grad}.items()} | grads
 
 
 def peer(name: str) -> Any:
@@ -180,10 +185,12 @@ def _spread(values: Array, form: str) -> str:
     return f"{middle:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def _rows(shape: Shape, dtype: str, threads: int, rounds: int, against: str | None) -> Iterable[list[Any]]:
+def _rows(
+    kind: str, shape: Shape, dtype: str, threads: int, rounds: int, against: str | None
+) -> Iterable[list[Any]]:
     """Measure one shape; a row for forward, one for training, the ratio by round as the last item."""
-    ours = Lstm(shape, dtype)
-    theirs = None if against is None else TorchLstm(ours)
+    ours = Ours(kind, shape, dtype)
+    theirs = None if against is None else Torch(ours)
     if theirs is not None:
         check_equal(ours.answer(), theirs.answer())
     turns: dict[str, Turn] = {"peak": lambda: _core.fma_peak(dtype, threads)}
@@ -193,7 +200,7 @@ def _rows(shape: Shape, dtype: str, threads: int, rounds: int, against: str | No
             turns[f"their {run}"] = timed(getattr(theirs, run))
     found = interleave(turns, rounds)
     for run in ("forward", "training"):
-        speed = shape.flops(run) / found[run] * 1e-9
+        speed = shape.flops(run, ours.layer.gates) / found[run] * 1e-9
         row = [str(shape), run, _spread(found[run] * 1e3, ".3f"), f"{np.median(speed):.1f}"]
         row.append(f"{np.median(speed / found['peak']):.0%}")
         ratio = None
@@ -219,7 +226,7 @@ def _count(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     bench = argparse.ArgumentParser(
-        prog="fastrnn bench", description="Time an LSTM layer: forward, and forward with all gradients."
+        prog="fastrnn bench", description="Time a recurrent layer: forward, and forward with all gradients."
     )
     bench.add_argument(
         "--shape",
@@ -228,6 +235,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="T,B,I,H",
         help="steps, batch, inputs, units; several times for several (default: five common ones)",
     )
+    bench.add_argument("--cell", choices=list(KINDS), default="LSTM", help="default: %(default)s")
     bench.add_argument("--against", choices=["torch"], help="time another library beside it")
     bench.add_argument("--threads", type=_count, metavar="N", help="default: all cores")
     bench.add_argument("--dtype", choices=["float32", "float64"], default="float32")
@@ -244,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     threads = set_threads(args.threads, torch)
     names = ["fastrnn", *([args.against] if args.against else [])]
     print(", ".join(f"{name} {version(name)}" for name in names), end="; ")
-    print(f"{_core.isa()}, {args.dtype}, {threads} thread{'s'[: threads > 1]}")
+    print(f"{args.cell}, {_core.isa()}, {args.dtype}, {threads} thread{'s'[: threads > 1]}")
     print(f"median [quartiles] of {args.rounds} rounds in random order; {_legend(args.against)}")
     head = ["T,B,I,H", "run", "ms", "GFLOP/s", "of peak"]
     head += [f"{args.against} ms", f"{args.against} / fastrnn"] if args.against else []
@@ -253,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     peaks: list[Array] = []
     ratios: dict[str, list[float]] = {}
     for shape in args.shape or [Shape(*shape) for shape in SHAPES]:
-        for row, peak, ratio in _rows(shape, args.dtype, threads, args.rounds, args.against):
+        for row, peak, ratio in _rows(args.cell, shape, args.dtype, threads, args.rounds, args.against):
             print("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=False)), flush=True)
             peaks.append(peak)
             if ratio is not None:

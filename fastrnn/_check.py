@@ -175,3 +175,16 @@ def labels(name: str, value: Any, shape: Shape, classes: int, ignored: int) -> A
     if wrong.size:
         raise ValueError(f"{name}: expected values in [0, {classes}) or {ignored}, got {wrong[0]}")
     return value
+
+
+def lengths(value: Any, rows: int, steps: int) -> Array:
+    """[B] ints in [0, T], as int64."""
+    found = np.asarray(value) if isinstance(value, (list, tuple)) else value
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu":
+        raise TypeError(f"lengths: expected an array of ints, got {describe(value)}")
+    if found.shape != (rows,):
+        raise ValueError(f"lengths: expected shape (B,) = ({rows},), got {found.shape}")
+    wrong = found[(found < 0) | (found > steps)]
+    if wrong.size:
+        raise ValueError(f"lengths: expected numbers in [0, T = {steps}], got {wrong[0]}")
+    return found.astype(np.int64)

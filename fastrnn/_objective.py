@@ -58,7 +58,7 @@ class ValueAndGrad(Composite):
         if grads is not None:
             self._into(grads)
         if model.recurrent:
-            (y, state), pullback = model.vjp(x, state, key, step)
+            (y, state), pullback = model.vjp(x, state, key=key, step=step)
         else:
             self._no_state(state)
             y, pullback = model.vjp(x, key=key, step=step)

@@ -49,7 +49,7 @@ def lstm_is_the_reference(layer: Any, rng: np.random.Generator) -> None:
     x, dy = normal(rng, dtype, T, B, I), normal(rng, dtype, T, B, H)
     state = normal(rng, dtype, 2, layer.num_layers, B, H)
     dstate = normal(rng, dtype, 2, layer.num_layers, B, H)
-    (y, final), pullback = layer.vjp(x.transpose(turn), tuple(state), KEY, 2)
+    (y, final), pullback = layer.vjp(x.transpose(turn), tuple(state), key=KEY, step=2)
     dx, dinitial = pullback(dy.transpose(turn), tuple(dstate))
 
     weights, gaps = reference_of(layer)
@@ -97,7 +97,7 @@ def test_chunks_see_the_masks_of_the_whole(rng: np.random.Generator) -> None:
     x = normal(rng, "float32", T, B, I)
     (whole, final), _ = model.vjp(x, key=KEY, step=10)
     (first, state), _ = model.vjp(x[:4], key=KEY, step=10)
-    (second, state), _ = model.vjp(x[4:], state, KEY, 14)
+    (second, state), _ = model.vjp(x[4:], state, key=KEY, step=14)
     checks.same_bits(np.concatenate([first, second]), whole)
     checks.same_bits(np.stack(state[0]), np.stack(final[0]))
 

@@ -34,9 +34,31 @@ struct Plan {
   int threads() const { return row_groups * unit_groups; }
 };
 
+// Rows of unlike lengths are sorted, the longest first, so that the rows of a step are the first `count` ones.  Their
+// sequences are then stored without padding, as `saved` always is: from the last step to the first, rows ascending.
 struct Shape {
   ptrdiff_t steps, rows, inputs, hidden;
-  ptrdiff_t vocabulary;  // rows of the table of a token input, else 0
+  ptrdiff_t vocabulary;                // rows of the table of a token input, else 0
+  const ptrdiff_t* lengths = nullptr;  // [rows], or null: all have `steps`
+  const ptrdiff_t* places = nullptr;   // [steps + 1]: places[t] is the number of rows of steps >= t
+
+  bool ragged() const { return lengths != nullptr; }
+  ptrdiff_t length(ptrdiff_t b) const { return ragged() ? lengths[b] : steps; }
+  // Rows of step t; there are none after the last step.
+  ptrdiff_t count(ptrdiff_t t) const {
+    if (t >= steps) return 0;
+    return ragged() ? places[t] - places[t + 1] : rows;
+  }
+  // Rows of steps [t0, t1).
+  ptrdiff_t between(ptrdiff_t t0, ptrdiff_t t1) const { return ragged() ? places[t0] - places[t1] : (t1 - t0) * rows; }
+  // Where the rows of step t begin in `saved`.
+  ptrdiff_t place(ptrdiff_t t) const { return ragged() ? places[t + 1] : (steps - 1 - t) * rows; }
+  // The rows of step t of a sequence.
+  template <class T>
+  Rows<T> at(const Rows<T>& a, ptrdiff_t t) const {
+    if (a.p == nullptr) return a;
+    return {a.p + (ragged() ? place(t) * a.inner : t * a.outer), 0, a.inner};
+  }
 };
 
 template <class T>
@@ -57,7 +79,7 @@ struct Gradients {  // shapes of Weights; added into; null: not wanted
 struct Sizes {
   ptrdiff_t saved;    // pre-activations, then gates, then their gradients: [T, B, row] (inference: [chunk, B, row])
   ptrdiff_t row;      // elements of one row of `saved`: slots * hidden rounded up to kBlock, padded off 4 KiB strides
-  ptrdiff_t stash;    // the states but h: [states-1][StateSteps::kept, B, hidden rounded up]
+  ptrdiff_t stash;    // the states but h: [states-1][StateSteps::kept, B, hidden rounded up]; then operands of a step
   ptrdiff_t panels;   // packed weights, free after the call; forward and backward need the same
   ptrdiff_t scratch;  // and the rest
 };
@@ -80,7 +102,7 @@ struct Forward {
   Plan plan;
   ptrdiff_t keep;              // steps of a chunk of the Backward for which saved and stash are kept; 0: they are not
   Rows<const T> x;             // [T, B, I], or null with tokens
-  const std::int32_t* tokens;  // [T, B], each in [0, vocabulary), or null
+  const std::int32_t* tokens;  // in the order of `saved`, each in [0, vocabulary), or null
   const T* table;              // [vocabulary, I]
   Weights<T> weights;
   const T* initial[kMaxStates];  // [B, H] rows, initial_stride apart; stride 0: one row of zeros for all
@@ -88,6 +110,7 @@ struct Forward {
   Rows<T> y;                            // [T, B, H]  out
   T* final[kMaxStates];                 // [B, H] contiguous  out
   T *saved, *stash, *panels, *scratch;  // see Sizes
+  bool prepared;                        // panels and scratch are as a call with these weights and this plan left them
   bool (*interrupted)();                // asked by thread 0 now and then; true: leave early
 };
 

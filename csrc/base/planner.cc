@@ -37,8 +37,9 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
   int best_rows = 1, best_units = 1;
   double best = 0;
   for (int units = 1; units <= std::min<ptrdiff_t>(m.threads, blocks); ++units) {
-    const int rows =
-        static_cast<int>(std::min<ptrdiff_t>({m.threads / units, std::max<ptrdiff_t>(s.rows, 1), kMostRowGroups}));
+    // Rows of unlike lengths stay together: each step has work for all threads.
+    const ptrdiff_t most = s.ragged() ? 1 : std::max<ptrdiff_t>(s.rows, 1);
+    const int rows = static_cast<int>(std::min<ptrdiff_t>({m.threads / units, most, kMostRowGroups}));
     const double steps = static_cast<double>(s.steps);
     const double cycles =
         steps * step_cycles(s, cell, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);

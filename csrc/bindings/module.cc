@@ -6,5 +6,6 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_runtime(m);
   fastrnn::bindings::bind_recurrent(m);
   fastrnn::bindings::bind_plan(m);
+  fastrnn::bindings::bind_prepared(m);
   fastrnn::bindings::bind_ops(m);
 }

@@ -8,6 +8,7 @@ namespace fastrnn::bindings {
 void bind_runtime(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
 void bind_plan(pybind11::module_& m);
+void bind_prepared(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 
 }  // namespace fastrnn::bindings

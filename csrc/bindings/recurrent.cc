@@ -35,8 +35,8 @@ py::array result(py::handle given, const char* name, const Dims& dims, const cha
 
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
-                  bool batch_first, bool keep, bool reverse, py::handle y_value) {
-  Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, nullptr);
+                  bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths) {
+  Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
   const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads());
   Forward<T> call{};
@@ -76,6 +76,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->shape = a.shape;
   kept->backward = plan.backward;
   kept->tokens = std::move(a.tokens);
+  kept->lengths = std::move(lengths);  // what shape points to stays where it is
   return py::make_tuple(y, final_state, py::cast(std::move(kept)));
 }
 
@@ -100,7 +101,7 @@ template <class T>
 py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                    py::handle y_value, py::handle dy_value, py::handle dstate_value, const py::tuple& grads,
                    py::handle dtable_value, bool want_dx, py::handle dx_value, bool add) {
-  const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, &saved);
+  const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
       s.inputs != saved.shape.inputs || s.vocabulary != saved.shape.vocabulary)
@@ -125,7 +126,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   std::array<py::array, kMaxStates> dfinal;
   if (!dstate_value.is_none()) {
     constexpr const char* kNames[kMaxStates] = {"dstate[0]", "dstate[1]"};
-    const py::tuple values = Arguments<T>::states_tuple(dstate_value, "dstate", states);
+    const py::tuple values = states_tuple(dstate_value, "dstate", states);
     for (std::size_t i = 0; i < states; ++i) {
       if (values[i].is_none()) continue;
       dfinal[i] = input<T>(values[i], kNames[i]);
@@ -177,14 +178,16 @@ void bind_recurrent(py::module_& m) {
   m.def(
       "recurrent_forward",
       [](const std::string& cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
-         bool batch_first, bool keep, bool reverse, py::handle y) {
+         bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
-        return run(index, x, table, weights, state, batch_first, keep, reverse, y);
+        Lengths lengths(lengths_value);
+        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
-      py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none());
+      py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none(),
+      py::arg("lengths") = py::none());
   m.def(
       "recurrent_backward",
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,

@@ -3,12 +3,43 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "bindings/args.h"
 #include "dispatch.h"
 
 namespace fastrnn::bindings {
+
+// Lengths of the rows of a batch whose sequences are stored without padding.
+struct Lengths {
+  std::vector<ptrdiff_t> of;      // [B], descending; empty: all rows are as long
+  std::vector<ptrdiff_t> places;  // see Shape
+
+  Lengths() = default;
+  explicit Lengths(py::handle value) {
+    if (value.is_none()) return;
+    const py::array a = array(value, "lengths");
+    if (a.ndim() != 1 || !py::isinstance<py::array_t<std::int64_t>>(a) || a.size() == 0)
+      fail_value("lengths", "an int64 array of shape (B,), B >= 1", text(shape_of(a)));
+    const auto values = py::array_t<std::int64_t>(a).unchecked<1>();
+    for (py::ssize_t b = 0; b < values.size(); ++b) {
+      if (values(b) < 0 || (b > 0 && values(b) > values(b - 1)))
+        fail_value("lengths", "descending numbers >= 0", std::to_string(values(b)));
+      of.push_back(values(b));
+    }
+    places.assign(static_cast<std::size_t>(of[0]) + 1, 0);
+    for (const ptrdiff_t n : of)
+      if (n > 0) ++places[static_cast<std::size_t>(n) - 1];  // rows that end with this step
+    ptrdiff_t rows = 0;                                      // of the step
+    for (std::size_t t = places.size() - 1; t-- > 0;) {
+      rows += places[t];
+      places[t] = places[t + 1] + rows;
+    }
+  }
+  bool given() const { return !of.empty(); }
+};
 
 // What forward keeps for backward; used up by one call of it.
 struct Saved {
@@ -18,46 +49,23 @@ struct Saved {
   Plan backward;
   Block saved, stash;
   Tokens tokens;
+  Lengths lengths;
   bool used = false;
 };
 
-// The arrays of one call, checked.  Weights decide the sizes; everything else has to agree.
+// The weights of one call, checked.  They decide the sizes; everything else has to agree.
 template <class T>
-struct Arguments {
+struct Weighed {
   const RecurrentKernels<T>& kernel;
   const CellInfo& info;
-  const bool batch_first, reverse;
   Shape shape{};
-  py::array x, table;
-  Tokens tokens;
   std::array<py::array, 5> weights;
-  std::array<py::array, kMaxStates> state;
-  Block zeros;
+  std::array<bool, 5> given{};
 
   static constexpr const char* kNames[5] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch"};
-  static constexpr const char* kStateNames[kMaxStates] = {"state[0]", "state[1]"};
 
-  Arguments(int cell, py::handle x_value, py::handle table_value, const py::tuple& weight_values,
-            py::handle state_value, bool batch_first_value, bool reverse_value, const Saved* saved)
-      : kernel(kernels().of<T>().recurrent[cell]),
-        info(kernel.info),
-        batch_first(batch_first_value),
-        reverse(reverse_value) {
-    take_weights(weight_values);
-    if (table_value.is_none()) {
-      x = input<T>(x_value, "x");
-      check_shape(x, "x", {-1, -1, shape.inputs}, batch_first ? "(B, T, I)" : "(T, B, I)");
-      shape.steps = x.shape(batch_first ? 1 : 0);
-      shape.rows = x.shape(batch_first ? 0 : 1);
-    } else {
-      table = input<T>(table_value, "table");
-      check_shape(table, "table", {-1, shape.inputs}, "(V, I)");
-      if (stride<T>(table, 0) != shape.inputs && table.shape(0) > 1) table = py::array(table.attr("copy")());
-      shape.vocabulary = table.shape(0);
-      take_tokens(x_value, saved);
-    }
-    if (shape.rows == 0) fail_value("x", "at least one row (B >= 1)", text(shape_of(array(x_value, "x"))));
-    take_state(state_value);
+  Weighed(int cell, const py::tuple& values) : kernel(kernels().of<T>().recurrent[cell]), info(kernel.info) {
+    take_weights(values);
   }
 
   // Matrix 1, or the parameters that each unit has of its own; no cell has both.
@@ -109,23 +117,36 @@ struct Arguments {
     }
   }
 
-  void take_tokens(py::handle value, const Saved* saved) {
-    const py::array a = array(value, "x");
-    if (a.ndim() != 2)
-      fail_value("x", batch_first ? "tokens of shape (B, T)" : "tokens of shape (T, B)", text(shape_of(a)));
-    if (saved == nullptr) {
-      tokens = bindings::tokens(value, "x", batch_first, shape.vocabulary);
-      shape.steps = tokens.outer;
-      shape.rows = tokens.inner;
-      if (reverse) tokens.reverse();
-    } else {
-      shape.steps = a.shape(batch_first ? 1 : 0);
-      shape.rows = a.shape(batch_first ? 0 : 1);
-    }
+  template <class Call>
+  void fill(Call& call) const {
+    const auto weight = [&](std::size_t i) { return given[i] ? pointer<T>(weights[i]) : nullptr; };
+    const bool units = info.units > 0;
+    call.weights = {
+        weight(0), {weight(1), units ? nullptr : weight(4)}, weight(2), weight(3), units ? weight(4) : nullptr};
   }
+};
 
-  void take_state(py::handle value) {
-    const auto states = static_cast<std::size_t>(info.states);
+inline py::tuple states_tuple(py::handle value, const char* name, std::size_t states) {
+  if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value))
+    fail_type(name, "a tuple of " + std::to_string(states) + " arrays",
+              py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+  py::tuple values(py::reinterpret_borrow<py::sequence>(value));
+  if (values.size() != states) fail_value(name, std::to_string(states) + " arrays", std::to_string(values.size()));
+  return values;
+}
+
+// The initial states of one call: arrays, or zeros.
+template <class T>
+struct InitialStates {
+  std::array<py::array, kMaxStates> state;
+  Block zeros;
+  std::size_t states;
+  bool given = false;
+
+  static constexpr const char* kNames[kMaxStates] = {"state[0]", "state[1]"};
+
+  InitialStates(const CellInfo& info, const Shape& shape, py::handle value)
+      : states(static_cast<std::size_t>(info.states)) {
     if (value.is_none()) {
       const std::size_t bytes = static_cast<std::size_t>(shape.hidden) * sizeof(T);
       zeros = acquire(bytes, "initial state");
@@ -134,25 +155,87 @@ struct Arguments {
     }
     const py::tuple values = states_tuple(value, "state", states);
     for (std::size_t i = 0; i < states; ++i) {
-      state[i] = input<T>(values[i], kStateNames[i]);
-      check_shape(state[i], kStateNames[i], {shape.rows, shape.hidden}, "(B, H)");
+      state[i] = input<T>(values[i], kNames[i]);
+      check_shape(state[i], kNames[i], {shape.rows, shape.hidden}, "(B, H)");
     }
-    has_state = true;
+    given = true;
   }
 
-  static py::tuple states_tuple(py::handle value, const char* name, std::size_t states) {
-    if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value))
-      fail_type(name, "a tuple of " + std::to_string(states) + " arrays",
-                py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
-    py::tuple values(py::reinterpret_borrow<py::sequence>(value));
-    if (values.size() != states) fail_value(name, std::to_string(states) + " arrays", std::to_string(values.size()));
-    return values;
+  template <class Call>
+  void fill(Call& call) const {
+    for (std::size_t i = 0; i < states; ++i) {
+      call.initial[i] = given ? pointer<T>(state[i]) : zeros.as<const T>();
+      call.initial_stride[i] = given ? stride<T>(state[i], 0) : 0;
+    }
+  }
+};
+
+// The arrays of one call, checked.
+template <class T>
+struct Arguments : Weighed<T> {
+  using Weighed<T>::shape;
+  const bool batch_first, reverse;
+  py::array x, table;
+  Tokens tokens;
+  std::optional<InitialStates<T>> initial;
+
+  Arguments(int cell, py::handle x_value, py::handle table_value, const py::tuple& weight_values,
+            py::handle state_value, bool batch_first_value, bool reverse_value, const Lengths& lengths,
+            const Saved* saved)
+      : Weighed<T>(cell, weight_values), batch_first(batch_first_value), reverse(reverse_value) {
+    if (lengths.given()) {
+      shape.rows = static_cast<ptrdiff_t>(lengths.of.size());
+      shape.steps = lengths.of[0];
+      shape.lengths = lengths.of.data();
+      shape.places = lengths.places.data();
+    }
+    if (table_value.is_none() && shape.ragged()) {
+      x = input<T>(x_value, "x");
+      check_shape(x, "x", {lengths.places[0], shape.inputs}, "(N, I)");
+    } else if (table_value.is_none()) {
+      x = input<T>(x_value, "x");
+      check_shape(x, "x", {-1, -1, shape.inputs}, batch_first ? "(B, T, I)" : "(T, B, I)");
+      shape.steps = x.shape(batch_first ? 1 : 0);
+      shape.rows = x.shape(batch_first ? 0 : 1);
+    } else {
+      table = input<T>(table_value, "table");
+      check_shape(table, "table", {-1, shape.inputs}, "(V, I)");
+      if (stride<T>(table, 0) != shape.inputs && table.shape(0) > 1) table = py::array(table.attr("copy")());
+      shape.vocabulary = table.shape(0);
+      take_tokens(x_value, saved);
+    }
+    if (shape.rows == 0) fail_value("x", "at least one row (B >= 1)", text(shape_of(array(x_value, "x"))));
+    initial.emplace(this->info, shape, state_value);
+  }
+
+  void take_tokens(py::handle value, const Saved* saved) {
+    const py::array a = array(value, "x");
+    if (shape.ragged()) {
+      if (a.ndim() != 1 || a.size() != shape.places[0]) fail_value("x", "tokens of shape (N,)", text(shape_of(a)));
+      if (saved == nullptr) tokens = bindings::tokens(value, "x", false, shape.vocabulary);
+      return;
+    }
+    if (a.ndim() != 2)
+      fail_value("x", batch_first ? "tokens of shape (B, T)" : "tokens of shape (T, B)", text(shape_of(a)));
+    if (saved == nullptr) {
+      tokens = bindings::tokens(value, "x", batch_first, shape.vocabulary);
+      shape.steps = tokens.outer;
+      shape.rows = tokens.inner;
+      if (!reverse) tokens.reverse();  // `saved` begins with the last step
+    } else {
+      shape.steps = a.shape(batch_first ? 1 : 0);
+      shape.rows = a.shape(batch_first ? 0 : 1);
+    }
   }
 
   Dims sequence_dims(ptrdiff_t columns) const {
+    if (shape.ragged()) return {shape.places[0], columns};
     return batch_first ? Dims{shape.rows, shape.steps, columns} : Dims{shape.steps, shape.rows, columns};
   }
-  const char* hidden_letters() const { return batch_first ? "(B, T, H)" : "(T, B, H)"; }
+  const char* hidden_letters() const {
+    if (shape.ragged()) return "(N, H)";
+    return batch_first ? "(B, T, H)" : "(T, B, H)";
+  }
 
   // Rows of a sequence, from its last step on if the call runs backwards in time.
   template <class U>
@@ -160,29 +243,26 @@ struct Arguments {
     if (!reverse || shape.steps == 0) return rows;
     return {rows.p + (shape.steps - 1) * rows.outer, -rows.outer, rows.inner};
   }
-  Rows<const T> sequence(const py::array& a) const { return in_order(rows3<T>(a, batch_first)); }
-  Rows<T> mutable_sequence(const py::array& a) const { return in_order(mutable_rows3<T>(a, batch_first)); }
+  Rows<const T> sequence(const py::array& a) const {
+    if (shape.ragged()) return {pointer<T>(a), 0, stride<T>(a, 0)};
+    return in_order(rows3<T>(a, batch_first));
+  }
+  Rows<T> mutable_sequence(const py::array& a) const {
+    if (shape.ragged()) return {mutable_pointer<T>(a), 0, stride<T>(a, 0)};
+    return in_order(mutable_rows3<T>(a, batch_first));
+  }
 
   template <class Call>
   void fill(Call& call) const {
-    const auto weight = [&](std::size_t i) { return given[i] ? pointer<T>(weights[i]) : nullptr; };
+    Weighed<T>::fill(call);
+    initial->fill(call);
     call.shape = shape;
     if (shape.vocabulary == 0)
       call.x = sequence(x);
     else
       call.table = pointer<T>(table);
-    const bool units = info.units > 0;
-    call.weights = {
-        weight(0), {weight(1), units ? nullptr : weight(4)}, weight(2), weight(3), units ? weight(4) : nullptr};
-    for (std::size_t i = 0; i < static_cast<std::size_t>(info.states); ++i) {
-      call.initial[i] = has_state ? pointer<T>(state[i]) : zeros.as<const T>();
-      call.initial_stride[i] = has_state ? stride<T>(state[i], 0) : 0;
-    }
     call.interrupted = &interrupted;
   }
-
-  std::array<bool, 5> given{};
-  bool has_state = false;
 };
 
 }  // namespace fastrnn::bindings

@@ -35,12 +35,14 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   template <int kStage>
   void gradients_by_operands(ptrdiff_t t, Range rows, Range blocks, Wanted& wanted) const {
     const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
-    if (kStage == Of::kLast && t + 1 == s.steps) {
+    ptrdiff_t live = rows.end;  // rows from here on have their last step: what they get comes from behind it
+    if constexpr (kStage == Of::kLast) {
+      live = min_of(rows.end, max_of(rows.begin, s.count(t + 1)));
       for (int j = 0; j < Cell::kStates; ++j)
-        for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+        for (ptrdiff_t b = live; b < rows.end; ++b)
           for (ptrdiff_t i = 0; i < columns; i += kLanes<T>)
             store(wanted.at[j][b - rows.begin] + i, j == 0 ? final_gradient(0, b, first + i) : Vec<T>{});
-      if constexpr (kStage == Of::kLast) return;
+      if (live == rows.begin) return;
     }
     bool begun[kWanted] = {};
     for_constants<Of::kFeeds>([&](auto k) {
@@ -50,7 +52,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         const Rows<T> out{wanted.at[place][0], 0, kGroupColumns};
         const Rows<const T> in = begun[place] ? Rows<const T>{out.p, 0, out.inner} : Rows<const T>{this->zeros, 0, 0};
         begun[place] = true;
-        this->through(feed.slots, 1, rows.end - rows.begin,
+        this->through(feed.slots, 1, live - rows.begin,
                       this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), rows.begin, feed.slots), in, out,
                       columns, this->feed_panels[k] + this->depth_of(feed.slots) * first);
       }
@@ -74,7 +76,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     using V = Vec<T>;
     constexpr bool last = kStage == Of::kLast;
     constexpr int kFirst = Cell::kHiddenIsDirect ? 0 : 1;
-    const Rows<const T> hidden = hidden_before(t);
+    const Rows<const T> hidden = hidden_before(t), dys = s.at(f.dy, t);
+    const ptrdiff_t live = s.count(t + 1);
     const T *states_before[Cell::kStates], *states_after[Cell::kStates];
     for (int j = 1; j < Cell::kStates; ++j)
       states_before[j] = again_at(j, t, t1), states_after[j] = again_at(j, t + 1, t1);
@@ -99,10 +102,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
           for (int j = 0; j < Cell::kStates; ++j) {
             const bool given_here = wants(kStage, j) && !(j == 0 && !last);
             if (j == 0 && last) {
-              // Without a feed from h only the last step has a gradient here, that of the final state.
-              d[0] = wants(kStage, 0) || t + 1 == s.steps ? given(0) : V{};
+              // Without a feed from h only a row's last step has a gradient here, that of the final state.
+              d[0] = wants(kStage, 0) || b >= live ? given(0) : V{};
               if constexpr (Cell::kHiddenIsDirect) d[0] = d[0] + load(carried_at(0, b) + unit);
-              if (f.dy.p != nullptr) d[0] = d[0] + load_units(f.dy.p + t * f.dy.outer + b * f.dy.inner + unit, valid);
+              if (f.dy.p != nullptr) d[0] = d[0] + load_units(dys.p + b * dys.inner + unit, valid);
             } else if (j >= kFirst) {
               d[j] = load(carried_at(j, b) + unit);
               if (given_here) d[j] = d[j] + given(j);
@@ -129,7 +132,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
     using V = Vec<T>;
     if constexpr (kAgain == 0) return;
-    for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
+    for (ptrdiff_t b = share.rows.begin; b < min_of(share.rows.end, s.count(t0)); ++b)
       for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
 #pragma GCC unroll 1
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
@@ -139,7 +142,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             state[j] = load(kept_at(j, t0) + at);
             store(again_at(j, t0, t1) + at, state[j]);
           }
-          for (ptrdiff_t t = t0; t < t1; ++t) {
+          for (ptrdiff_t t = t0; t < min_of(t1, s.length(b)); ++t) {
             const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
             V a[Cell::kSlots];
             for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
@@ -161,7 +164,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     for (int j = 0; j < Cell::kStates; ++j)
       for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
         for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-          const bool given = wants(Of::kLast, j) || s.steps == 0;
+          const bool given = wants(Of::kLast, j) || b >= s.count(0);
           const bool carried = j > 0 || Cell::kHiddenIsDirect;
           Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
           if (carried) d = d + load(carried_at(j, b) + unit);
@@ -211,7 +214,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         stop = interrupt.check(thread);
         for_constants<Cell::kStages>([&](auto k) {
           constexpr int kStage = Of::kLast - k;
-          for_tiles(share, [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
+          const Share active{{share.rows.begin, min_of(share.rows.end, s.count(t))}, share.blocks};
+          for_tiles(active, [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
           if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
         });
       }

@@ -15,7 +15,7 @@ struct ForwardRun {
   T *input_panels, *feed_panels[Of::kFeeds + 1], *bias, *units;
   T* projected;  // [vocabulary, row], the table times W
   T* made;       // [kMade][B, padded], of the step
-  ptrdiff_t panels_used, used;
+  ptrdiff_t panels_used, stash_used, used;
 
   explicit ForwardRun(const Forward<T>& args)
       : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.keep)) {
@@ -26,7 +26,9 @@ struct ForwardRun {
     bias = scratch.take(geometry.padded * Cell::kSlots);
     units = scratch.take(geometry.padded * Of::kUnits);
     projected = scratch.take(s.vocabulary * geometry.row);
-    made = scratch.take(s.rows * geometry.padded * Cell::kMade);
+    stash_used = (Cell::kStates - 1) * states.kept() * s.rows * geometry.padded;
+    made = f.stash == nullptr ? nullptr : f.stash + stash_used;
+    stash_used += Cell::kMade * s.rows * geometry.padded;
     panels_used = panels.used;
     used = scratch.used;
   }
@@ -88,8 +90,10 @@ struct ForwardRun {
     }
   }
 
+  // Without keeping, one chunk lies where the last one did.
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const {
-    return f.saved + ((f.keep != 0 ? t : t % f.plan.chunk) * s.rows + b) * geometry.row;
+    const ptrdiff_t first = f.keep != 0 ? 0 : s.place(min_of(s.steps, (t / f.plan.chunk + 1) * f.plan.chunk) - 1);
+    return f.saved + (s.place(t) - first + b) * geometry.row;
   }
   // State i >= 1 before step t; t = steps: the last one.
   T* state_at(int i, ptrdiff_t t) const {
@@ -97,7 +101,8 @@ struct ForwardRun {
   }
   Rows<const T> hidden_before(ptrdiff_t t) const {
     if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
-    return {f.y.p + (t - 1) * f.y.outer, 0, f.y.inner};
+    const Rows<T> y = s.at(f.y, t - 1);
+    return {y.p, 0, y.inner};
   }
   Rows<const T> operand(const Feed& feed, ptrdiff_t t) const {
     if (feed.operand == Operand::kMade) return {made + feed.index * s.rows * geometry.padded, 0, geometry.padded};
@@ -109,7 +114,7 @@ struct ForwardRun {
   void input_of_tokens(ptrdiff_t t, Range rows, Range blocks) const {
     const ptrdiff_t columns = (blocks.end - blocks.begin) * kBlock * Cell::kSlots;
     for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
-      const T* from = projected + f.tokens[t * s.rows + b] * geometry.row + column(blocks);
+      const T* from = projected + f.tokens[s.place(t) + b] * geometry.row + column(blocks);
       T* to = saved_at(t, b) + column(blocks);
       for (ptrdiff_t i = 0; i < columns; i += kLanes<T>) store(to + i, load(from + i));
     }
@@ -140,10 +145,11 @@ struct ForwardRun {
   void pointwise(ptrdiff_t t, Range rows, Range blocks) const {
     using V = Vec<T>;
     const Rows<const T> hidden = hidden_before(t);
+    const Rows<T> ys = s.at(f.y, t);
     T *before[Cell::kStates], *after[Cell::kStates];
     for (int j = 1; j < Cell::kStates; ++j) before[j] = state_at(j, t), after[j] = state_at(j, t + 1);
     for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
-      T *const row = saved_at(t, b), *const y = f.y.p + t * f.y.outer + b * f.y.inner;
+      T *const row = saved_at(t, b), *const y = ys.p + b * ys.inner;
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
         T* slots = row + block * kBlock * Cell::kSlots;
 #pragma GCC unroll 1
@@ -178,14 +184,25 @@ struct ForwardRun {
   }
 
   void finish(const Share& share) const {
-    const Rows<const T> hidden = hidden_before(s.steps);
-    for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
+    for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b) {
+      const ptrdiff_t end = s.length(b);
+      const Rows<const T> hidden = hidden_before(end);
       for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>) {
         const ptrdiff_t valid = s.hidden - unit, at = b * s.hidden + unit;
         store_units(f.final[0] + at, load_units(hidden.p + b * hidden.inner + unit, valid), valid);
         for (int j = 1; j < Cell::kStates; ++j)
-          store_units(f.final[j] + at, load(state_at(j, s.steps) + b * geometry.padded + unit), valid);
+          store_units(f.final[j] + at, load(state_at(j, end) + b * geometry.padded + unit), valid);
       }
+    }
+  }
+
+  // The input's share of the pre-activations of steps [t0, t1).
+  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, Range blocks) const {
+    if (s.ragged())  // one row group has them all, and they lie together
+      project({saved_at(t1 - 1, 0), 0, geometry.row}, s.at(f.x, t1 - 1), 1, s.between(t0, t1), blocks);
+    else
+      project({saved_at(t0, rows.begin), -s.rows * geometry.row, geometry.row}, moved(f.x, t0, rows.begin), t1 - t0,
+              rows.end - rows.begin, blocks);
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
@@ -198,25 +215,22 @@ struct ForwardRun {
     };
     // The groups of one unit group are prepared by all row groups together.
     ptrdiff_t turn = 0;
-    for_groups([&](Range blocks) {
-      if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups) prepare(blocks);
-    });
+    if (!f.prepared)
+      for_groups([&](Range blocks) {
+        if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups) prepare(blocks);
+      });
     start(share);
     barriers.team.wait();
     bool stop = false;
     for (ptrdiff_t t0 = 0; t0 < s.steps && !stop; t0 += f.plan.chunk) {
       const ptrdiff_t t1 = min_of(s.steps, t0 + f.plan.chunk);
-      if (f.tokens == nullptr)
-        for_groups([&](Range blocks) {
-          project({saved_at(t0, rows.begin), s.rows * geometry.row, geometry.row},
-                  {f.x.p + t0 * f.x.outer + rows.begin * f.x.inner, f.x.outer, f.x.inner}, t1 - t0,
-                  rows.end - rows.begin, blocks);
-        });
+      if (f.tokens == nullptr) for_groups([&](Range blocks) { project_chunk(t0, t1, rows, blocks); });
       for (ptrdiff_t t = t0; t < t1 && !stop; ++t) {
         stop = interrupt.check(thread);
         for_constants<Cell::kStages>([&](auto k) {
           for_groups([&](Range blocks) {
-            balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { stage<k>(t, {r0, r1}, blocks); });
+            balanced({rows.begin, min_of(rows.end, s.count(t))}, kRowBlock,
+                     [&](ptrdiff_t r0, ptrdiff_t r1) { stage<k>(t, {r0, r1}, blocks); });
           });
           if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
         });
@@ -238,9 +252,8 @@ Sizes forward_sizes(const Shape& s, const Plan& plan, ptrdiff_t keep) noexcept {
   f.plan = plan;
   f.keep = keep;
   const ForwardRun<Cell, T> run(f);
-  const ptrdiff_t steps = keep != 0 ? s.steps : min_of(s.steps, plan.chunk);
-  return {steps * s.rows * run.geometry.row, run.geometry.row,
-          (Cell::kStates - 1) * run.states.kept() * s.rows * run.geometry.padded, run.panels_used, run.used};
+  const ptrdiff_t rows = keep != 0 ? s.between(0, s.steps) : min_of(s.steps, plan.chunk) * s.rows;
+  return {rows * run.geometry.row, run.geometry.row, run.stash_used, run.panels_used, run.used};
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

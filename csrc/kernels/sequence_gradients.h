@@ -44,7 +44,7 @@ struct ChunkGradients {
   ptrdiff_t depth_of(Slots slots) const { return geometry.padded * slots.count; }
 
   ptrdiff_t zero_count() const { return max_of(kGroupColumns, round_to_block(s.inputs)); }
-  T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (t * s.rows + b) * geometry.row; }
+  T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (s.place(t) + b) * geometry.row; }
   // Row 0 of state i >= 1 before step t of the chunk that ends with t1, or (i >= kStates) of what step t has made.
   T* again_at(int i, ptrdiff_t t, ptrdiff_t t1) const {
     const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
@@ -55,11 +55,11 @@ struct ChunkGradients {
   }
   Rows<const T> hidden_before(ptrdiff_t t) const {
     if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
-    return {f.y.p + (t - 1) * f.y.outer, 0, f.y.inner};
+    return s.at(f.y, t - 1);
   }
   T* carried_at(int i, ptrdiff_t b) const { return carried + (i * s.rows + b) * geometry.padded; }
   Rows<const T> gradients(ptrdiff_t t, ptrdiff_t b, Slots slots) const {
-    return {saved_at(t, b) + slots.first * kBlock, s.rows * geometry.row, geometry.row};
+    return {saved_at(t, b) + slots.first * kBlock, -s.rows * geometry.row, geometry.row};
   }
 
   // out = in + dG w for rows of dG and panels of some columns of w.
@@ -73,46 +73,73 @@ struct ChunkGradients {
   // dx of steps [t0, t1): the rows are dealt to the whole team.
   void input_gradient(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     if (f.dx.p == nullptr) return;
+    if (s.ragged()) {  // the rows of the chunk lie together
+      const Range own = part(s.between(t0, t1), f.plan.threads(), thread);
+      input_gradient(1, own.end - own.begin, gradients(t1 - 1, own.begin, Cell::kInput),
+                     moved(s.at(f.dx, t1 - 1), 0, own.begin));
+      return;
+    }
     const bool by_row = s.rows >= t1 - t0;
     const Range steps = by_row ? Range{t0, t1} : shifted(part(t1 - t0, f.plan.threads(), thread), t0);
     const Range rows = by_row ? part(s.rows, f.plan.threads(), thread) : Range{0, s.rows};
-    const Rows<T> dx = moved(f.dx, steps.begin, rows.begin);
-    through(
-        Cell::kInput, steps.end - steps.begin, rows.end - rows.begin, gradients(steps.begin, rows.begin, Cell::kInput),
-        f.add_dx ? Rows<const T>{dx.p, dx.outer, dx.inner} : Rows<const T>{zeros, 0, 0}, dx, s.inputs, input_panels);
+    input_gradient(steps.end - steps.begin, rows.end - rows.begin, gradients(steps.begin, rows.begin, Cell::kInput),
+                   moved(f.dx, steps.begin, rows.begin));
+  }
+  void input_gradient(ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<T> dx) const {
+    const Rows<const T> in = f.add_dx ? Rows<const T>{dx.p, dx.outer, dx.inner} : Rows<const T>{zeros, 0, 0};
+    through(Cell::kInput, outer, inner, dg, in, dx, s.inputs, input_panels);
   }
   static Range shifted(Range r, ptrdiff_t by) { return {r.begin + by, r.end + by}; }
 
   // Weight gradients of steps [t0, t1): t descends, rows ascend.  The runs of kBlock matrix rows are dealt to the team.
   void weight_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
-    // One run of matrix rows: their bias, then their columns.
-    const auto add = [&](T* bias, T* weight, Rows<const T> operand, ptrdiff_t columns, ptrdiff_t column,
-                         ptrdiff_t matrix_row, ptrdiff_t count) {
-      const Rows<const T> dg = descending(t1, column);
-      if (bias != nullptr) add_rows(bias + matrix_row, dg, t1 - t0, s.rows, count);
-      if (weight != nullptr)
-        outer_product<T>({t1 - t0, s.rows, dg, operand, weight + matrix_row * columns, columns, count, columns});
-    };
-    const ptrdiff_t buffer = chunk_of(t1) % 2;
+    const ptrdiff_t buffer = chunk_of(t1) % 2, rows = s.between(t0, t1);
     for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      T* weight = f.tokens == nullptr ? f.grads.input : nullptr;  // of tokens: see token_gradients
-      add(f.grads.input_bias, weight, {packed_x[buffer], 0, 0}, s.inputs, column, matrix_row, count);
-      if (f.tokens != nullptr) sum_by_token(t0, t1, column);
+      if (f.grads.input_bias != nullptr) add_rows(f.grads.input_bias + matrix_row, of_chunk(t1, column), rows, count);
+      if (f.tokens != nullptr)
+        sum_by_token(t0, t1, column);  // their weights: see token_gradients
+      else if (f.grads.input != nullptr)
+        outer_product<T>({1,
+                          rows,
+                          of_chunk(t1, column),
+                          {packed_x[buffer], 0, 0},
+                          f.grads.input + matrix_row * s.inputs,
+                          s.inputs,
+                          count,
+                          s.inputs});
     });
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
-      Rows<const T> operand{packed_h[buffer], 0, 0};
-      if constexpr (feed.operand == Operand::kMade || feed.index > 0) {
-        constexpr int i = feed.operand == Operand::kMade ? Cell::kStates + feed.index : feed.index;
-        const ptrdiff_t step = s.rows * geometry.padded;
-        operand = {again_at(i, t1 - (feed.operand == Operand::kAfter ? 0 : 1), t1), -step, geometry.padded};
-      }
+      T* const weight = f.grads.recurrent[feed.matrix];
+      T* const bias = feed.matrix == 0 ? f.grads.recurrent_bias : nullptr;
       for_own_runs(feed.slots, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-        add(feed.matrix == 0 ? f.grads.recurrent_bias : nullptr, f.grads.recurrent[feed.matrix], operand, s.hidden,
-            column, matrix_row, count);
+        if (bias != nullptr) add_rows(bias + matrix_row, of_chunk(t1, column), rows, count);
+        if (weight == nullptr) return;
+        T* const to = weight + matrix_row * s.hidden;
+        if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
+          outer_product<T>({1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, s.hidden, count, s.hidden});
+        else
+          add_again<feed>(t0, t1, column, to, count);
       });
     });
     if (Of::kUnits > 0 && f.grads.units != nullptr) unit_gradients(t0, t1, thread);
+  }
+
+  // The weight gradient of an operand that was formed again: it is not packed.
+  template <Feed feed>
+  void add_again(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count) const {
+    constexpr int i = feed.operand == Operand::kMade ? Cell::kStates + feed.index : feed.index;
+    constexpr ptrdiff_t later = feed.operand == Operand::kAfter ? 1 : 0;
+    const ptrdiff_t most = s.ragged() ? 1 : t1 - t0, step = s.rows * geometry.padded;  // steps with as many rows
+    for (ptrdiff_t t = t1 - 1; t >= t0; t -= most)
+      outer_product<T>({most,
+                        s.count(t),
+                        {saved_at(t, 0) + column, s.rows * geometry.row, geometry.row},
+                        {again_at(i, t + later, t1), -step, geometry.padded},
+                        to,
+                        s.hidden,
+                        count,
+                        s.hidden});
   }
 
   // One chain for each unit: the gradient of a slot times a state.
@@ -120,16 +147,17 @@ struct ChunkGradients {
     const Range own = part(geometry.blocks, f.plan.threads(), thread);
     for_constants<Of::kUnits>([&](auto k) {
       constexpr Reduction of = Cell::kUnits.at[k];
-      const ptrdiff_t last = t1 - (of.operand == Operand::kBefore ? 1 : 0), step = s.rows * geometry.padded;
       for (ptrdiff_t block = own.begin; block < own.end; ++block)
         for (ptrdiff_t unit = block * kBlock; unit < (block + 1) * kBlock; unit += kLanes<T>) {
-          const Rows<const T> dg = descending(t1, (block * Cell::kSlots + of.slot) * kBlock + unit % kBlock);
-          const T* state = again_at(of.state, last, t1) + unit;
+          const ptrdiff_t column = (block * Cell::kSlots + of.slot) * kBlock + unit % kBlock;
           T* to = f.grads.units + k * s.hidden + unit;
           Vec<T> sum = load_units(to, s.hidden - unit);
-          for (ptrdiff_t i = 0; i < t1 - t0; ++i)
-            for (ptrdiff_t b = 0; b < s.rows; ++b)
-              sum = fma(load(dg.p + i * dg.outer + b * dg.inner), load(state - i * step + b * geometry.padded), sum);
+          for (ptrdiff_t t = t1; t-- > t0;) {
+            const T* state = again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1) + unit;
+            const T* dg = saved_at(t, 0) + column;
+            for (ptrdiff_t b = 0; b < s.count(t); ++b)
+              sum = fma(load(dg + b * geometry.row), load(state + b * geometry.padded), sum);
+          }
           store_units(to, sum, s.hidden - unit);
         }
     });
@@ -139,23 +167,25 @@ struct ChunkGradients {
 
   // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
   void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
-    const ptrdiff_t buffer = chunk_of(t1) % 2, total = (t1 - t0) * s.rows;
-    if (f.tokens == nullptr)
-      pack_grid<T>(packed_x[buffer], total, 0, {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner}, t1 - t0, s.rows,
-                   s.inputs, part(panel_count<T>(s.inputs), f.plan.threads(), thread));
+    const ptrdiff_t buffer = chunk_of(t1) % 2, total = s.between(t0, t1);
+    if (f.tokens == nullptr) {
+      const Range panels = part(panel_count<T>(s.inputs), f.plan.threads(), thread);
+      if (s.ragged())
+        pack_grid<T>(packed_x[buffer], total, 0, s.at(f.x, t1 - 1), 1, total, s.inputs, panels);
+      else
+        pack_grid<T>(packed_x[buffer], total, 0, {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner}, t1 - t0, s.rows,
+                     s.inputs, panels);
+    }
     if constexpr (!kReadsHidden) return;
     const Range panels = part(panel_count<T>(s.hidden), f.plan.threads(), thread);
-    const ptrdiff_t from_y = t1 - max_of(t0, 1);  // steps whose h(t-1) is in y
-    pack_grid<T>(packed_h[buffer], total, 0, {f.y.p + (t1 - 2) * f.y.outer, -f.y.outer, f.y.inner}, from_y, s.rows,
-                 s.hidden, panels);
-    if (t0 == 0)
-      pack_grid<T>(packed_h[buffer], total, from_y * s.rows, {f.initial[0], 0, f.initial_stride[0]}, 1, s.rows,
-                   s.hidden, panels);
+    ptrdiff_t at = 0;
+    for (ptrdiff_t t = t1; t-- > t0; at += s.count(t))
+      pack_grid<T>(packed_h[buffer], total, at, hidden_before(t), 1, s.count(t), s.hidden, panels);
   }
 
-  // A column of dG from step t1 - 1 on, backwards.
-  Rows<const T> descending(ptrdiff_t t1, ptrdiff_t column) const {
-    return {saved_at(t1 - 1, 0) + column, -s.rows * geometry.row, geometry.row};
+  // A column of dG, in the order of the chains, of the chunk that ends with t1.
+  Rows<const T> of_chunk(ptrdiff_t t1, ptrdiff_t column) const {
+    return {saved_at(t1 - 1, 0) + column, 0, geometry.row};
   }
 
   template <class F>
@@ -169,22 +199,20 @@ struct ChunkGradients {
     }
   }
 
-  // to[0 .. count) += every row of a grid, in its order.
-  static void add_rows(T* to, Rows<const T> rows, ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t count) {
+  // to[0 .. count) += every row, in order.
+  static void add_rows(T* to, Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {
     Vec<T> sum[kBlock / kLanes<T>];
     for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = load_units(to + v * kLanes<T>, count - v * kLanes<T>);
-    for (ptrdiff_t i = 0; i < outer; ++i)
-      for (ptrdiff_t j = 0; j < inner; ++j)
-        for (int v = 0; v < kBlock / kLanes<T>; ++v)
-          sum[v] = sum[v] + load(rows.p + i * rows.outer + j * rows.inner + v * kLanes<T>);
+    for (ptrdiff_t i = 0; i < rows; ++i)
+      for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = sum[v] + load(from.p + i * from.inner + v * kLanes<T>);
     for (int v = 0; v < kBlock / kLanes<T>; ++v) store_units(to + v * kLanes<T>, sum[v], count - v * kLanes<T>);
   }
 
   // A token's gradients are added up before the one small product that they all share.
   void sum_by_token(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column) const {
     for (ptrdiff_t t = t1; t-- > t0;)
-      for (ptrdiff_t b = 0; b < s.rows; ++b) {
-        T* to = by_token + f.tokens[t * s.rows + b] * geometry.row + column;
+      for (ptrdiff_t b = 0; b < s.count(t); ++b) {
+        T* to = by_token + f.tokens[s.place(t) + b] * geometry.row + column;
         const T* from = saved_at(t, b) + column;
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) store(to + i, load(to + i) + load(from + i));
       }

@@ -9,6 +9,8 @@ import numpy as np
 from .. import _check, _core
 from .._random import fold
 from .base import Layer, Once
+from .prepared import Prepared
+from .ragged import Ragged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +111,7 @@ class Recurrent(Layer):
             kinds["weight_ch"] = (cell["units"] * hidden,)
         return kinds
 
-    def __call__(self, x: Array, state: State | None = None) -> tuple[Array, State]:
+    def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> tuple[Array, State]:
         """Run over a sequence, without dropout; nothing is kept for a backward pass.
 
         Parameters
@@ -118,6 +120,9 @@ class Recurrent(Layer):
             The last axis contiguous; other axes may have any stride.
         state : tuple of ndarray, each [L*D, B, H], optional
             The initial states, zero by default. LSTM: (h, c).
+        lengths : array of int, [B], optional
+            Of the rows, in any order, each in [0, T]; T by default. Work and memory follow their sum. y is
+            zero past the end of a row, and the state is that after its last step.
 
         Returns
         -------
@@ -131,16 +136,21 @@ class Recurrent(Layer):
         ValueError, TypeError
             A shape or a dtype is wrong; nothing is converted silently.
         """
-        return self._infer(x, state, None)
+        return self._infer(x, state, None, lengths)
 
     def vjp(
-        self, x: Array, state: State | None = None, key: int | None = None, step: int = 0
+        self,
+        x: Array,
+        state: State | None = None,
+        lengths: Any = None,
+        key: int | None = None,
+        step: int = 0,
     ) -> tuple[tuple[Array, State], RecurrentPullback]:
         """Run over a sequence and keep what the gradient needs (vector-Jacobian product).
 
         Parameters
         ----------
-        x, state
+        x, state, lengths
             As in a plain call. x must not change before the pullback has run.
         key : int, optional
             Chooses the dropout masks; needed when ``dropout > 0``. Equal keys give equal masks.
@@ -159,67 +169,108 @@ class Recurrent(Layer):
         ValueError, TypeError
             As a plain call; or the key is missing.
         """
-        return self._trace(x, state, key, step, None)
+        return self._trace(x, state, lengths, key, step, None)
 
-    def _infer(self, x: Array, state: State | None, table: Array | None) -> tuple[Array, State]:
+    def prepare(self) -> Prepared:
+        """Pack the weights for inference: ``prepared.step(x, state)`` runs one step.
+
+        Raises
+        ------
+        ValueError
+            The layer is bidirectional.
+        """
+        return Prepared(self)
+
+    def _infer(
+        self, x: Array, state: State | None, table: Array | None, lengths: Any = None
+    ) -> tuple[Array, State]:
         """A plain call; with `table` [V, I], x holds tokens."""
         initial = None if state is None else self._split("", state, x, table)
-        finals: list[tuple[Array, ...]] = []
+        ragged = self._ragged(lengths, x, table)
+        finals: list[State] = []
         for level in range(self.num_layers):
-            x, _ = self._level(level, x, table, initial, finals, False)
+            x, _ = self._level(level, x, table, initial, ragged, finals, False)
             table = None
         return x, self._join(finals)
+
+    def _ragged(self, lengths: Any, x: Array, table: Array | None) -> Ragged | None:
+        if lengths is None:
+            return None
+        shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
+        return Ragged(lengths, shape, self.batch_first)
+
+    def _columns(self, direction: int) -> slice:
+        """Where a direction's part of y is."""
+        return slice(direction * self.hidden_size, (direction + 1) * self.hidden_size)
 
     def _level(
         self,
         level: int,
         x: Array,
         table: Array | None,
-        initial: list[tuple[Array, ...]] | None,
-        finals: list[tuple[Array, ...]],
+        initial: list[State] | None,
+        ragged: Ragged | None,
+        finals: list[State],
         keep: bool,
     ) -> tuple[Array, list[Any]]:
         """The output of one level, and for each direction what its backward call takes."""
         whole, kept = None, []
-        if self.bidirectional:
-            whole = _core.empty((*x.shape[:2], 2 * self.hidden_size), self.flat_params)
-        y = whole
+        if self.bidirectional or ragged is not None:
+            whole = _core.empty((*x.shape[:2], self.directions * self.hidden_size), self.flat_params)
+            if ragged is not None:
+                whole.fill(0)
         for direction in range(self.directions):
             place = level * self.directions + direction
             weights = self._weights[place]
             first = None if initial is None else initial[place]
-            if whole is not None:
-                y = whole[..., direction * self.hidden_size :][..., : self.hidden_size]
-            y, last, saved = _core.recurrent_forward(
-                self.cell, x, table, weights, first, self.batch_first, keep, direction == 1, y
-            )
+            if ragged is not None:
+                packed = ragged.gather(x, direction)
+                first = ragged.sort(first)
+                y, last, saved = _core.recurrent_forward(
+                    self.cell, packed, table, weights, first, False, keep, False, None, ragged.lengths
+                )
+                ragged.scatter(y, whole, direction, self._columns(direction))  # type: ignore[arg-type]
+                last = ragged.unsort(last)
+                kept.append((saved, packed, weights, first, y))
+            else:
+                part = None if whole is None else whole[..., self._columns(direction)]
+                y, last, saved = _core.recurrent_forward(
+                    self.cell, x, table, weights, first, self.batch_first, keep, direction == 1, part
+                )
+                kept.append((saved, x, weights, first, y))
             finals.append(last)
-            kept.append((saved, weights, first, y))
         if whole is None:
-            return y, kept  # type: ignore[return-value]
+            return y, kept
         whole.flags.writeable = False
         return whole, kept
 
     def _trace(
-        self, x: Array, state: State | None, key: int | None, step: int, table: Array | None
+        self,
+        x: Array,
+        state: State | None,
+        lengths: Any,
+        key: int | None,
+        step: int,
+        table: Array | None,
     ) -> tuple[tuple[Array, State], RecurrentPullback]:
         """`vjp`; with `table` [V, I], x holds tokens."""
         initial = None if state is None else self._split("", state, x, table)
+        ragged = self._ragged(lengths, x, table)
         p = self.dropout if self._draws else 0.0
         if p:
             key = _check.key(key, p)
         last_level = self.num_layers - 1
-        finals: list[tuple[Array, ...]] = []
+        finals: list[State] = []
         levels = []
         for level in range(self.num_layers):
-            y, kept = self._level(level, x, table, initial, finals, True)
-            levels.append((x, table, kept))
+            y, kept = self._level(level, x, table, initial, ragged, finals, True)
+            levels.append((x.shape, table, kept))
             x, table = y, None
             if p and level != last_level:
                 x = _core.dropout(y, p, fold(key, level), step, self.batch_first)  # type: ignore[arg-type]
-        return (y, self._join(finals)), RecurrentPullback(self, y, levels, p, key, step)
+        return (y, self._join(finals)), RecurrentPullback(self, y, levels, ragged, p, key, step)
 
-    def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[tuple[Array, ...]]:
+    def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[State]:
         """The states of each level and direction; `prefix` is "d" when they are gradients."""
         shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
         levels = self.num_layers * self.directions
@@ -231,7 +282,7 @@ class Recurrent(Layer):
         return list(zip(*state, strict=True))
 
     @staticmethod
-    def _join(finals: list[tuple[Array, ...]]) -> State:
+    def _join(finals: list[State]) -> State:
         """The states of all levels, each [L*D, B, H], from one tuple of [B, H] for each of them."""
         if len(finals) == 1:
             return tuple([part[None] for part in finals[0]])
@@ -337,28 +388,67 @@ class RecurrentPullback(Once):
         own: bool,
     ) -> tuple[Array | None, State]:
         layer = self._layer
-        y, levels, p, key, step = self._peek()
+        y, levels, ragged, p, key, step = self._peek()
         last = None if dstate is None else layer._split("d", dstate, y, None)
         if dy is not None:
             _check.array("dy", dy, y.shape, y.dtype)
         self._take()
         firsts: list[Any] = [None] * (len(levels) * layer.directions)
         for level in range(len(levels) - 1, -1, -1):
-            x, table, kept = levels[level]
             if p and level != len(levels) - 1:
                 dy = _core.dropout(dy, p, fold(key, level), step, layer.batch_first)  # type: ignore[arg-type]
                 own = True
-            want, dx = want_dx or level > 0, None
-            if own and not layer.bidirectional and dy is not None and dy.shape == x.shape:
-                dx = dy
-            for direction, (saved, weights, first, y) in enumerate(kept):
-                place = level * layer.directions + direction
-                part = dy
-                if dy is not None and layer.bidirectional:
-                    part = dy[..., direction * layer.hidden_size :][..., : layer.hidden_size]
-                dx, firsts[place] = _core.recurrent_backward(
-                    saved, x, table, weights, first, y, part, None if last is None else last[place],
-                    grads[place], None if table is None else dtable, want, dx, direction == 1,
-                )  # fmt: skip
-            dy, own = dx, True
+            call = _Level(layer, level, ragged, levels[level], want_dx or level > 0)
+            dy = call.backward(dy, last, grads, dtable, firsts, own)
+            own = True
         return dy, layer._join(firsts)
+
+
+class _Level:
+    """The backward calls of one level."""
+
+    __slots__ = ("kept", "layer", "level", "ragged", "shape", "table", "want")
+
+    def __init__(self, layer: Recurrent, level: int, ragged: Ragged | None, kept: Any, want: bool) -> None:
+        self.layer, self.level, self.ragged, self.want = layer, level, ragged, want
+        self.shape, self.table, self.kept = kept
+
+    def backward(
+        self,
+        dy: Array | None,
+        last: list[State] | None,
+        grads: Any,
+        dtable: Array | None,
+        firsts: list[Any],
+        own: bool,
+    ) -> Array | None:
+        """Give dx, put the gradients by the initial states into `firsts`; own: dy may be written over."""
+        layer, ragged = self.layer, self.ragged
+        want, whole, dx = self.want and self.table is None, None, None
+        if ragged is not None and want:
+            whole = _core.empty(self.shape, layer.flat_params)
+            whole.fill(0)
+        elif own and not layer.bidirectional and dy is not None and dy.shape == self.shape:
+            dx = dy
+        for direction, (saved, x, weights, first, y) in enumerate(self.kept):
+            place = self.level * layer.directions + direction
+            dlast = None if last is None else last[place]
+            part, columns = dy, layer._columns(direction)
+            if ragged is not None:
+                part, dlast = (
+                    None if dy is None else ragged.gather(dy, direction, columns),
+                    ragged.sort(dlast),
+                )
+                dx = ragged.gather(whole, 1) if whole is not None and direction else None
+            elif dy is not None and layer.bidirectional:
+                part = dy[..., columns]
+            dx, dfirst = _core.recurrent_backward(
+                saved, x, self.table, weights, first, y, part, dlast, grads[place],
+                None if self.table is None else dtable, want, dx, direction == 1,
+            )  # fmt: skip
+            if ragged is not None:
+                dfirst = ragged.unsort(dfirst)
+                if whole is not None:
+                    ragged.scatter(dx, whole, direction, slice(None))  # type: ignore[arg-type]
+            firsts[place] = dfirst
+        return dx if ragged is None else whole

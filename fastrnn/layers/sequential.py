@@ -59,7 +59,7 @@ class Sequential(Composite):
             for place, layer in enumerate(layers)
         ]
 
-    def __call__(self, x: Array, state: State | None = None) -> Any:
+    def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> Any:
         """Run without dropout; nothing is kept.
 
         Parameters
@@ -68,6 +68,8 @@ class Sequential(Composite):
             As the first layer takes it.
         state : tuple, optional
             One state for each recurrent child, each as that child takes it, or None.
+        lengths : array of int, [B], optional
+            Of the rows, for the recurrent children; other layers see zeros past the end.
 
         Returns
         -------
@@ -80,12 +82,16 @@ class Sequential(Composite):
             A child has since become part of another model.
         """
         initial, table = self._states("state", state), None
+        if lengths is not None and not self.recurrent:
+            raise ValueError("lengths: expected None for a model that is not recurrent, got some")
         finals: list[Any] = []
         for stage in self._stages:
             layer: Any = stage.layer
             if stage.recurrent:
                 first = None if initial is None else initial[len(finals)]
-                x, final = layer(x, first) if table is None else layer._infer(x, first, table)
+                x, final = (
+                    layer(x, first, lengths) if table is None else layer._infer(x, first, table, lengths)
+                )
                 finals.append(final)
                 table = None
             elif stage.joins(x):
@@ -95,13 +101,18 @@ class Sequential(Composite):
         return (x, tuple(finals)) if self.recurrent else x
 
     def vjp(
-        self, x: Array, state: State | None = None, key: int | None = None, step: int = 0
+        self,
+        x: Array,
+        state: State | None = None,
+        lengths: Any = None,
+        key: int | None = None,
+        step: int = 0,
     ) -> tuple[Any, Any]:
         """Run with dropout, and keep what the gradient needs.
 
         Parameters
         ----------
-        x, state
+        x, state, lengths
             As in a plain call.
         key : int, optional
             Chooses the dropout masks; needed when there is dropout anywhere.
@@ -122,6 +133,8 @@ class Sequential(Composite):
             A child has since become part of another model.
         """
         initial, table = self._states("state", state), None
+        if lengths is not None and not self.recurrent:
+            raise ValueError("lengths: expected None for a model that is not recurrent, got some")
         finals: list[Any] = []
         if self._draws and key is not None:
             key = _check.integer("key", key)
@@ -132,9 +145,9 @@ class Sequential(Composite):
             if stage.recurrent:
                 first = None if initial is None else initial[len(finals)]
                 if table is None:
-                    (x, final), pullback = layer.vjp(x, first, child_key, step)
+                    (x, final), pullback = layer.vjp(x, first, lengths, child_key, step)
                 else:
-                    (x, final), pullback = layer._trace(x, first, child_key, step, table)
+                    (x, final), pullback = layer._trace(x, first, lengths, child_key, step, table)
                 finals.append(final)
                 table = None
             elif stage.joins(x):

@@ -103,7 +103,7 @@ class LanguageModel(Composite):
         x and targets are tokens, [T, B]; a target of -100 does not count. `state` is what the chunk before
         returned, None is zero; no gradient goes back through it. Dropout needs a `key` for its masks.
         """
-        (y, state), pullback = self.body.vjp(x, state, key)
+        (y, state), pullback = self.body.vjp(x, state, key=key)
         loss, dy = self.head.value_and_grad(y, targets)
         pullback.consume(dy)
         return loss, state

@@ -1,4 +1,4 @@
-"""One LSTM layer against torch.nn.LSTM: forward, and the training step (forward, dx, all weight gradients).
+"""One LSTM, GRU or RNN layer against torch.nn: forward, and the training step (forward and all gradients).
 
 With a lower instruction set forced, the share of the peak is of the peak of that set; PyTorch keeps its own.
 """
@@ -12,7 +12,7 @@ from conftest import Paired
 from paired import OURS, Contender, Result, compare
 
 from fastrnn import _core
-from fastrnn._bench import Lstm, Shape, TorchLstm
+from fastrnn._bench import KINDS, Ours, Shape, Torch
 
 SHAPES = [
     Shape(64, 1, 128, 128),
@@ -36,29 +36,31 @@ SHAPES = [
 FUSED = [name for name in _core.available_isas() if name != "sse4"]  # without fma there is no peak of them
 
 
-def measure(shape: Shape, run: str, dtype: str, once: bool) -> Result:
+def measure(kind: str, shape: Shape, run: str, dtype: str, once: bool) -> Result:
     """Both contenders on one shape."""
-    ours = Lstm(shape, dtype)
-    theirs = TorchLstm(ours)
+    ours = Ours(kind, shape, dtype)
+    theirs = Torch(ours)
     contenders = {
         OURS: Contender(getattr(ours, run), ours.answer),
         "torch": Contender(getattr(theirs, run), theirs.answer),
     }
-    return compare(contenders, flops=shape.flops(run), dtype=dtype, once=once)
+    return compare(contenders, flops=shape.flops(run, ours.layer.gates), dtype=dtype, once=once)
 
 
 @pytest.mark.parametrize("contender", [OURS, "torch"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 @pytest.mark.parametrize("run", ["training", "forward"])
 @pytest.mark.parametrize("isa", FUSED, indirect=True)
-def test_lstm(
-    paired: Paired, torch: Any, once: bool, isa: str, run: str, shape: Shape, contender: str
+@pytest.mark.parametrize("kind", KINDS)
+def test_layer(
+    paired: Paired, torch: Any, once: bool, kind: str, isa: str, run: str, shape: Shape, contender: str
 ) -> None:
-    paired(f"lstm {run} {isa}: {shape}", contender, lambda: measure(shape, run, "float32", once))
+    paired(f"{kind} {run} {isa}: {shape}", contender, lambda: measure(kind, shape, run, "float32", once))
 
 
 @pytest.mark.parametrize("contender", [OURS, "torch"])
 @pytest.mark.parametrize("run", ["training", "forward"])
-def test_lstm_float64(paired: Paired, torch: Any, once: bool, run: str, contender: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_float64(paired: Paired, torch: Any, once: bool, kind: str, run: str, contender: str) -> None:
     shape = Shape(64, 32, 256, 256)
-    paired(f"lstm {run} float64: {shape}", contender, lambda: measure(shape, run, "float64", once))
+    paired(f"{kind} {run} float64: {shape}", contender, lambda: measure(kind, shape, run, "float64", once))

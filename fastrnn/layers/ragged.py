@@ -1,0 +1,69 @@
+"""Batches whose rows have unlike lengths: sequences without padding, in the order that the kernels want."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _check, _core
+
+if TYPE_CHECKING:
+    from .._typing import Array, Shape, State
+
+
+class Ragged:
+    """Where each step of each row of a batch lies with padding and without.
+
+    Without padding the rows are sorted, the longest first, and lie by step from the last to the first. The
+    reverse direction reads each row from its own end.
+
+    Parameters
+    ----------
+    lengths : ndarray of int, [B]
+        In any order, 0 allowed, at most T.
+    shape : tuple of int
+        Of the padded array, (T, B, ...) or (B, T, ...).
+    batch_first : bool
+    """
+
+    def __init__(self, lengths: Any, shape: Shape, batch_first: bool) -> None:
+        steps, rows = shape[1::-1] if batch_first else shape[:2]
+        self.batch_first = batch_first
+        given = _check.lengths(lengths, rows, steps)
+        self.order = np.argsort(-given, kind="stable")
+        self.lengths = np.ascontiguousarray(given[self.order])
+        last = int(self.lengths[0]) - 1
+        from_end, row = np.nonzero(np.arange(last, -1, -1)[:, None] < self.lengths)
+        t, b = last - from_end, self.order[row]
+        self.places = tuple(
+            b * steps + step if batch_first else step * rows + b for step in (t, self.lengths[row] - 1 - t)
+        )
+
+    def gather(self, padded: Array, direction: int, columns: slice | None = None) -> Array:
+        """The rows of a padded array, or some of their columns, without padding."""
+        flat = padded.reshape(-1, *padded.shape[2:])
+        if flat.ndim == 1:
+            tokens: Array = flat[self.places[direction]]
+            return tokens
+        if columns is not None:
+            flat = flat[:, columns]
+        out = _core.empty((len(self.places[direction]), flat.shape[1]), padded)
+        return np.take(flat, self.places[direction], axis=0, out=out, mode="clip")
+
+    def scatter(self, packed: Array, padded: Array, direction: int, columns: slice) -> None:
+        """Write rows into some columns of a contiguous padded array."""
+        padded.reshape(-1, padded.shape[2])[:, columns][self.places[direction]] = packed
+
+    def sort(self, states: State | None) -> State | None:
+        """States, each [B, H], in the order of the rows without padding."""
+        return None if states is None else tuple([part[self.order] for part in states])
+
+    def unsort(self, states: State) -> State:
+        """And back."""
+        found = []
+        for part in states:
+            whole = np.empty_like(part)
+            whole[self.order] = part
+            found.append(whole)
+        return tuple(found)
