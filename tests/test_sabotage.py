@@ -290,6 +290,35 @@ def test_nearest(wrong: str, dtype: np.dtype) -> None:
     fails(checks.nearest_are_nearest, (index, score), case)
 
 
+def test_vectors(tmp_path: Path) -> None:
+    import vectors
+    from test_vector_files import survives
+
+    for what in ("key", "bit", "type", "count"):
+        kv = vectors.make()
+        vectors.same(kv, vectors.make())
+        if what == "key":
+            kv.index_to_key[3] = "other"
+        elif what == "bit":
+            kv.vectors[3, 3] = np.nextafter(kv.vectors[3, 3], np.float32(9))
+        elif what == "type":
+            kv.vectors = kv.vectors.astype(np.float64)
+        else:
+            kv.expandos["count"][3] += 1
+        fails(vectors.same, kv, vectors.make())
+
+    def raises(error: Exception) -> Callable[[Path], None]:
+        def read(path: Path) -> None:
+            raise error
+
+        return read
+
+    survives(tmp_path / "v", b"", {"good": raises(ValueError("what is wrong"))})
+    fails(survives, tmp_path / "v", b"", {"without a word": raises(ValueError())})
+    with pytest.raises(IndexError):
+        survives(tmp_path / "v", b"", {"wrong": raises(IndexError("what is wrong"))})
+
+
 def test_install() -> None:
     source = Path(__file__).resolve().parents[1] / "fastrnn"
     fails(checks.is_installed, source, source)
