@@ -73,6 +73,17 @@ def test_threads_change_nothing(isa: str, dtype: np.dtype) -> None:
     checks.threads_change_nothing(run)
 
 
+def test_instruction_sets_with_fma_agree(isa: str, dtype: np.dtype) -> None:
+    case = problem((70, 900, 24, 12), dtype)
+    fused = tuple(name for name in _core.available_isas() if name != "sse4")
+
+    def run() -> dict[str, np.ndarray]:
+        return dict(zip(("index", "score"), _core.nearest(**case), strict=True))
+
+    checks.isas_agree(run, fused)
+    _core.use_isa(isa)
+
+
 def test_a_query_does_not_depend_on_the_others(isa: str, dtype: np.dtype) -> None:
     case = problem((70, 900, 24, 12), dtype)
     whole = _core.nearest(**case)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastrnn._typing import Array
 
 FLOPS = 2e10  # of one call of the kernel: some 0.2 s
+PAIRS = 1 << 22  # kept by one call of the kernel, of 12 or 16 bytes for each thread
 
 
 def computable(vectors: Array) -> Array:
@@ -38,6 +39,7 @@ def nearest(queries: Array, vectors: Array, norms: Array, topn: int) -> tuple[Ar
     if best == 0:
         return index, score
     step = max(64, int(FLOPS / (2 * vectors.size + 1)) // 64 * 64)
+    step = max(1, min(step, PAIRS // best))
     for at in range(0, len(queries), step):
         part = slice(at, at + step)
         index[part], score[part] = _core.nearest(queries[part], vectors, scale, best)
