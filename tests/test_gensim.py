@@ -12,6 +12,7 @@ import checks
 import numpy as np
 import pytest
 import vectors
+from conftest import peer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vectors import make
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore::DeprecationW
 # What gensim has and we have not: older names that raise there, or that its pickles want; and logging.
 LEFT_OUT = {
     "add_lifecycle_event", "index2entity", "index2word", "log_accuracy", "log_evaluate_word_pairs",
-    "similarity_unseen_docs", "vectors_norm", "vocab", "wmdistance", "word_vec",
+    "similarity_unseen_docs", "vectors_norm", "vocab",
 }  # fmt: skip
 
 
@@ -107,6 +108,17 @@ def test_queries(pair: tuple[KeyedVectors, Any]) -> None:
         lambda m: m.vectors_for_all(words).expandos["count"].tolist(),
     ):
         assert call(kv) == call(other)
+
+
+def test_word_movers_distance(pair: tuple[KeyedVectors, Any]) -> None:
+    peer("ot")
+    kv, other = pair
+    a, b = ["war", "the", "war", "king", "absent", "of"], ["peace", "the", "queen"]
+    for arguments in ((a, b), (b, a), (a, a), (a, b[:1]), (a, b, False), (a, ["word7"], False)):
+        got, want = (np.asarray(m.wmdistance(*arguments)) for m in pair)
+        checks.close(got.astype(np.float32), want, "peer")
+    assert kv.wmdistance(a, ["absent"]) == kv.wmdistance([], b) == other.wmdistance([], b) == np.inf
+    assert kv.wmdistance(["war"], ["war"]) == 0
 
 
 def test_sorting_and_resizing(pair: tuple[KeyedVectors, Any]) -> None:

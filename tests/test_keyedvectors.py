@@ -211,6 +211,7 @@ def test_keys_are_added_replaced_and_found():
     assert kv.vectors.dtype == np.float32
     assert ("d" in kv, 4 in kv, 5 in kv, "x" in kv) == (True, True, False, False)
     assert (kv.get_index("c"), kv.get_index(3), kv.get_index("x", -7)) == (2, 3, -7)
+    assert kv.word_vec("c", norm=True).tolist() == kv.get_vector("c", True).tolist()
     assert kv[["c", 0]].tolist() == [[5, 6], [0.5, 0.5]]
     with pytest.raises(ValueError, match="read-only"):
         kv["a"][0] = 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -120,3 +122,25 @@ class Similarities(Store):
     def doesnt_match(self, words: Sequence[Any]) -> Any:
         """Return the one of `words` that is farthest from the mean of all."""
         return self.rank_by_centrality(words)[-1][1]
+
+    def wmdistance(self, document1: Iterable[Any], document2: Iterable[Any], norm: bool = True) -> float:
+        """
+        Return Word Mover's Distance of two lists of keys, of vectors at length 1 with `norm` (extra: wmd).
+
+        The least cost of moving the words of one to those of the other, where a step costs its Euclidean
+        length: Kusner et al., *From Word Embeddings To Document Distances*, 2015. What is no key is left out;
+        infinity if nothing is left of one of them.
+
+        Raises
+        ------
+        ImportError
+            POT, which solves the transport problem, is not installed.
+        """
+        from ot import emd2
+
+        counts = [Counter(word for word in document if word in self) for document in (document1, document2)]
+        if not all(counts):
+            return math.inf
+        weights = [np.array(list(c.values()), np.float64) / c.total() for c in counts]
+        a, b = (np.stack([self.get_vector(word, norm) for word in c]).astype(np.float64) for c in counts)
+        return float(emd2(*weights, np.linalg.norm(a[:, None] - b, axis=-1)))

@@ -134,6 +134,10 @@ class Store:
         result.setflags(write=False)
         return result
 
+    def word_vec(self, *args: Any, **kwargs: Any) -> Array:
+        """Do what `get_vector` does: gensim's older name."""
+        return self.get_vector(*args, **kwargs)
+
     def fill_norms(self, force: bool = False) -> None:
         """Compute the lengths of the vectors if that is to be done, or always with `force`."""
         if self.norms is None or force:
