@@ -148,6 +148,7 @@ void test_ops() {
       run_lookup<T>(threads, s.steps, s.rows, s.hidden).check(run_lookup<T>(1, s.steps, s.rows, s.hidden));
     }
     run_nearest<T>(threads, 1, 1, 1, 1).check(run_nearest<T>(1, 1, 1, 1, 1));
+    run_nearest<T>(threads, 2, 333, 17, 60).check(run_nearest<T>(1, 2, 333, 17, 60));
     run_nearest<T>(threads, 37, 333, 17, 60).check(run_nearest<T>(1, 37, 333, 17, 60));
     run_optimizers<T>(threads).check(run_optimizers<T>(1));
   }
