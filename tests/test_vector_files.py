@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import resource
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import vectors
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from vectors import make
 
-from fastrnn import KeyedVectors, _core, checkpoint
+from fastrnn import KeyedVectors, _core
 from fastrnn.word2vec import _word2vec_format, read_vectors
-from fastrnn.word2vec._files import _read_counts
 
-Readers = dict[str, Callable[[Path], object]]
 FORMATS = {
     "binary": (
         lambda kv, path: kv.save_word2vec_format(path, binary=True),
@@ -201,107 +195,6 @@ def test_text_that_is_not_utf8(tmp_path):
         KeyedVectors.load_word2vec_format(tmp_path / "v", encoding="klingon")
 
 
-ROW = np.float32([1, 2]).tobytes()
-BAD = {
-    "empty": (
-        b"",
-        {},
-        ValueError,
-        "byte 0: expected a line with the count and the size of the vectors, got \"b''\"",
-    ),
-    "no header": (b"abc 1 2\n", {}, ValueError, "byte 0: expected a line with the count"),
-    "no size": (b"3 0\n", {}, ValueError, "byte 0: expected a line with the count"),
-    "negative": (b"-3 2\n", {}, ValueError, "byte 0: expected a line with the count"),
-    "word": (b"1 2\na 1 x\n", {}, ValueError, "byte 8: expected a number, got 'x'"),
-    "few": (b"1 2\na 1\n", {}, ValueError, "byte 7: expected 2 numbers, got the end of the line"),
-    "many": (b"1 2\na 1 2 3\n", {}, ValueError, "byte 10: expected the end of the line .*, got '3'"),
-    "short": (b"2 2\na 1 2\n", {}, EOFError, "ends at byte 10, in vector 2 of 2"),
-    "long": (
-        b"1 2\na 1 2\nb 1 2\n",
-        {},
-        ValueError,
-        "byte 10: expected the end after 1 vectors, got .*limit=1",
-    ),
-    "lying": (b"9999999999 2\na 1 2\n", {}, EOFError, "ends at byte 19, in vector 2 of 9999999999"),
-    "binary short": (
-        b"2 2\na " + ROW + b"b " + ROW[:5],
-        {"binary": True},
-        EOFError,
-        "byte 21, in vector 2 of 2",
-    ),
-    "binary long": (
-        b"1 2\na " + ROW + b"b",
-        {"binary": True},
-        ValueError,
-        "byte 14: expected the end after 1",
-    ),
-    "binary lying": (
-        b"1 999999999\na " + ROW,
-        {"binary": True},
-        EOFError,
-        "ends at byte 22, in vector 1 of 1",
-    ),
-    "no blank": (
-        b"1 2\n" + b"x" * 70000,
-        {"binary": True},
-        ValueError,
-        "byte 4: expected a word of at most 65536",
-    ),
-    "one field": (b"abc\n", {"no_header": True}, ValueError, "byte 0: expected a word and numbers"),
-    "gzip cut": (gzip.compress(b"2 2\na 1 2\n" * 9)[:-9], {}, EOFError, "compressed data end at byte"),
-    "gzip damaged": (b"\x1f\x8b" + b"x" * 30, {}, ValueError, "is damaged before byte"),
-}
-
-
-@pytest.mark.parametrize("case", BAD.values(), ids=BAD)
-def test_damaged_and_foreign_files_name_the_byte(tmp_path, case):
-    content, options, kind, message = case
-    (tmp_path / "v").write_bytes(content)
-    with pytest.raises(kind, match=rf"^vectors: '.*v'.*{message}".replace("\"b''\"", r"\"?b''\"?")):
-        KeyedVectors.load_word2vec_format(tmp_path / "v", **options)
-
-
-def test_other_bad_arguments(tmp_path):
-    kv = make(3)
-    kv.save_word2vec_format(tmp_path / "v", binary=True)
-    load = KeyedVectors.load_word2vec_format
-    for options, message in (
-        ({"limit": 0}, "limit: expected an int >= 1, got 0"),
-        ({"datatype": "int8"}, "dtype: expected float16, float32 or float64, got 'int8'"),
-        ({"binary": True, "no_header": True}, "no_header: expected False for a binary file, got True"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            load(tmp_path / "v", **options)
-    with pytest.raises(TypeError, match="binary: expected True or False, got 1"):
-        load(tmp_path / "v", binary=1)
-    with pytest.raises(FileNotFoundError, match=r"vectors: cannot read .*No such file"):
-        load(tmp_path / "absent")
-    with pytest.raises(ValueError, match="mmap: expected None or 'r', got 'w'"):
-        KeyedVectors.load(tmp_path / "v", mmap="w")
-    for name, other in {
-        "Phrases": {"kind": "fastrnn.Phrases"},
-        "list": [1],
-        "keys": {"kind": "fastrnn.KeyedVectors"},
-    }.items():
-        checkpoint.save(tmp_path / name, other)
-        with pytest.raises(ValueError, match=r"vectors: expected KeyedVectors in '.*', got "):
-            KeyedVectors.load(tmp_path / name)
-
-
-def test_keys_that_a_file_cannot_hold_are_refused_before_anything_is_written(tmp_path):
-    for key in ("new york", "a\nb", " ", "\n"):
-        kv = make(3)
-        kv.add_vectors([key], np.zeros((1, 12)))
-        with pytest.raises(ValueError, match="keys: expected no blank and no line end in a key, got"):
-            kv.save_word2vec_format(tmp_path / "v")
-        assert not os.listdir(tmp_path)
-        for kind in ("own", "npz"):
-            save, load = FORMATS[kind]
-            save(kv, tmp_path / kind)
-            vectors.same(load(tmp_path / kind), kv)
-            os.unlink(tmp_path / kind)
-
-
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_full_disk_keeps_the_file_before(tmp_path, kind):
     save, load = FORMATS[kind]
@@ -371,73 +264,3 @@ def test_a_mapped_file_is_not_read_and_not_changed(tmp_path):
         kv.unit_normalize_all()
     kv.add_vectors(["new"], np.ones((1, 12)))  # a copy from then on
     assert len(KeyedVectors.load(tmp_path / "v")) == 40
-
-
-# Every reader on files that are random, cut, or changed in a byte: it reads them, or says what is wrong.
-READERS: Readers = {
-    "text": lambda path: KeyedVectors.load_word2vec_format(path),
-    "binary": lambda path: KeyedVectors.load_word2vec_format(path, binary=True),
-    "no header": lambda path: KeyedVectors.load_word2vec_format(path, no_header=True),
-    "limit": lambda path: KeyedVectors.load_word2vec_format(
-        path, binary=True, limit=2, unicode_errors="ignore"
-    ),
-    "intersect": lambda path: make(4, 3).intersect_word2vec_format(path),
-    "own": lambda path: KeyedVectors.load(path),
-    "mapped": lambda path: KeyedVectors.load(path, mmap="r"),
-    "npz": lambda path: KeyedVectors.load_npz(path),
-    "counts": lambda path: _read_counts(path, "utf8", "strict"),
-    "any": read_vectors,
-}
-
-
-def samples() -> dict[str, bytes]:
-    """One good file of each format."""
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "v")
-        for kind in ("binary", "text", "own", "npz"):
-            FORMATS[kind][0](make(4, 3), path)
-            with open(path, "rb") as file:
-                found[kind] = file.read()
-    return found | {"gzip": gzip.compress(found["text"]), "gzip binary": gzip.compress(found["binary"])}
-
-
-SAMPLES = samples()
-
-
-def survives(path: Path, content: bytes, readers: Readers = READERS) -> None:
-    """No reader does anything but read, or raise one of the errors that it promises, with a message."""
-    path.write_bytes(content)
-    for name, read in readers.items():
-        message = name
-        try:
-            read(path)
-        except (ValueError, EOFError) as error:
-            message = str(error)
-        assert message
-
-
-@pytest.fixture(scope="module")
-def fuzzed(tmp_path_factory):
-    return tmp_path_factory.mktemp("fuzz") / "v"
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=150, deadline=None)
-@given(content=st.binary(max_size=200) | st.text(" \n\t0123456789.-abe", max_size=80).map(str.encode))
-@example(content=b"1 1\n")
-@example(content=b"\x1f\x8b")
-@example(content=b"PK\3\4")
-def test_random_files(fuzzed, content):
-    survives(fuzzed, content)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
-@pytest.mark.parametrize("kind", SAMPLES)
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_damaged_files(fuzzed, kind, data):
-    content = bytearray(SAMPLES[kind])
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
-    survives(fuzzed, bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))]))

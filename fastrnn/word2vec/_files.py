@@ -181,9 +181,8 @@ class Files(Store):
             reader = word2vec_format.Reader(file, fname, encoding, unicode_errors)
             count, size = reader.header()
             if size != self.vector_size:
-                raise ValueError(
-                    f"vectors: expected size {self.vector_size}, got {size} in {os.fspath(fname)!r}"
-                )
+                name = os.fspath(fname)
+                raise ValueError(f"vectors: expected size {self.vector_size}, got {size} in {name!r}")
             found: dict[int, Array] = {}
             for words, rows in reader.records(size, count, binary, np.float32):
                 for word, row in zip(words, rows, strict=True):
@@ -212,9 +211,8 @@ class Files(Store):
         for key in keys:
             if not isinstance(key, (str, int)) or isinstance(key, bool):
                 raise TypeError(f"keys: expected str or int, got {_check.describe(key)}")
-        attributes = {name: _packed(values) for name, values in self.expandos.items()}
-        tree = {"kind": KIND, "keys": keys, "vectors": self.vectors, "attributes": attributes}
-        checkpoint.save(fname, tree)
+        tree = {"kind": KIND, "keys": keys, "vectors": self.vectors}
+        checkpoint.save(fname, tree | {"attributes": {n: _packed(a) for n, a in self.expandos.items()}})
 
     @classmethod
     def load(cls, fname: Path, mmap: Literal["r"] | bool | None = None) -> Self:
