@@ -80,6 +80,18 @@ def cross_entropy_grad(
     dbias: Array | None,
     want_dx: bool,
 ) -> tuple[float, int, Array | None]: ...
+def nearest(queries: Array, vectors: Array, scale: Array | None, topn: int) -> tuple[Array, Array]: ...
+def read_records(
+    data: bytes | bytearray | memoryview,
+    begin: int,
+    end: int,
+    binary: bool,
+    last: bool,
+    rows: Array,
+    encoding: str,
+    errors: str,
+) -> tuple[list[str], int, str | None, int, int]: ...
+def write_records(words: list[bytes], rows: Array, binary: bool) -> bytes: ...
 def global_norm(grads: list[Array]) -> float: ...
 def sgd(
     params: list[Array],

@@ -17,26 +17,26 @@ file that was there before. `load` checks everything and says what is wrong.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import math
+import mmap
 import os
-import stat
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from fastrnn import _files
 
 MAGIC = b"fastrnn\n"
 VERSION = 1
 _PREFIX = struct.Struct("<8sIIQ")
 _DIGEST = 32
 _ALIGN = 64  # a cache line: an array may be mapped and used in place
-_DTYPES = ("<f4", "<f8", "<i4", "<i8", "<u4", "<u8", "|u1", "|b1")
+_DTYPES = ("<f2", "<f4", "<f8", "<i4", "<i8", "<u4", "<u8", "|u1", "|b1")
 
 Tree = Any  # None, bool, int, float, str, array, or a list, tuple or dict (str keys) of these
 
@@ -54,29 +54,20 @@ def save(path: str | os.PathLike[str], tree: Tree) -> None:
     TypeError
         `tree` holds something else than numbers, strings, None, arrays, lists and dicts.
     """
-    target = os.path.realpath(os.fspath(path))
     arrays: list[npt.NDArray[Any]] = []
     header = {"tree": _pack(tree, arrays), "arrays": [[a.dtype.str, list(a.shape)] for a in arrays]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
-    aside = target + ".tmp"
-    try:
-        _write(aside, text, arrays)
-        os.replace(aside, target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            if not os.path.isdir(aside):
-                os.unlink(aside)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(
-                error.errno, f"checkpoint: cannot write {os.fspath(path)!r}: {error.strerror}"
-            ) from None
-        raise
-    _flush_folder(os.path.dirname(target))
+    with _files.replacing("checkpoint", path) as file:
+        _write(file, text, arrays)
 
 
-def load(path: str | os.PathLike[str]) -> Tree:
+def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
     """
     Read what `save` wrote.
+
+    `mapped` leaves the arrays in the file: they are read-only, come page by page as they are used, and are
+    shared with other processes that do the same. The digest is then not checked, because that would read
+    everything; the layout is.
 
     Raises
     ------
@@ -86,26 +77,18 @@ def load(path: str | os.PathLike[str]) -> Tree:
         It is no checkpoint, has another version, is truncated or damaged; the message says which.
     """
     name = os.fspath(path)
+    with _files.reading("checkpoint", name) as file:
+        start = file.read(_PREFIX.size)
+        if not start.startswith(MAGIC):
+            short = MAGIC.startswith(start[: len(MAGIC)])
+            raise ValueError(
+                f"checkpoint: {name!r} is truncated: {len(start)} bytes"
+                if short
+                else f"checkpoint: expected a fastrnn checkpoint, got {name!r} that begins {start[:8]!r}"
+            )
+        raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else start + file.read()
     try:
-        mode = os.stat(name).st_mode
-        if stat.S_ISDIR(mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(mode):
-            raise ValueError(f"checkpoint: expected a regular file, got {name!r}")
-        with open(name, "rb") as file:
-            start = file.read(_PREFIX.size)
-            if not start.startswith(MAGIC):
-                short = MAGIC.startswith(start[: len(MAGIC)])
-                raise ValueError(
-                    f"checkpoint: {name!r} is truncated: {len(start)} bytes"
-                    if short
-                    else f"checkpoint: expected a fastrnn checkpoint, got {name!r} that begins {start[:8]!r}"
-                )
-            raw = start + file.read()
-    except OSError as error:
-        raise OSError(error.errno, f"checkpoint: cannot read {name!r}: {error.strerror}") from None
-    try:
-        return _parse(raw)
+        return _parse(raw, mapped)
     except _Damaged as error:
         raise ValueError(f"checkpoint: {name!r} {error}") from None
 
@@ -114,36 +97,22 @@ class _Damaged(Exception):
     pass
 
 
-def _write(aside: str, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
+def _write(file: BinaryIO, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
     digest = hashlib.sha256()
-    with open(aside, "wb") as file:
 
-        def put(data: bytes | memoryview) -> None:
-            digest.update(data)
-            file.write(data)
+    def put(data: bytes | memoryview) -> None:
+        digest.update(data)
+        file.write(data)
 
-        put(_PREFIX.pack(MAGIC, VERSION, 0, len(header)))
-        put(header)
-        at = _PREFIX.size + len(header)
-        for array in arrays:
-            put(bytes(-at % _ALIGN))
-            if array.size:
-                put(array.reshape(-1).view(np.uint8).data)
-            at += -at % _ALIGN + array.nbytes
-        file.write(digest.digest())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: str) -> None:
-    # Without this a power cut may forget the rename. Not every file system lets a folder be opened or
-    # flushed.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    put(_PREFIX.pack(MAGIC, VERSION, 0, len(header)))
+    put(header)
+    at = _PREFIX.size + len(header)
+    for array in arrays:
+        put(bytes(-at % _ALIGN))
+        if array.size:
+            put(array.reshape(-1).view(np.uint8).data)
+        at += -at % _ALIGN + array.nbytes
+    file.write(digest.digest())
 
 
 def _pack(tree: Tree, arrays: list[npt.NDArray[Any]]) -> Any:
@@ -181,25 +150,25 @@ def _unpack(tree: Any, arrays: list[npt.NDArray[Any]]) -> Tree:
     return tree
 
 
-def _parse(raw: bytes) -> Tree:
+def _parse(raw: bytes | mmap.mmap, mapped: bool) -> Tree:
     if len(raw) < _PREFIX.size + _DIGEST:
         raise _Damaged(f"is truncated: {len(raw)} bytes")
     _, version, _, size = _PREFIX.unpack_from(raw)
     if version != VERSION:
         raise _Damaged(f"has layout version {version}, this fastrnn reads version {VERSION}")
     body = memoryview(raw)[:-_DIGEST]
-    if hashlib.sha256(body).digest() != raw[-_DIGEST:]:
+    if not mapped and hashlib.sha256(body).digest() != raw[-_DIGEST:]:
         raise _Damaged("is truncated or damaged: its SHA-256 does not match")
-    # What follows can only fail on a file that somebody made by hand, with a checksum to match.
+    # What follows can only fail on a file that somebody made, checksum and all, or when mapped.
     try:
         header = json.loads(bytes(body[_PREFIX.size : _PREFIX.size + size]).decode())
-        arrays = list(_arrays(body, _PREFIX.size + size, header["arrays"]))
+        arrays = list(_arrays(body, _PREFIX.size + size, header["arrays"], mapped))
         return _unpack(header["tree"], arrays)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise _Damaged(f"has an invalid header: {error}") from None
 
 
-def _arrays(body: memoryview, at: int, described: list[Any]) -> Iterator[npt.NDArray[Any]]:
+def _arrays(body: memoryview, at: int, described: list[Any], mapped: bool) -> Iterator[npt.NDArray[Any]]:
     for dtype, shape in described:
         if dtype not in _DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):
             raise ValueError(f"array of {dtype} {shape}")
@@ -210,7 +179,7 @@ def _arrays(body: memoryview, at: int, described: list[Any]) -> Iterator[npt.NDA
             raise ValueError(f"array of {dtype} {shape} ends past the file")
         native = np.dtype(dtype).newbyteorder("=")
         yield (
-            np.frombuffer(body, dtype, count, at).reshape(shape).astype(native)
+            np.frombuffer(body, dtype, count, at).reshape(shape).astype(native, copy=not mapped)
             if count
             else np.empty(shape, native)
         )

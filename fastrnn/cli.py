@@ -1,4 +1,4 @@
-"""The command `fastrnn`: train a language model, sample from it, describe this installation, measure it."""
+"""The command `fastrnn`: language models, word vectors, a description of this installation, measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def parser() -> argparse.ArgumentParser:
 
     main = argparse.ArgumentParser(prog="fastrnn", description="Recurrent networks on CPUs.")
     main.add_argument("--version", action="version", version=f"fastrnn {_version()}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="train | sample | info | bench")
+    commands = main.add_subparsers(
+        dest="command", required=True, metavar="train | sample | similar | info | bench"
+    )
 
     train = commands.add_parser("train", help="train a language model on a text")
     train.add_argument(
@@ -59,6 +61,15 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=_natural, default=0)
     sample.set_defaults(run=_sample)
 
+    similar = commands.add_parser("similar", help="the words nearest to some words, by a file of vectors")
+    similar.add_argument(
+        "vectors", metavar="FILE", help="of fastrnn, word2vec, fastText, GloVe, npz, safetensors"
+    )
+    similar.add_argument("words", nargs="+", metavar="WORD", help="several: nearest to their mean")
+    similar.add_argument("--negative", nargs="+", default=[], metavar="WORD", help="words to be far from")
+    similar.add_argument("--topn", type=_positive, default=10, metavar="N", help="default: %(default)s")
+    similar.set_defaults(run=_similar)
+
     info = commands.add_parser(
         "info", help="version, instruction sets, threads, compiler, speed of this machine"
     )
@@ -85,7 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # the reader has gone; nothing more to say
         return 0
-    except (OSError, ValueError, TypeError, ArithmeticError, MemoryError, ImportError) as error:
+    except (
+        OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError, ImportError
+    ) as error:  # fmt: skip
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         print(f"fastrnn: error: {' '.join(text.split())}", file=sys.stderr)
         return 2
@@ -109,6 +122,15 @@ def _sample(args: argparse.Namespace) -> int:
     )
     blank = " " if model.vocabulary.unit == "word" and args.prompt[-1:].strip() else ""
     print(args.prompt + blank + text)
+    return 0
+
+
+def _similar(args: argparse.Namespace) -> int:
+    from fastrnn.word2vec import read_vectors
+
+    vectors = read_vectors(args.vectors)
+    for word, cosine in vectors.most_similar(args.words, args.negative, topn=args.topn):
+        print(f"{cosine:7.4f}  {word}")
     return 0
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -13,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fastrnn import _check
+from fastrnn import _check, _files
 
 Ids = npt.NDArray[np.int32]
 Unit = Literal["character", "word"]
@@ -35,16 +33,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         It is no regular file, is empty, holds NUL bytes (binary), or is not UTF-8; the message says where.
     """
     name = os.fspath(path)
-    try:
-        mode = os.stat(name).st_mode
-        if stat.S_ISDIR(mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(mode):
-            raise ValueError(f"text: expected a regular file, got {name!r}")
-        with open(name, "rb") as file:
-            raw = file.read()
-    except OSError as error:
-        raise OSError(error.errno, f"text: cannot read {name!r}: {error.strerror}") from None
+    with _files.reading("text", name) as file:
+        raw = file.read()
     nul = raw.find(b"\0")
     if nul >= 0:
         raise ValueError(f"text: expected UTF-8 text, got a binary file: {name!r} has a NUL byte at {nul}")

@@ -198,6 +198,24 @@ def optimiser_matches(
             a += 0.5
 
 
+def nearest_are_nearest(found: tuple[np.ndarray, np.ndarray], problem: dict[str, Any]) -> None:
+    """Each row once, best first, with its score; and no row left out is better than the last one found."""
+    index, score = found
+    queries, vectors = (problem[name].astype(np.longdouble) for name in ("queries", "vectors"))
+    scale = problem["scale"]
+    all_scores = queries @ vectors.T * (1 if scale is None else scale)
+    best = min(problem["topn"], len(vectors))
+    assert index.shape == score.shape == (len(queries), best)
+    assert all(len(set(row)) == best for row in index.tolist())
+    assert (score[:, :-1] >= score[:, 1:]).all()
+    assert (index[:, :-1] < index[:, 1:])[score[:, :-1] == score[:, 1:]].all()
+    close(score, np.take_along_axis(all_scores, index, axis=1), "product", "scores")
+    np.put_along_axis(all_scores, index, -np.inf, axis=1)
+    close(
+        np.maximum(all_scores.max(axis=1), score[:, -1]).astype(score.dtype), score[:, -1], "product", "rest"
+    )
+
+
 def denormals_are_zeros(case: Case, run: Runner) -> None:
     """Inputs below the smallest normal number act as zeros; the caller can compute with them afterwards."""
     tiny = np.finfo(case.inputs["x"].dtype).tiny

@@ -59,6 +59,13 @@ def torch() -> ModuleType:
     return peer("torch")
 
 
+@pytest.fixture
+def gensim() -> ModuleType:
+    """gensim: as above."""
+    peer("gensim.models")
+    return peer("gensim")
+
+
 def peer(name: str) -> ModuleType:
     """Import another library, or skip."""
     try:

@@ -21,6 +21,7 @@ TREE = {
     "name": "x",
     "numbers": [1, -2.5, None, True, float("inf"), 1e-310],
     "empty": {},
+    "float16": np.arange(5, dtype=np.float16) / 3,
     "float32": np.arange(17, dtype=np.float32) / 3,
     "float64": np.linspace(0, 1, 5)[:, None] * np.arange(3),
     "int64": np.array([[1, 2], [3, 4]]).T,
@@ -64,6 +65,24 @@ def test_arrays_are_writable_and_their_own(file):
     first, second = checkpoint.load(file), checkpoint.load(file)
     first["float32"][:] = 7
     assert second["float32"][1] != 7
+
+
+def test_mapped_arrays_are_in_the_file(file):
+    mapped = checkpoint.load(file, mapped=True)
+    assert same(TREE, mapped)
+    assert not mapped["float32"].flags.writeable
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(TREE["float32"].tobytes()) + 3] ^= 1
+    file.write_bytes(raw)  # in place: what is mapped sees it
+    assert not same(TREE, mapped)
+
+
+def test_a_mapped_file_that_is_cut_is_refused(file):
+    raw = file.read_bytes()
+    for size in (0, 5, 40, 200, len(raw) - 33, len(raw) - 1):
+        file.write_bytes(raw[:size])
+        with pytest.raises(ValueError, match=r"truncated|invalid header"):
+            checkpoint.load(file, mapped=True)
 
 
 def test_numpy_scalars_come_back_as_numbers(tmp_path):

@@ -146,6 +146,15 @@ def test_a_reader_that_leaves_is_no_error(trained):
         assert process.stderr.read() == ""
 
 
+def test_similar(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v").write_text("4 2\nword 1 0\nnear 2 2\nfar -1 0\nside 0 5\n")
+    assert main(["similar", "v", "word"]) == 0
+    assert capsys.readouterr().out == " 0.7071  near\n 0.0000  side\n-1.0000  far\n"
+    assert main(["similar", "v", "word", "side", "--negative", "far", "--topn", "1"]) == 0
+    assert capsys.readouterr().out == " 0.9487  near\n"
+
+
 BAD = [
     (["train", "--text", "absent"], "text: cannot read .*absent': No such file or directory"),
     (["train", "--text", "."], "text: cannot read .*Is a directory"),
@@ -163,6 +172,11 @@ BAD = [
         ["train", "--resume", "--checkpoint", "latin1"],
         "checkpoint: expected a fastrnn checkpoint, got 'latin1'",
     ),
+    (["similar", "absent", "word"], "vectors: cannot read 'absent': No such file or directory"),
+    (["similar", "empty", "word"], "vectors: 'empty', byte 0: expected a line with the count and the size"),
+    (["similar", "text.txt", "word"], "vectors: 'text.txt', byte 5: expected a number, got 'text'"),
+    (["similar", "vectors", "wrod"], "key: expected one of the 3 keys, got 'wrod'; near spellings: 'word'"),
+    (["similar", "cut", "word"], "vectors: 'cut' ends at byte 12, in vector 2 of 2"),
     (["sample", "--checkpoint", "empty"], "checkpoint: 'empty' is truncated: 0 bytes"),
     (["sample", "--checkpoint", "text.txt"], "checkpoint: expected a fastrnn checkpoint"),
 ]
@@ -176,6 +190,8 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, args, message):
     (tmp_path / "binary").write_bytes(b"a\0b")
     (tmp_path / "latin1").write_bytes(b"gr\xfcn und viel mehr")
     (tmp_path / "short").write_text("short")
+    (tmp_path / "vectors").write_text("3 2\nword 1 0\nnear 2 1\nfar -1 0\n")
+    (tmp_path / "cut").write_text("2 2\nword 1 0")
     before = sorted(os.listdir(tmp_path))
     assert main(args) == 2
     out, err = capsys.readouterr()

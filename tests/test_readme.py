@@ -30,6 +30,13 @@ def test_python_blocks_run(tmp_path: Path, text: str) -> None:
     run(tmp_path, "block.py")
 
 
+def test_the_page_on_word_vectors_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "keyedvectors.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "page.py").write_text("\n".join(blocks))
+    run(tmp_path, "page.py")
+
+
 def test_what_the_readme_must_have() -> None:
     setup = "python3 -m venv .venv && .venv/bin/pip install"
     assert [f"{setup} . && .venv/bin/fastrnn train", f"{setup} '.[test]' && .venv/bin/pytest"] == COMMANDS

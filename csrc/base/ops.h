@@ -84,6 +84,23 @@ struct Dropout {
   int threads;
 };
 
+// The `topn` rows of a matrix whose product with a query, times the scale of the row, is largest: best first, NaN last,
+// of equal ones the smaller index first.  A product is one chain of fma over the depth.
+template <class T>
+struct Nearest {
+  ptrdiff_t queries, rows, depth;
+  ptrdiff_t topn;  // 1 <= topn <= rows
+  const T* query;  // [queries, depth]
+  ptrdiff_t query_stride;
+  const T* row;  // [rows, depth]
+  ptrdiff_t row_stride;
+  const T* scale;       // [rows] or null: all 1
+  T* score;             // [queries, topn]  out
+  std::int64_t* index;  // [queries, topn]  out
+  int threads;
+  T* scratch;
+};
+
 // One contiguous stretch of parameters and what belongs to it.  No two arrays may overlap.
 template <class T>
 struct Span {
@@ -126,6 +143,8 @@ struct OpKernels {
   void (*embedding)(const Embedding<T>&) noexcept;
   void (*embedding_backward)(const EmbeddingBackward<T>&) noexcept;
   void (*dropout)(const Dropout<T>&) noexcept;
+  ptrdiff_t (*nearest_scratch)(const Nearest<T>&) noexcept;
+  void (*nearest)(const Nearest<T>&) noexcept;
   double (*global_norm)(const Optimizer<T>&) noexcept;
   double (*sgd)(const Optimizer<T>&) noexcept;   // the norm before clipping, NaN without clip
   double (*adam)(const Optimizer<T>&) noexcept;  // the same

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_plan(m);
   fastrnn::bindings::bind_prepared(m);
   fastrnn::bindings::bind_ops(m);
+  fastrnn::bindings::bind_vector_file(m);
 }

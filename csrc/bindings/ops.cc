@@ -260,6 +260,7 @@ void bind_ops(py::module_& m) {
       arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"));
   for (const auto& [name, which] : {std::pair{"exp", Map::kExp}, {"sigmoid", Map::kSigmoid}, {"tanh", Map::kTanh}})
     m.def(name, [which = which](H x) { return FASTRNN_BY_TYPE(x, "x", map, which, x); }, arg("x"));
+  bind_nearest(m);
   bind_optim(m);
 }
 

@@ -8,7 +8,8 @@
 
 namespace fastrnn::bindings {
 
-void bind_optim(py::module_& m);  // optim.cc, called by bind_ops
+void bind_nearest(py::module_& m);  // nearest.cc, called by bind_ops
+void bind_optim(py::module_& m);    // optim.cc, the same
 
 // An input whose rows follow each other; only a strided one is copied.
 template <class T>

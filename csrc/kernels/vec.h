@@ -89,6 +89,13 @@ FASTRNN_INLINE void store_n(float* p, Vec<float> v, ptrdiff_t n) {
 FASTRNN_INLINE void store_n(double* p, Vec<double> v, ptrdiff_t n) {
   _mm512_mask_storeu_pd(p, first_lanes8(n), (__m512d)v);
 }
+// Bits of the lanes where a <= b does not hold; NaN holds to nothing.
+FASTRNN_INLINE unsigned not_at_most(Vec<float> a, Vec<float> b) {
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_NLE_UQ);
+}
+FASTRNN_INLINE unsigned not_at_most(Vec<double> a, Vec<double> b) {
+  return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_NLE_UQ);
+}
 #elif FASTRNN_VECTOR_BYTES == 32
 FASTRNN_INLINE Vec<float> splat(float x) { return (Vec<float>)_mm256_set1_ps(x); }
 FASTRNN_INLINE Vec<double> splat(double x) { return (Vec<double>)_mm256_set1_pd(x); }
@@ -123,6 +130,12 @@ FASTRNN_INLINE void store_n(float* p, Vec<float> v, ptrdiff_t n) {
 }
 FASTRNN_INLINE void store_n(double* p, Vec<double> v, ptrdiff_t n) {
   _mm256_maskstore_pd(p, first_lanes64(n), (__m256d)v);
+}
+FASTRNN_INLINE unsigned not_at_most(Vec<float> a, Vec<float> b) {
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_NLE_UQ)));
+}
+FASTRNN_INLINE unsigned not_at_most(Vec<double> a, Vec<double> b) {
+  return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_NLE_UQ)));
 }
 #else  // 16 bytes: SSE4 without fma (product and sum round apart), or NEON
 FASTRNN_INLINE Vec<float> splat(float x) { return Vec<float>{x, x, x, x}; }
@@ -165,6 +178,14 @@ FASTRNN_INLINE void store_lanes(T* p, Vec<T> v, ptrdiff_t n) {
   for (int i = 0; i < kLanes<T>; ++i)
     if (i < n) p[i] = v[i];
 }
+template <class V>
+FASTRNN_INLINE unsigned lanes_not_at_most(V a, V b) {
+  unsigned bits = 0;
+  for (int i = 0; i < kLanes<ElementOf<V>>; ++i) bits |= static_cast<unsigned>(!(a[i] <= b[i])) << i;
+  return bits;
+}
+FASTRNN_INLINE unsigned not_at_most(Vec<float> a, Vec<float> b) { return lanes_not_at_most(a, b); }
+FASTRNN_INLINE unsigned not_at_most(Vec<double> a, Vec<double> b) { return lanes_not_at_most(a, b); }
 FASTRNN_INLINE Vec<float> load_n(const float* p, ptrdiff_t n) { return load_lanes(p, n); }
 FASTRNN_INLINE Vec<double> load_n(const double* p, ptrdiff_t n) { return load_lanes(p, n); }
 FASTRNN_INLINE void store_n(float* p, Vec<float> v, ptrdiff_t n) { store_lanes(p, v, n); }

@@ -8,7 +8,7 @@ an absolute value, and a comparison looks at the real part alone.
 Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 """
 
-from . import cross_entropy, dropout, embedding, linear, math, optim, rng, sequence, stack, testing
+from . import cross_entropy, dropout, embedding, linear, math, nearest, optim, rng, sequence, stack, testing
 from .cells import CELLS
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "embedding",
     "linear",
     "math",
+    "nearest",
     "optim",
     "rng",
     "sequence",

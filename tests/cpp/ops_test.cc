@@ -76,6 +76,25 @@ Results<T> run_lookup(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t co
 }
 
 template <class T>
+Results<T> run_nearest(int threads, ptrdiff_t queries, ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t topn) {
+  const auto query = draw<T>(queries * depth, 1), row = draw<T>(rows * depth, 2), scale = draw<T>(rows, 3);
+  Array<T> score(queries * topn);
+  std::vector<std::int64_t> index(static_cast<std::size_t>(queries * topn));
+  Nearest<T> a{queries, rows, depth, topn, query, depth, row, depth, scale, score, index.data(), threads, {}};
+  Array<T> scratch(table<T>().ops.nearest_scratch(a));
+  a.scratch = scratch;
+  table<T>().ops.nearest(a);
+  Array<T> found(queries * topn);
+  for (ptrdiff_t i = 0; i < queries * topn; ++i) {
+    CHECK(index[static_cast<std::size_t>(i)] >= 0 && index[static_cast<std::size_t>(i)] < rows);
+    found[i] = static_cast<T>(index[static_cast<std::size_t>(i)]);
+  }
+  Results<T> results;
+  for (const Array<T>* r : {&score, &found}) results.add(*r);
+  return results;
+}
+
+template <class T>
 Results<T> run_optimizers(int threads) {
   Results<T> results;
   for (int kind = 0; kind < 3; ++kind) {
@@ -128,6 +147,9 @@ void test_ops() {
           .check(run_loss<T>(1, s.steps, s.rows, s.inputs, s.hidden));
       run_lookup<T>(threads, s.steps, s.rows, s.hidden).check(run_lookup<T>(1, s.steps, s.rows, s.hidden));
     }
+    run_nearest<T>(threads, 1, 1, 1, 1).check(run_nearest<T>(1, 1, 1, 1, 1));
+    run_nearest<T>(threads, 2, 333, 17, 60).check(run_nearest<T>(1, 2, 333, 17, 60));
+    run_nearest<T>(threads, 37, 333, 17, 60).check(run_nearest<T>(1, 37, 333, 17, 60));
     run_optimizers<T>(threads).check(run_optimizers<T>(1));
   }
   for (ptrdiff_t n : {0, 1, 15, 16, 17, 100})

@@ -1,0 +1,85 @@
+"""Every bad argument of KeyedVectors is named, with the rule and what came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from errors import Case, check
+from vectors import make
+
+import fastrnn
+from fastrnn import KeyedVectors
+
+KV = make()
+
+ERRORS: dict[str, Case] = {
+    "size": (lambda: KeyedVectors(-1), ValueError, "vector_size: expected an int >= 0, got -1"),
+    "size float": (lambda: KeyedVectors(2.5), TypeError, "vector_size: expected an int, got 2.5"),
+    "dtype": (
+        lambda: KeyedVectors(2, dtype=int),
+        ValueError,
+        "dtype: expected float16, float32 or float64, got <class 'int'>",
+    ),
+    "nothing": (
+        lambda: KV.most_similar(),
+        ValueError,
+        "positive: expected at least one key or vector, got none",
+    ),
+    "nothing in a batch": (
+        lambda: KV.most_similar([["war"], []]),
+        ValueError,
+        "positive: expected at least one key or vector, got none",
+    ),
+    "batches": (
+        lambda: KV.most_similar([["war"]], [["man"], ["of"]]),
+        ValueError,
+        "negative: expected 1 lists, as positive has, got 2",
+    ),
+    "vector": (
+        lambda: KV.similar_by_vector(np.zeros(3)),
+        ValueError,
+        "positive: expected vectors of shape (12,), got (3,)",
+    ),
+    "cosmul": (
+        lambda: KV.most_similar_cosmul(negative="war"),
+        ValueError,
+        "positive: expected at least one key or vector, got none",
+    ),
+    "mean": (lambda: KV.get_mean_vector([]), ValueError, "keys: expected at least one, got none"),
+    "mean weights": (
+        lambda: KV.get_mean_vector(["war"], [1, 2]),
+        ValueError,
+        "weights: expected shape (1,), as there are keys, got (2,)",
+    ),
+    "missing": (
+        lambda: KV.get_mean_vector(["zzz"], ignore_missing=False),
+        fastrnn.word2vec._store.UnknownKey,
+        "key: expected one of the 40 keys, got 'zzz'",
+    ),
+    "row": (lambda: KV[40], fastrnn.word2vec._store.UnknownKey, "key: expected one of the 40 keys, got 40"),
+    "empty lists": (
+        lambda: KV.n_similarity([], ["war"]),
+        ZeroDivisionError,
+        "ws1, ws2: expected at least one key in each, got none",
+    ),
+    "no words": (
+        lambda: KV.doesnt_match(["zzz"]),
+        ValueError,
+        "words: expected at least one that is a key, got ['zzz']",
+    ),
+    "shape": (
+        lambda: make(3).add_vectors(["a"], [[1, 2]]),
+        ValueError,
+        "weights: expected shape (keys, vector_size) = (1, 12), got (1, 2)",
+    ),
+    "extras": (
+        lambda: make(3).add_vectors(["a"], np.zeros((1, 12)), extras={"count": np.zeros(2)}),
+        ValueError,
+        "extras: expected 1 values of 'count', got 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
+def test_errors(case: Case) -> None:
+    check(case)
