@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import checks
@@ -174,15 +175,46 @@ def test_dropout_is_between_the_levels(rng: np.random.Generator) -> None:
     for k, level in enumerate(levels):
         names = {name: name.replace("_l0", f"_l{k}") for name in level.params}
         level.load_params({name: layer.params[ours] for name, ours in names.items()})
-    x, dy = normal(rng, "float64", T, B, I), normal(rng, "float64", T, B, 2 * H)
-    (y, _), pullback = layer.vjp(x, key=3)
+    x = normal(rng, "float64", T, B, I)
+    (y, _), _ = layer.vjp(x, key=3)
     middle, _ = levels[0](x)
-    (whole, _), _ = levels[1].vjp(middle)
-    assert not np.array_equal(y, whole)
+    assert not np.array_equal(y, levels[1](middle)[0])
     masked = _core.dropout(middle, 0.5, fastrnn._random.fold(3, 0), 0, False)
     checks.same_bits(y, levels[1](masked)[0])
     assert 0.35 < (masked == 0).mean() < 0.65
-    assert pullback(dy)[0].any()
+
+
+def test_dropout_masks_the_gradient_alike(rng: np.random.Generator) -> None:
+    """Of a linear network, <dy, f(x + d) - f(x)> = <dx, d>."""
+    options = {"nonlinearity": "identity", "bidirectional": True, "dropout": 0.4, "dtype": "float64"}
+    layer = fastrnn.RNN(I, H, 3, seed=1, **options)
+    x, d, dy = (normal(rng, "float64", T, B, width) for width in (I, I, 2 * H))
+    (y, _), pullback = layer.vjp(x, key=5, step=3)
+    (moved, _), _ = layer.vjp(x + d, key=5, step=3)
+    dx, _ = pullback(dy)
+    checks.close(np.vdot(dy, moved - y), np.vdot(dx, d), "identity", "<dx, d>")
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_no_steps_hand_the_state_on(rng: np.random.Generator, dtype: np.dtype, kind: str) -> None:
+    problem = make_problem(rng, kind, (0, B, I, H), dtype, num_layers=2, bidirectional=True)
+    run = run_layer(problem)
+    assert run["y"].shape == (0, B, 2 * H)
+    for name, first, dlast in zip(problem.layer.states, problem.state, problem.dstate, strict=True):
+        checks.same_bits(run[name], first, name)
+        checks.same_bits(run[f"d {name}"], dlast, f"d {name}")
+    for name, before in problem.layer.grads.items():
+        checks.same_bits(run[f"d {name}"], before, name)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_strides_change_nothing(rng: np.random.Generator, dtype: np.dtype, kind: str) -> None:
+    problem = make_problem(rng, kind, SHAPE, dtype, num_layers=2, bidirectional=True)
+    views = {}
+    for name, a in (("x", problem.x), ("dy", problem.dy)):
+        views[name] = np.zeros((T, 2 * B, a.shape[-1] + 3), dtype)[::-1, ::2, 3:]
+        views[name][...] = a
+    checks.runs_same_bits(run_layer(replace(problem, **views)), run_layer(problem))
 
 
 class TestTwins:
