@@ -13,8 +13,12 @@ import numpy as np
 import onnx_graphs
 import pytest
 from conftest import peer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mutants import mutant
 from problems import CROSS, LAYERS, OPTIONS, SHAPES, TORCH, make_problem, run_cells, run_layer, run_torch
+
+from fastrnn import reference
 
 pytestmark = pytest.mark.peer
 
@@ -50,6 +54,38 @@ def test_cells(
     options: dict[str, Any],
 ) -> None:
     layer_is_the_oracle(torch_cells, make_problem(rng, kind, shape, dtype, **options))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_long_sequences(
+    torch_cells: ModuleType, isa: str, rng: np.random.Generator, dtype: np.dtype, kind: str
+) -> None:
+    """T B = 335 rows: more than one chunk of the backward pass, which forms states again chunk by chunk."""
+    problem = make_problem(rng, kind, (67, 5, 4, 19), dtype, num_layers=2, bidirectional=True)
+    layer_is_the_oracle(torch_cells, problem)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    shape=st.tuples(*(st.integers(1, n) for n in (12, 10, 40, 40))),
+    options=st.fixed_dictionaries(
+        {
+            "num_layers": st.integers(1, 3),
+            **{name: st.booleans() for name in ("bidirectional", "bias", "batch_first", "state")},
+        }
+    ),
+    seed=st.integers(0, 99),
+)
+def test_any_shape(
+    torch_cells: ModuleType, kind: str, shape: Shape, options: dict[str, Any], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    layer_is_the_oracle(torch_cells, make_problem(rng, kind, shape, "float32", **options))
+
+
+def test_every_cell_has_an_oracle() -> None:
+    assert {make(1, 1).cell for make in LAYERS.values()} == reference.CELLS.keys()
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
