@@ -68,7 +68,7 @@ def real(name: str, value: Any, low: float = 0.0, high: float | None = None) -> 
 
 def choice(name: str, value: Any, known: Sequence[str]) -> str:
     """One of the strings in `known`."""
-    if value not in known or not isinstance(value, str):
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {describe(value)}")
     return value
 

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 _GATES = {"lstm": ("i", "f", "g", "o"), "lstm_coupled": ("f", "g", "o")}
 
 
-def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
-    """The part of each gate in every parameter of one kind, each [H, columns] or [H]."""
+def _recurrent(layer: Recurrent) -> None:
+    """Refuse what is no recurrent layer."""
     if not isinstance(layer, Recurrent):
         raise TypeError(f"layer: expected a recurrent layer, got {_check.describe(layer)}")
+
+
+def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
+    """The part of each gate in every parameter of one kind, each [H, columns] or [H]."""
     found = [p for name, p in layer.params.items() if name.rsplit("_l", 1)[0] == kind]
     if not found:
-        raise ValueError(f"layer: expected one with {kind}, got a {type(layer).__name__} without")
+        raise ValueError(f"layer: expected one with {kind}, got {type(layer).__name__} without it")
     for parameter in found:
         yield from np.split(parameter, len(parameter) // layer.hidden_size)
 
@@ -45,9 +49,12 @@ def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> 
 
     Raises
     ------
+    TypeError
+        The layer is not recurrent.
     ValueError
         The cell has no recurrent matrix.
     """
+    _recurrent(layer)
     gain = _check.real("gain", gain)
     draw = np.random.Generator(np.random.PCG64(_check.seed(seed)))
     for block in _blocks(layer, "weight_hh"):
@@ -62,9 +69,12 @@ def identity(layer: Recurrent, scale: float = 1.0) -> Recurrent:
 
     Raises
     ------
+    TypeError
+        The layer is not recurrent.
     ValueError
         The cell has no recurrent matrix.
     """
+    _recurrent(layer)
     scale = _check.real("scale", scale, -np.inf)
     for block in _blocks(layer, "weight_hh"):
         block[:] = scale * np.eye(len(block))
@@ -79,7 +89,13 @@ def xavier(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> Recu
     """Draw the matrices, gate by gate, from U(-a, a), a = gain * sqrt(6 / (rows + columns)).
 
     Glorot and Bengio 2010; Keras's default for input matrices. Biases stay as they are.
+
+    Raises
+    ------
+    TypeError
+        The layer is not recurrent.
     """
+    _recurrent(layer)
     gain = _check.real("gain", gain)
     draw = np.random.Generator(np.random.PCG64(_check.seed(seed)))
     kinds = dict.fromkeys(name.rsplit("_l", 1)[0] for name, p in layer.params.items() if p.ndim == 2)
@@ -98,14 +114,16 @@ def forget_bias(layer: Recurrent, value: float = 1.0) -> Recurrent:
 
     Raises
     ------
+    TypeError
+        The layer is not recurrent.
     ValueError
         The layer is no LSTM, or has no bias.
     """
+    _recurrent(layer)
     value = _check.real("value", value, -np.inf)
-    cell = getattr(layer, "cell", "")
-    if not cell.startswith("lstm"):
+    if not layer.cell.startswith("lstm"):
         raise ValueError(f"layer: expected an LSTM, got {_check.describe(layer)}")
-    gates = _GATES.get(cell, _GATES["lstm"])
+    gates = _GATES.get(layer.cell, _GATES["lstm"])
     for kind, to in (("bias_ih", value), ("bias_hh", 0.0)):
         for k, block in enumerate(_blocks(layer, kind)):
             if gates[k % len(gates)] == "f":

@@ -54,9 +54,16 @@ def threads() -> Iterator[None]:
 
 
 @pytest.fixture
-def torch() -> ModuleType:
-    """PyTorch: absent, the test is skipped, or fails when FASTRNN_REQUIRE_PEERS=1."""
-    return peer("torch")
+def torch() -> Iterator[ModuleType]:
+    """PyTorch on one thread: absent, the test is skipped, or fails when FASTRNN_REQUIRE_PEERS=1.
+
+    With a second thread, these small tensors take up to 150 times as long when the other core is busy.
+    """
+    library = peer("torch")
+    before = library.get_num_threads()
+    library.set_num_threads(1)
+    yield library
+    library.set_num_threads(before)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import numpy as np
 import ops
 import pytest
 import recurrent
+import test_torch
 from mutants import disturbed, mutant, one_bit_off, wrong_cells
 from ops import Run
 from recurrent import Case, make_case
@@ -271,11 +272,8 @@ def test_install() -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize(("name", "wrong"), [p for p in WRONG_CELLS if p.values[0] == "lstm"])
-def test_torch(torch: ModuleType, rng: np.random.Generator, name: str, wrong: Any) -> None:
-    from test_torch import run_torch
-
-    case = make_case(rng, SHAPE)
-    fails(
-        checks.runs_close, run_torch(torch, case), recurrent.run_reference(case, cell=wrong), "peer", "peer"
-    )
+@pytest.mark.parametrize(("name", "wrong"), [p for p in WRONG_CELLS if p.values[0] in test_torch.CELLS])
+def test_against_torch(torch: ModuleType, rng: np.random.Generator, name: str, wrong: Any) -> None:
+    case = make_case(rng, SHAPE, cell=name)
+    got = test_torch.run_torch(torch, case)
+    fails(checks.runs_close, got, recurrent.run_reference(case, cell=wrong), "peer", "peer")

@@ -1,4 +1,7 @@
-"""Against PyTorch with the same weights: outputs, states, every gradient, the loss and the optimisers."""
+"""Against PyTorch with the same weights: the reference, the kernels, the loss and the optimisers.
+
+The layers are in `test_oracles`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ import pytest
 import recurrent
 from recurrent import Case, make_case
 
-import fastrnn
-from fastrnn import _core
+from fastrnn import _core, reference
 
 pytestmark = pytest.mark.peer
 
@@ -25,24 +27,35 @@ OPTIONS: list[dict[str, Any]] = [
     {"layers": 2},
     {"layers": 3, "state": False},
 ]
+CELLS = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn_tanh": "RNN",
+    "rnn_relu": "RNN",
+}  # ours, and the class of torch.nn
 
 
 def run_torch(torch: ModuleType, case: Case) -> ops.Run:
-    """An LSTM case on torch.nn.LSTM, in the dtype of the case."""
+    """A case on torch.nn, in the dtype of the case."""
     width, hidden = case.inputs["x"].shape[-1], case.cotangents["y"].shape[-1]
-    dtype = getattr(torch, case.inputs["x"].dtype.name)
-    layer = torch.nn.LSTM(width, hidden, case.layers, bias="b_ih_l0" in case.inputs, dtype=dtype)
+    dtype, states = getattr(torch, case.inputs["x"].dtype.name), reference.CELLS[case.cell].STATES
+    options = {"nonlinearity": case.cell[4:]} if CELLS[case.cell] == "RNN" else {}
+    layer = getattr(torch.nn, CELLS[case.cell])(
+        width, hidden, case.layers, bias="b_ih_l0" in case.inputs, dtype=dtype, **options
+    )
     leaves = {name: torch.tensor(a, requires_grad=True) for name, a in case.inputs.items()}
     with torch.no_grad():
         for name, p in layer.named_parameters():
             p.copy_(leaves[name.replace("weight", "w").replace("bias", "b")])
     state = None
     if "h_l0" in case.inputs:
-        state = tuple(torch.stack([leaves[f"{s}_l{k}"] for k in range(case.layers)]) for s in "hc")
-    y, final = layer(leaves["x"], state)
+        state = tuple(torch.stack([leaves[f"{s}_l{k}"] for k in range(case.layers)]) for s in states)
+    alone = state is not None and len(states) == 1  # PyTorch takes a state of one part without a tuple
+    y, final = layer(leaves["x"], state[0] if alone else state)
     outputs = {"y": y}
     if state is not None:
-        outputs |= {f"{s}_l{k}": final[j][k] for k in range(case.layers) for j, s in enumerate("hc")}
+        final = (final,) if alone else final
+        outputs |= {f"{s}_l{k}": final[j][k] for k in range(case.layers) for j, s in enumerate(states)}
     sum((torch.tensor(case.cotangents[name]) * a).sum() for name, a in outputs.items()).backward()
     grads = {name: a.grad for name, a in leaves.items() if a.grad is not None}
     grads |= {n.replace("weight", "w").replace("bias", "b"): p.grad for n, p in layer.named_parameters()}
@@ -54,10 +67,15 @@ def run_torch(torch: ModuleType, case: Case) -> ops.Run:
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
 def test_the_reference_is_torch(
-    torch: ModuleType, rng: np.random.Generator, shape: tuple[int, int, int, int], options: dict[str, Any]
+    torch: ModuleType,
+    rng: np.random.Generator,
+    cell: str,
+    shape: tuple[int, int, int, int],
+    options: dict[str, Any],
 ) -> None:
-    case = make_case(rng, shape, "float64", **options)
+    case = make_case(rng, shape, "float64", cell=cell, **options)
     forward, backward = recurrent.reference_functions(case)
     found = backward(case.inputs, case.cotangents)
     run = {**forward(case.inputs), **{f"d {n}": a + case.into.get(n, 0) for n, a in found.items()}}
@@ -66,55 +84,18 @@ def test_the_reference_is_torch(
 
 @pytest.mark.parametrize("options", [o for o in OPTIONS if "layers" not in o], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
 def test_the_kernel_is_torch(
     torch: ModuleType,
     isa: str,
     rng: np.random.Generator,
     dtype: np.dtype,
+    cell: str,
     shape: tuple[int, int, int, int],
     options: dict[str, Any],
 ) -> None:
-    case = make_case(rng, shape, dtype, **options)
+    case = make_case(rng, shape, dtype, cell=cell, **options)
     checks.runs_close(recurrent.run_kernel(case), run_torch(torch, case), "peer", "peer")
-
-
-def run_layer(case: Case) -> ops.Run:
-    """An LSTM case on fastrnn.LSTM."""
-    width, hidden = case.inputs["x"].shape[-1], case.cotangents["y"].shape[-1]
-    dtype, bias = case.inputs["x"].dtype.name, "b_ih_l0" in case.inputs
-    layer = fastrnn.LSTM(width, hidden, case.layers, bias=bias, dtype=dtype)
-    ours = {name: name.replace("weight", "w").replace("bias", "b") for name in layer.params}
-    for name, short in ours.items():
-        layer.params[name][...] = case.inputs[short]
-        layer.grads[name][...] = case.into[short]
-
-    def stacked(run: ops.Run) -> tuple[np.ndarray, ...] | None:
-        return tuple(np.stack([run[f"{s}_l{k}"] for k in range(case.layers)]) for s in "hc")
-
-    given = "h_l0" in case.inputs
-    (y, state), pullback = layer.vjp(case.inputs["x"], stacked(case.inputs) if given else None)
-    dx, dstate = pullback(case.cotangents["y"], stacked(case.cotangents) if given else None)
-    names = [(f"{s}_l{k}", j, k) for k in range(case.layers) for j, s in enumerate("hc") if given]
-    return {
-        "y": y,
-        "d x": dx,
-        **{f"d {short}": layer.grads[name] for name, short in ours.items()},
-        **{name: state[j][k] for name, j, k in names},
-        **{f"d {name}": dstate[j][k] for name, j, k in names},
-    }
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_layer_is_torch(
-    torch: ModuleType,
-    rng: np.random.Generator,
-    dtype: np.dtype,
-    shape: tuple[int, int, int, int],
-    options: dict[str, Any],
-) -> None:
-    case = make_case(rng, shape, dtype, **options)
-    checks.runs_close(run_layer(case), run_torch(torch, case), "peer", "peer")
 
 
 @pytest.mark.parametrize("mean", [True, False])

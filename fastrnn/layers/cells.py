@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 from .. import _check
@@ -22,6 +23,8 @@ class RNN(_Recurrent):
     nonlinearity : {"tanh", "relu", "sigmoid", "identity"}
         F. With "relu" and ``fastrnn.init.identity`` it is the IRNN of Le et al. 2015.
     """
+
+    _own = MappingProxyType({"nonlinearity": "tanh"})
 
     def __init__(
         self,
@@ -53,6 +56,8 @@ class LSTM(_Recurrent):
     coupled : bool
         i = 1 - f (CIFG, Greff et al. 2017): gates f, g, o, and three quarters of the work.
     """
+
+    _own = MappingProxyType({"peephole": None, "coupled": False})
 
     def __init__(
         self,
@@ -89,6 +94,8 @@ class GRU(_Recurrent):
     reset : {"after", "before"}
         Whether r falls on the product, as in PyTorch and cuDNN, or on h before it, as in the paper.
     """
+
+    _own = MappingProxyType({"reset": "after"})
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset: str = "after", **options: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,10 +50,12 @@ class Recurrent(Layer):
 
     Notes
     -----
-    A subclass says which cell it is, by its name in the extension, and the names of its states.
+    A subclass says which cell it is, by its name in the extension, and the names of its states; in `_own`,
+    its own options and what they are by default.
     """
 
     recurrent = True
+    _own: Mapping[str, object] = MappingProxyType({})
     cell: str
     states: tuple[str, ...]
 
@@ -311,8 +314,10 @@ class Recurrent(Layer):
         return f"{rows}*H, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows}*H,"
 
     def _describe(self) -> str:
+        own = {name: getattr(self, name) for name in self._own}
         options = [
             *([f"num_layers={self.num_layers}"] if self.num_layers > 1 else []),
+            *[f"{name}={value!r}" for name, value in own.items() if value != self._own[name]],
             *(["bias=False"] if not self.bias else []),
             *(["batch_first=True"] if self.batch_first else []),
             *([f"dropout={self.dropout:g}"] if self.dropout else []),

@@ -1,0 +1,166 @@
+"""Problems for recurrent layers, and how to run them: fastrnn, PyTorch, the cells of `torch_cells`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from ops import Run
+
+import fastrnn
+
+# Every cell by the name of its oracle in `torch_cells`: how our layer of it is made.
+LAYERS: dict[str, Callable[..., Any]] = {
+    "Tanh": fastrnn.RNN,
+    "Relu": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="relu", **o),
+    "Sigmoid": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="sigmoid", **o),
+    "Identity": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="identity", **o),
+    "Lstm": fastrnn.LSTM,
+    "Coupled": lambda *a, **o: fastrnn.LSTM(*a, coupled=True, **o),
+    "Peephole": lambda *a, **o: fastrnn.LSTM(*a, peephole="diagonal", **o),
+    "Peephole full": lambda *a, **o: fastrnn.LSTM(*a, peephole="full", **o),
+    "Gru": fastrnn.GRU,
+    "GruBefore": lambda *a, **o: fastrnn.GRU(*a, reset="before", **o),
+    "MinGru": fastrnn.MinGRU,
+    "MinLstm": fastrnn.MinLSTM,
+}
+TORCH = {"Tanh": "RNN", "Relu": "RNN", "Lstm": "LSTM", "Gru": "GRU"}  # those that PyTorch has, and its class
+CROSS: dict[str, Any] = {"num_layers": 3, "bidirectional": True}  # with initial states: always in
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"bias": False},
+    {"state": False},
+    {"batch_first": True, "bidirectional": True},
+    {"num_layers": 2},
+    {"num_layers": 3, "bias": False, "state": False},
+    CROSS,
+    {**CROSS, "bias": False, "batch_first": True},
+]
+SHAPES = [(1, 1, 1, 1), (5, 3, 7, 17), (9, 8, 33, 16), (4, 2, 3, 65)]  # T, B, I, H
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A layer whose `grads` hold numbers already, its input, and the gradients of its outputs.
+
+    x [T,B,I] and dy [T,B,D*H] as batch_first=False has them; states [L*D,B,H], None where none is given.
+    """
+
+    kind: str
+    layer: Any
+    x: np.ndarray
+    dy: np.ndarray
+    state: tuple[np.ndarray, ...] | None
+    dstate: tuple[np.ndarray, ...] | None
+
+    @property
+    def zero_state(self) -> tuple[np.ndarray, ...]:
+        """The initial states, zeros where none is given."""
+        layer = self.layer
+        shape = (layer.num_layers * layer.directions, self.x.shape[1], layer.hidden_size)
+        return self.state or tuple(np.zeros(shape, self.x.dtype) for _ in layer.states)
+
+    def named(self, y: np.ndarray, final: tuple, dx: np.ndarray, dstate: tuple, grads: Mapping) -> Run:
+        """A run of arrays by their names; what the buffers of the gradients held is in `grads` already."""
+        states = self.layer.states
+        return {
+            "y": y,
+            **dict(zip(states, final, strict=True)),
+            "d x": dx,
+            **{f"d {s}": a for s, a in zip(states, dstate, strict=True)},
+            **{f"d {name}": a for name, a in grads.items()},
+        }
+
+
+def make_problem(
+    rng: np.random.Generator,
+    kind: str,
+    shape: tuple[int, int, int, int],
+    dtype: np.typing.DTypeLike = "float64",
+    *,
+    state: bool = True,
+    **options: Any,
+) -> Problem:
+    """Random problem of shape (T, B, I, H) for a layer with these options."""
+    steps, rows, width, hidden = shape
+    layer = LAYERS[kind](width, hidden, **options, dtype=np.dtype(dtype).name, seed=1)
+
+    def normal(*size: int) -> np.ndarray:
+        return rng.standard_normal(size).astype(dtype)
+
+    def states() -> tuple[np.ndarray, ...]:
+        size = (layer.num_layers * layer.directions, rows, hidden)
+        return tuple(normal(*size) for _ in layer.states)
+
+    layer.flat_grads[:] = normal(layer.flat_grads.size)
+    x, dy = normal(steps, rows, width), normal(steps, rows, hidden * layer.directions)
+    return Problem(kind, layer, x, dy, states() if state else None, states() if state else None)
+
+
+def run_layer(problem: Problem) -> Run:
+    """On our layer; its gradients are given back as they were."""
+    layer = problem.layer
+
+    def turn(a: np.ndarray) -> np.ndarray:
+        return a.swapaxes(0, 1) if layer.batch_first else a
+
+    (y, final), pullback = layer.vjp(turn(problem.x), problem.state)
+    grads = {name: a.copy() for name, a in layer.grads.items()}
+    dx, dstate = pullback(turn(problem.dy), problem.dstate, grads)
+    return problem.named(turn(y), final, turn(dx), dstate, grads)
+
+
+def _differentiated(
+    torch: ModuleType, problem: Problem, dtype: Any, call: Callable, gradients: Callable[[], Mapping]
+) -> Run:
+    """Outputs and gradients of call(x, states) by autograd; x is [T,B,I], states a tuple."""
+    x, *states = (torch.tensor(a, dtype=dtype, requires_grad=True) for a in (problem.x, *problem.zero_state))
+    y, final = call(x, tuple(states))
+    loss = (torch.tensor(problem.dy) * y).sum()
+    if problem.dstate is not None:
+        loss = loss + sum((torch.tensor(d) * a).sum() for d, a in zip(problem.dstate, final, strict=True))
+    loss.backward()
+    return problem.named(
+        y.detach().numpy(),
+        tuple(a.detach().numpy() for a in final),
+        x.grad.numpy(),
+        tuple(s.grad.numpy() for s in states),
+        {name: g.numpy() + problem.layer.grads[name] for name, g in gradients().items()},
+    )
+
+
+def run_cells(torch_cells: ModuleType, problem: Problem) -> Run:
+    """On the oracle of its kind, in float64 whatever the dtype of the problem."""
+    torch, kind = torch_cells.torch, problem.kind.split()[0]
+    parameters = {name: a.astype(np.float64) for name, a in problem.layer.params.items()}
+    network = torch_cells.Network(getattr(torch_cells, kind), parameters)
+    return _differentiated(torch, problem, torch.float64, network, network.gradients)
+
+
+def run_torch(torch: ModuleType, problem: Problem) -> Run:
+    """On torch.nn, in float64; the state only where it is given."""
+    layer = problem.layer
+    options = {"nonlinearity": layer.nonlinearity} if TORCH[problem.kind] == "RNN" else {}
+    network = getattr(torch.nn, TORCH[problem.kind])(
+        layer.input_size,
+        layer.hidden_size,
+        layer.num_layers,
+        bias=layer.bias,
+        batch_first=layer.batch_first,
+        bidirectional=layer.bidirectional,
+        dtype=torch.float64,
+        **options,
+    )
+    network.load_state_dict({name: torch.tensor(a) for name, a in layer.params.items()})
+
+    def call(x: Any, states: tuple) -> tuple:
+        x = x.transpose(0, 1) if layer.batch_first else x
+        y, final = network(x, states if len(states) > 1 else states[0])
+        return y.transpose(0, 1) if layer.batch_first else y, final if len(states) > 1 else (final,)
+
+    return _differentiated(
+        torch, problem, torch.float64, call, lambda: {n: p.grad for n, p in network.named_parameters()}
+    )

@@ -1,0 +1,209 @@
+"""Recurrent cells in PyTorch, with plain autograd, written from their definitions gate by gate: an oracle.
+
+A cell takes x and the states before the step, and returns the states after it, h first. ``w``, ``r`` and
+``p`` are what one gate sees of x, h and c. Nothing here knows how fastrnn computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Cell(torch.nn.Module):
+    """Parameters of one direction of one level, by PyTorch's names without ``_l0``; absent ones are zero."""
+
+    w_gates = r_gates = p_gates = ""  # in the order of the rows of weight_ih, weight_hh, weight_ch
+    states: tuple[str, ...] = ("h",)
+
+    def __init__(self, parameters: Mapping[str, np.ndarray]) -> None:
+        super().__init__()
+        for name, value in parameters.items():
+            self.register_parameter(name, torch.nn.Parameter(torch.tensor(value)))
+
+    def _seen(self, kind: str, gates: str, gate: str, a: Tensor) -> Tensor:
+        block = gates.index(gate)
+        weight = getattr(self, f"weight_{kind}").chunk(len(gates))[block]
+        product = weight * a if weight.ndim == 1 else a @ weight.T
+        bias = getattr(self, f"bias_{kind}", None)
+        return product if bias is None else product + bias.chunk(len(gates))[block]
+
+    def w(self, gate: str, x: Tensor) -> Tensor:
+        return self._seen("ih", self.w_gates, gate, x)
+
+    def r(self, gate: str, h: Tensor) -> Tensor:
+        return self._seen("hh", self.r_gates, gate, h)
+
+    def p(self, gate: str, c: Tensor) -> Tensor:
+        return self._seen("ch", self.p_gates, gate, c)
+
+
+class Elman(Cell):
+    """Elman 1990: h = F(W x + R h)."""
+
+    w_gates = r_gates = "h"
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor]:
+        return (self.activation(self.w("h", x) + self.r("h", h)),)
+
+
+class Tanh(Elman):
+    activation = staticmethod(torch.tanh)
+
+
+class Relu(Elman):
+    activation = staticmethod(torch.relu)
+
+
+class Sigmoid(Elman):
+    activation = staticmethod(torch.sigmoid)
+
+
+class Identity(Elman):
+    activation = staticmethod(torch.positive)
+
+
+class Lstm(Cell):
+    """Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000."""
+
+    w_gates = r_gates = "ifgo"
+    states = ("h", "c")
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        i = torch.sigmoid(self.w("i", x) + self.r("i", h))
+        f = torch.sigmoid(self.w("f", x) + self.r("f", h))
+        g = torch.tanh(self.w("g", x) + self.r("g", h))
+        o = torch.sigmoid(self.w("o", x) + self.r("o", h))
+        new = f * c + i * g
+        return o * torch.tanh(new), new
+
+
+class Peephole(Cell):
+    """Gers and Schmidhuber 2000: i and f see the old c, o sees the new one; each its own unit, or all."""
+
+    w_gates = r_gates = "ifgo"
+    p_gates = "ifo"
+    states = ("h", "c")
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        i = torch.sigmoid(self.w("i", x) + self.r("i", h) + self.p("i", c))
+        f = torch.sigmoid(self.w("f", x) + self.r("f", h) + self.p("f", c))
+        g = torch.tanh(self.w("g", x) + self.r("g", h))
+        new = f * c + i * g
+        o = torch.sigmoid(self.w("o", x) + self.r("o", h) + self.p("o", new))
+        return o * torch.tanh(new), new
+
+
+class Coupled(Cell):
+    """CIFG, Greff et al. 2017: what is not forgotten leaves no room for what is new, i = 1 - f."""
+
+    w_gates = r_gates = "fgo"
+    states = ("h", "c")
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        f = torch.sigmoid(self.w("f", x) + self.r("f", h))
+        g = torch.tanh(self.w("g", x) + self.r("g", h))
+        o = torch.sigmoid(self.w("o", x) + self.r("o", h))
+        new = f * c + (1 - f) * g
+        return o * torch.tanh(new), new
+
+
+class Gru(Cell):
+    """cuDNN's GRU: the reset gate falls on R h + b."""
+
+    w_gates = r_gates = "rzn"
+
+    def candidate(self, x: Tensor, r: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(self.w("n", x) + r * self.r("n", h))
+
+    def mixed(self, z: Tensor, n: Tensor, h: Tensor) -> Tensor:
+        return (1 - z) * n + z * h
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor]:
+        r = torch.sigmoid(self.w("r", x) + self.r("r", h))
+        z = torch.sigmoid(self.w("z", x) + self.r("z", h))
+        return (self.mixed(z, self.candidate(x, r, h), h),)
+
+
+class GruBefore(Gru):
+    """Cho et al. 2014: the reset gate falls on h."""
+
+    def candidate(self, x: Tensor, r: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(self.w("n", x) + self.r("n", r * h))
+
+
+class GruOther(Gru):
+    """The convention of Chung et al. 2014: z is the share of what is new."""
+
+    def mixed(self, z: Tensor, n: Tensor, h: Tensor) -> Tensor:
+        return (1 - z) * h + z * n
+
+
+class GruBeforeOther(GruBefore, GruOther):
+    """Both."""
+
+
+class MinGru(Cell):
+    """Feng et al. 2024: a GRU whose gates see x alone."""
+
+    w_gates = "zn"
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor]:
+        z = torch.sigmoid(self.w("z", x))
+        return ((1 - z) * h + z * self.w("n", x),)
+
+
+class MinLstm(Cell):
+    """Feng et al. 2024: an LSTM whose gates see x alone, their sum being one."""
+
+    w_gates = "fin"
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor]:
+        f, i = torch.sigmoid(self.w("f", x)), torch.sigmoid(self.w("i", x))
+        kept = f / (f + i)
+        return (kept * h + i / (f + i) * self.w("n", x),)
+
+
+class Network(torch.nn.Module):
+    """Levels of a cell, each in one or two directions, the outputs of both side by side."""
+
+    def __init__(self, kind: type[Cell], parameters: Mapping[str, np.ndarray]) -> None:
+        super().__init__()
+        suffixes = dict.fromkeys("_l" + name.rsplit("_l", 1)[1] for name in parameters)
+        self.cells = torch.nn.ModuleDict(
+            {
+                suffix: kind({n.removesuffix(suffix): a for n, a in parameters.items() if n.endswith(suffix)})
+                for suffix in suffixes
+            }
+        )
+        self.directions = 2 if any(suffix.endswith("_reverse") for suffix in suffixes) else 1
+
+    def forward(self, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """x [T,B,I] and states [L*D,B,H]; y [T,B,D*H] and the states after the last step."""
+        finals: list[tuple[Tensor, ...]] = []
+        outputs: list[Tensor] = []
+        for place, cell in enumerate(self.cells.values()):
+            state = tuple(s[place] for s in states)
+            steps = range(len(x))
+            found: list[Tensor] = []
+            for t in steps if place % self.directions == 0 else reversed(steps):
+                state = cell(x[t], *state)
+                found.append(state[0])
+            if place % self.directions:
+                found.reverse()
+            outputs.append(torch.stack(found))
+            finals.append(state)
+            if len(outputs) == self.directions:
+                x, outputs = torch.cat(outputs, dim=-1), []
+        return x, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+    def gradients(self) -> dict[str, Tensor]:
+        """By the names of the whole network."""
+        return {
+            f"{name}{suffix}": torch.zeros_like(p) if p.grad is None else p.grad
+            for suffix, cell in self.cells.items()
+            for name, p in cell.named_parameters()
+        }
