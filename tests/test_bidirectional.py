@@ -268,8 +268,8 @@ class TestTwins:
     def test_tokens(self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
         trace = fastrnn.layers.recurrent.Recurrent._trace
 
-        def wrong(self: Any, x: Any, state: Any, key: Any, step: int, table: Any) -> Any:
-            return trace(self, x, state, key, step, None if table is None else table[::-1].copy())
+        def wrong(self: Any, x: Any, state: Any, lengths: Any, key: Any, step: int, table: Any) -> Any:
+            return trace(self, x, state, lengths, key, step, None if table is None else table[::-1].copy())
 
         monkeypatch.setattr(fastrnn.layers.recurrent.Recurrent, "_trace", wrong)
         with pytest.raises(AssertionError):

@@ -77,7 +77,7 @@ def test_lstm_is_the_reference(rng: np.random.Generator, dtype: np.dtype, option
 def test_the_check_sees_a_wrong_mask(rng: np.random.Generator) -> None:
     layer = LSTM(I, H, 2, dropout=0.4, dtype="float64", seed=1)
     vjp = layer.vjp
-    layer.vjp = lambda x, state, key, step: vjp(x, state, key, step + 1)  # type: ignore[method-assign]
+    layer.vjp = lambda x, state, key, step: vjp(x, state, key=key, step=step + 1)  # type: ignore[method-assign]
     with pytest.raises(AssertionError, match=r"y: .* eps, allowed"):
         lstm_is_the_reference(layer, rng)
 
