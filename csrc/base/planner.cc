@@ -55,7 +55,9 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
     }
   }
   const auto chunk = [&](ptrdiff_t rows) {
-    return std::clamp<ptrdiff_t>(ceil_div(rows, std::max<ptrdiff_t>(s.rows, 1)), 1, std::max<ptrdiff_t>(s.steps, 1));
+    const ptrdiff_t steps = std::max<ptrdiff_t>(s.steps, 1);
+    const ptrdiff_t mean = std::max<ptrdiff_t>(s.between(0, s.steps) / steps, 1);
+    return std::clamp<ptrdiff_t>(ceil_div(rows, mean), 1, steps);
   };
   Decision d{};
   d.forward = {best_rows, best_units, chunk(kForwardChunkRows)};
