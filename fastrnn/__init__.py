@@ -33,12 +33,19 @@ from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 if TYPE_CHECKING:
     from .models import LanguageModel as LanguageModel
     from .training import Trainer as Trainer
+    from .word2vec import KeyedVectors as KeyedVectors
+    from .word2vec import Word2Vec as Word2Vec
 
     __version__: str
 
 # Found on first use, because they cost more to import than all the rest together.
-_LAZY = {"LanguageModel": "models", "Trainer": "training"}
-_LAZY_MODULES = ("callbacks", "checkpoint", "data", "models", "reference", "schedules", "training")
+_LAZY = {
+    "KeyedVectors": "word2vec",
+    "LanguageModel": "models",
+    "Trainer": "training",
+    "Word2Vec": "word2vec",
+}
+_LAZY_MODULES = ("callbacks", "checkpoint", "data", "models", "reference", "schedules", "training", "word2vec")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_runtime(m);
   fastrnn::bindings::bind_recurrent(m);
   fastrnn::bindings::bind_ops(m);
+  fastrnn::bindings::bind_word2vec(m);
 }

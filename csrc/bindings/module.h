@@ -8,5 +8,6 @@ namespace fastrnn::bindings {
 void bind_runtime(pybind11::module_& m);
 void bind_recurrent(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
+void bind_word2vec(pybind11::module_& m);
 
 }  // namespace fastrnn::bindings
