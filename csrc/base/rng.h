@@ -1,8 +1,8 @@
-// Counter-based random numbers.  A number depends on (key, counter) alone, so it is the same for any thread count, split
-// or chunk, and backward draws again what forward drew.
+// Counter-based random numbers.  A number depends on (key, counter) alone, so it is the same for any thread count,
+// split or chunk, and backward draws again what forward drew.
 //
-// Philox4x32-10 (Salmon et al., SC 2011) for masks.  mix64 (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014)
-// where a number is wanted at a time and a Philox block of four would be a fifth of the work: word2vec.
+// Philox4x32-10 (Salmon et al., SC 2011) for masks.  mix64 (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA
+// 2014) where a number is wanted at a time and a Philox block of four would be a fifth of the work: word2vec.
 #pragma once
 
 #include <cstdint>

@@ -60,7 +60,7 @@ class TextEncoder {
   std::vector<std::int64_t> counts_;
   std::vector<std::int32_t> ids_;
   std::vector<std::int64_t> ends_;
-  std::vector<Types> local_;                     // of each thread
+  std::vector<Types> local_;                       // of each thread
   std::vector<std::vector<std::int32_t>> global_;  // their ids to ids of types_
 };
 

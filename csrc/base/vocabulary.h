@@ -8,7 +8,8 @@
 
 namespace fastrnn {
 
-// Walker's alias table of `size` weights, which are finite, >= 0 and not all 0.  An entry's probability is exact to 2^-32.
+// Walker's alias table of `size` weights, which are finite, >= 0 and not all 0.  An entry's probability is exact to
+// 2^-32.
 void alias_table(const double* weights, std::ptrdiff_t size, Alias* table);
 
 struct HuffmanPaths {

@@ -95,7 +95,8 @@ class Word2VecRun {
   }
 
   // Trains on positions [begin, end); returns the loss, summed, and the number of centres.
-  py::tuple train(ptrdiff_t begin, ptrdiff_t end, std::uint64_t key, double rate, double rate_per_position, int threads) {
+  py::tuple train(ptrdiff_t begin, ptrdiff_t end, std::uint64_t key, double rate, double rate_per_position,
+                  int threads) {
     if (begin < 0 || begin % kSlice != 0 || end < begin || end > corpus_.size())
       fail_value("begin, end", "a range of the corpus that begins at a multiple of " + std::to_string(kSlice),
                  text({begin, end}));
@@ -152,6 +153,7 @@ class Word2VecRun {
     a_.words.path_offsets = p;
     a_.words.path_nodes = pointer<std::int32_t>(nodes);
     a_.words.path_labels = pointer<float>(labels);
+    a_.words.node_count = v - 1;
     for (ptrdiff_t i = 0; i < v; ++i)
       a_.words.longest_path = std::max(a_.words.longest_path, static_cast<ptrdiff_t>(p[i + 1] - p[i]));
   }
@@ -202,7 +204,8 @@ class Encoder {
   void begin() { encoder_.begin(); }
   std::size_t feed(const py::buffer& buffer, bool last) {
     const py::buffer_info info = buffer.request();
-    const std::string_view view(static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size * info.itemsize));
+    const std::string_view view(static_cast<const char*>(info.ptr),
+                                static_cast<std::size_t>(info.size * info.itemsize));
     const py::gil_scoped_release release;
     return encoder_.feed(view, last);
   }

@@ -20,10 +20,10 @@ namespace fastrnn::FASTRNN_ISA::w2v {
 using V = Vec<float>;
 using Lanes = IntVec<float>;
 inline constexpr int kWidth = kLanes<float>;
-inline constexpr int kParts = static_cast<int>(kBlock) / kWidth;  // vectors in the virtual width of 16 lanes
-inline constexpr int kGroup = 6;                                   // most outputs of a step
+inline constexpr int kParts = static_cast<int>(kBlock) / kWidth;      // vectors in the virtual width of 16 lanes
+inline constexpr int kGroup = 6;                                      // most outputs of a step
 inline constexpr int kTile = kWidth == 16 ? 4 : kWidth == 8 ? 2 : 1;  // inputs in a tile: kTile * kGroup accumulators
-inline constexpr ptrdiff_t kScoreSlack = 16;                       // floats past the scores that may be written
+inline constexpr ptrdiff_t kScoreSlack = 16;                          // floats past the scores that may be written
 
 template <int H, int... I>
 FASTRNN_INLINE V swapped(V v, std::integer_sequence<int, I...>) {
@@ -105,36 +105,46 @@ void score(const float* const* x, ptrdiff_t m, const float* const* o, ptrdiff_t 
     if (m - j == 1) score_tile<1, N>(x + j, o, columns, s + j * N);
 }
 
-// Sum of log(1 + e^-z), z = s where label is 1 and -s where it is 0, over `count` scores.  The factors 1 + e^-|z| are at
-// most 2 and are multiplied, so a logarithm is taken once in 64 vectors.
+// The first n lanes, and 1 in the others.
+FASTRNN_INLINE V first_or_one(V v, ptrdiff_t n) {
+  for (int k = 0; k < kWidth; ++k) v[k] = k < n ? v[k] : 1;
+  return v;
+}
+
+// Sum of log(1 + e^-z), z = s where label is 1 and -s where it is 0, over `count` scores.  The factors 1 + e^-|z| are
+// at most 2 and are multiplied, so a logarithm is taken once in 512 of them.
 FASTRNN_INLINE double negative_log_likelihood(const float* s, const float* labels, ptrdiff_t count) {
+  constexpr ptrdiff_t kStretch = 512;
   double loss = 0;
-  for (ptrdiff_t first = 0; first < count; first += 64 * kWidth) {
+  for (ptrdiff_t first = 0; first < count; first += kStretch) {
     V linear{}, factors = constant<V>(1.0);
-    for (ptrdiff_t i = first; i < min_of(count, first + 64 * kWidth); i += kWidth) {
+    for (ptrdiff_t i = first; i < min_of(count, first + kStretch); i += kWidth) {
       const ptrdiff_t n = min_of(ptrdiff_t{kWidth}, count - i);
-      const V sign = constant<V>(1.0) - (load_n(labels + i, n) + load_n(labels + i, n));
-      const V z = load_n(s + i, n) * sign;  // the loss is log(1 + e^z)
+      const V label = load_n(labels + i, n);
+      const V z = load_n(s + i, n) * (constant<V>(1.0) - (label + label));  // the loss is log(1 + e^z)
+      const V factor = constant<V>(1.0) + exp(-max(z, -z));
       linear += max(V{}, z);
-      V factor = constant<V>(1.0) + exp(-max(z, -z));
-      for (ptrdiff_t k = n; k < kWidth; ++k) factor[k] = 1;
-      factors *= factor;
+      factors *= n == kWidth ? factor : first_or_one(factor, n);
     }
-    for (int k = 0; k < kWidth; ++k) loss += static_cast<double>(linear[k]) + __builtin_log(static_cast<double>(factors[k]));
+    double product = 1;
+    for (int k = 0; k < kWidth; ++k) {
+      loss += static_cast<double>(linear[k]);
+      product *= static_cast<double>(factors[k]);
+    }
+    loss += __builtin_log(product);
   }
   return loss;
 }
 
 // s -> lr (label - sigmoid(s)).  s, labels: [count] and slack.
 FASTRNN_INLINE void errors(float* s, const float* labels, ptrdiff_t count, float rate) {
-  for (ptrdiff_t i = 0; i < count; i += kWidth)
-    store(s + i, splat(rate) * (load(labels + i) - sigmoid(load(s + i))));
+  for (ptrdiff_t i = 0; i < count; i += kWidth) store(s + i, splat(rate) * (load(labels + i) - sigmoid(load(s + i))));
 }
 
 enum class Into { kInputs, kLockedInputs, kGradient };
 
-// Columns [columns.begin, columns.end) of a step, both a multiple of kWidth.  kInputs: x_j is updated; kLockedInputs: by
-// its factor locks[j]; kGradient: x stays, the updates are added into `gradient`.  Rows are updated one after the
+// Columns [columns.begin, columns.end) of a step, both a multiple of kWidth.  kInputs: x_j is updated; kLockedInputs:
+// by its factor locks[j]; kGradient: x stays, the updates are added into `gradient`.  Rows are updated one after the
 // other, so a row may be there twice.
 template <int N, Into kInto>
 void apply(float* const* x, ptrdiff_t m, const float* locks, float* gradient, float* const* o, const float* g,
@@ -162,12 +172,23 @@ void apply(float* const* x, ptrdiff_t m, const float* locks, float* gradient, fl
 
 #define FASTRNN_BY_GROUP(n, call) \
   switch (n) {                    \
-    case 1: call(1); break;       \
-    case 2: call(2); break;       \
-    case 3: call(3); break;       \
-    case 4: call(4); break;       \
-    case 5: call(5); break;       \
-    default: call(6);             \
+    case 1:                       \
+      call(1);                    \
+      break;                      \
+    case 2:                       \
+      call(2);                    \
+      break;                      \
+    case 3:                       \
+      call(3);                    \
+      break;                      \
+    case 4:                       \
+      call(4);                    \
+      break;                      \
+    case 5:                       \
+      call(5);                    \
+      break;                      \
+    default:                      \
+      call(6);                    \
   }
 
 FASTRNN_INLINE void score_group(const float* const* x, ptrdiff_t m, const float* const* o, ptrdiff_t n,
@@ -179,9 +200,9 @@ FASTRNN_INLINE void score_group(const float* const* x, ptrdiff_t m, const float*
 
 template <Into kInto>
 FASTRNN_INLINE void apply_group(float* const* x, ptrdiff_t m, const float* locks, float* gradient, float* const* o,
-                                ptrdiff_t n, const float* g, Range columns) {
+                                ptrdiff_t n, const float* g, Range columns){
 #define FASTRNN_CALL(N) apply<N, kInto>(x, m, locks, gradient, o, g, columns)
-  FASTRNN_BY_GROUP(n, FASTRNN_CALL)
+    FASTRNN_BY_GROUP(n, FASTRNN_CALL)
 #undef FASTRNN_CALL
 }
 

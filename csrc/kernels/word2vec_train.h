@@ -2,22 +2,22 @@
 //
 // Hogwild (Niu, Recht, Re, Wright 2011): threads take slices of the corpus and update the tables without locks.
 //
-// Deterministic: the errors g of all steps of a slice are formed from the tables as they were before it, each by any
-// thread; then the updates are applied in the order of the corpus, every thread having some of the columns.  An update
-// of a column needs g and that column alone, so no order of threads can change a bit.  Stale are the errors only, by at
-// most kSlice positions.
+// Deterministic: the errors g of all steps of a block of positions are formed from the tables as they were before it,
+// each by any thread; then the updates are applied in the order of the corpus, every thread having some of the columns.
+// An update of a column needs g and that column alone, so no order of threads can change a bit.  Stale are the errors
+// only, by less than a block.
 #pragma once
 
 #include <new>
 
 #include "base/threads.h"
-#include "kernels/word2vec.h"
+#include "kernels/word2vec_hot.h"
 #include "kernels/word2vec_windows.h"
 
 namespace fastrnn::FASTRNN_ISA::w2v {
 
 // Centres whose negatives are drawn, and whose rows are fetched, before their turn.
-inline constexpr ptrdiff_t kAhead = 4;
+inline constexpr ptrdiff_t kAhead = 6;
 
 inline constexpr double kLossUnit = 0x1p30;
 
@@ -47,6 +47,7 @@ struct Worker {
   float *locks, *scores, *labels, *mean, *gradient;
   std::int32_t* records;
   ptrdiff_t recorded = 0;
+  HotRows hot_output{nullptr, 0, 0, 0, nullptr, nullptr}, hot_nodes = hot_output;
   std::int64_t centres = 0;
   std::int64_t loss = 0;  // in units of 2^-30: a sum of integers does not depend on its order
 
@@ -54,7 +55,8 @@ struct Worker {
   Worker(const Word2Vec& call, char* base) noexcept : a(call), used_(0), base_(base) {
     const ptrdiff_t m = 2 * a.window, n = longest_outputs(a);
     slice.words = take<Kept>(Slice::capacity(a));
-    for (Outputs& one : ahead) one = {0, take<std::int32_t>(1 + a.negatives), take<float>(1 + a.negatives + kLabelSlack)};
+    for (Outputs& one : ahead)
+      one = {0, take<std::int32_t>(1 + a.negatives), take<float>(1 + a.negatives + kLabelSlack)};
     outputs = {0, take<std::int32_t>(n), take<float>(n + kLabelSlack)};
     contexts = take<std::int32_t>(m);
     x = take<float*>(m);
@@ -65,6 +67,8 @@ struct Worker {
     mean = take<float>(a.tables.stride);
     gradient = take<float>(a.tables.stride);
     records = take<std::int32_t>(most_recorded(a));
+    hot_output = take_hot(a.tables.output, 0, a.tables.output ? ptrdiff_t{a.words.alias_size} : 0);
+    hot_nodes = take_hot(a.tables.nodes, -1, a.tables.nodes ? a.words.node_count : 0);
   }
   ptrdiff_t bytes() const { return used_; }
 
@@ -85,6 +89,15 @@ struct Worker {
     }
   }
 
+  void read_hot() noexcept {
+    hot_output.read();
+    hot_nodes.read();
+  }
+  void merge_hot() noexcept {
+    hot_output.merge();
+    hot_nodes.merge();
+  }
+
   // Columns of the updates that a worker has recorded.
   void apply_records(const Worker& from, Range columns) noexcept {
     const std::int32_t* at = from.records;
@@ -103,6 +116,13 @@ struct Worker {
     return p;
   }
 
+  // The first rows of a table, or the last.
+  HotRows take_hot(float* table, int from, ptrdiff_t rows) {
+    const ptrdiff_t count = HotRows::rows(a, rows), size = count * a.tables.stride;
+    float* own = take<float>(size);
+    return {table, a.tables.stride, from < 0 ? rows - count : 0, count, own, take<float>(size)};
+  }
+
   bool own_negatives() const { return !a.cbow && !a.shared; }  // of every pair
 
   // Draws the negatives of a centre to come and fetches the rows that it will use.
@@ -111,16 +131,14 @@ struct Worker {
     const Kept& centre = slice.words[i];
     if (i + a.window < slice.last) prefetch_row(input(slice.words[i + a.window].word), columns);
     if (a.tables.output != nullptr) {
-      prefetch_row(a.tables.output + centre.word * columns, columns);
+      prefetch_row(hot_output.row(centre.word), columns);
       Outputs& to = ahead[i % kAhead];
       if (!own_negatives()) draw_negatives(a, centre, 0, to);
-      for (ptrdiff_t n = 1; n < to.count && !own_negatives(); ++n)
-        prefetch_row(a.tables.output + to.rows[n] * columns, columns);
+      for (ptrdiff_t n = 1; n < to.count && !own_negatives(); ++n) prefetch_row(hot_output.row(to.rows[n]), columns);
     }
     if (a.tables.nodes != nullptr) {
       const std::int64_t first = a.words.path_offsets[centre.word], last = a.words.path_offsets[centre.word + 1];
-      for (std::int64_t n = first; n < last; ++n)
-        prefetch_row(a.tables.nodes + a.words.path_nodes[n] * columns, columns);
+      for (std::int64_t n = first; n < last; ++n) prefetch_row(hot_nodes.row(a.words.path_nodes[n]), columns);
     }
   }
 
@@ -142,7 +160,9 @@ struct Worker {
   }
 
   float* input(std::int32_t word) const { return a.tables.input + word * a.tables.stride; }
-  float lock(std::int32_t word) const { return a.tables.locks == nullptr ? 1 : a.tables.locks[word % a.tables.lock_count]; }
+  float lock(std::int32_t word) const {
+    return a.tables.locks == nullptr ? 1 : a.tables.locks[word % a.tables.lock_count];
+  }
 
   // One set of outputs against m contexts (skip-gram) or their sum (CBOW).
   void unit(const std::int32_t* words, ptrdiff_t m, float* table, const Outputs& to, float rate) noexcept {
@@ -172,7 +192,8 @@ struct Worker {
   }
 
   void point_outputs(float* table, const std::int32_t* rows, ptrdiff_t n) noexcept {
-    for (ptrdiff_t k = 0; k < n; ++k) o[k] = table + rows[k] * a.tables.stride;
+    const HotRows& hot = hot_output.has_table(table) ? hot_output : hot_nodes;
+    for (ptrdiff_t k = 0; k < n; ++k) o[k] = hot.row(rows[k]);
   }
 
   // scores: [m, n], the errors of outputs first .. first + n.
@@ -256,41 +277,61 @@ FASTRNN_INLINE float rate_at(const Word2Vec& a, ptrdiff_t position) {
 inline void train_hogwild(const Word2Vec& a) noexcept {
   const ptrdiff_t each = worker_bytes(a), slices = ceil_div(a.end - a.begin, kSlice);
   ptrdiff_t next = 0;
+  MergeLock lock;
   auto body = [&](int thread) noexcept {
     Worker worker(a, static_cast<char*>(a.scratch) + thread * each);
+    worker.read_hot();
     for (;;) {
       const ptrdiff_t i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
-      if (i >= slices) return;
+      if (i >= slices) break;
       const ptrdiff_t begin = a.begin + i * kSlice;
       worker.train({begin, min_of(begin + kSlice, a.end)}, rate_at(a, begin));
       a.losses[i] = static_cast<double>(worker.loss) / kLossUnit;
       a.centres[i] = worker.centres;
+      if (!lock.try_enter()) continue;
+      worker.merge_hot();
+      lock.leave();
     }
+    while (!lock.try_enter()) {
+    }
+    worker.merge_hot();
+    lock.leave();
   };
   run_team(a.threads, body);
 }
 
+// Positions in a block: a power of 2 that leaves each row few steps in it.  In blocks of 512, 30 words diverge, and a
+// root that every step updates may.
+FASTRNN_INLINE ptrdiff_t block_size(const Word2Vec& a) {
+  const ptrdiff_t words = max_of(ptrdiff_t{a.words.alias_size}, a.words.node_count + 1);
+  const ptrdiff_t most = min_of(2 * words / (1 + a.negatives), a.tables.nodes != nullptr ? 64 : kSlice);
+  ptrdiff_t size = 8;
+  while (2 * size <= most) size *= 2;
+  return size;
+}
+
 inline void train_deterministic(const Word2Vec& a) noexcept {
-  const ptrdiff_t each = worker_bytes(a), slices = ceil_div(a.end - a.begin, kSlice);
+  const ptrdiff_t each = worker_bytes(a), slices = ceil_div(a.end - a.begin, kSlice), size = block_size(a);
   auto* workers = reinterpret_cast<Worker*>(static_cast<char*>(a.scratch) + a.threads * each);
   Barrier barrier(a.threads);
+  for (ptrdiff_t i = 0; i < slices; ++i) a.losses[i] = static_cast<double>(a.centres[i] = 0);
   auto body = [&](int thread) noexcept {
     Worker& worker = workers[thread];
     ::new (static_cast<void*>(&worker)) Worker(a, static_cast<char*>(a.scratch) + thread * each);
     const Range blocks = part(a.tables.stride / kBlock, a.threads, thread);
-    for (ptrdiff_t i = 0; i < slices; ++i) {
-      const ptrdiff_t begin = a.begin + i * kSlice, end = min_of(begin + kSlice, a.end);
+    for (ptrdiff_t begin = a.begin; begin < a.end; begin += size) {
+      const ptrdiff_t end = min_of(begin + size, a.end), i = (begin - a.begin) / kSlice;
       const Range mine = part(end - begin, a.threads, thread);
-      worker.train({begin + mine.begin, begin + mine.end}, rate_at(a, begin));
+      worker.train({begin + mine.begin, begin + mine.end}, rate_at(a, a.begin + i * kSlice));
       barrier.wait();
       for (int t = 0; t < a.threads; ++t) worker.apply_records(workers[t], {blocks.begin * kBlock, blocks.end * kBlock});
       if (thread == 0) {
-        std::int64_t loss = a.centres[i] = 0;
+        std::int64_t loss = 0;
         for (int t = 0; t < a.threads; ++t) {
           loss += workers[t].loss;
           a.centres[i] += workers[t].centres;
         }
-        a.losses[i] = static_cast<double>(loss) / kLossUnit;
+        a.losses[i] += static_cast<double>(loss) / kLossUnit;
       }
       barrier.wait();
     }

@@ -35,9 +35,9 @@ FASTRNN_INLINE ptrdiff_t sentence_of(const Corpus& corpus, ptrdiff_t p) {
 
 // The kept words of a slice, and on both sides as many as a window can reach into.
 struct Slice {
-  Kept* words;             // [kSlice + 2 * window]
-  ptrdiff_t first, last;   // words[first:last] are there
-  ptrdiff_t begin, end;    // words[begin:end] are of the slice itself
+  Kept* words;            // [kSlice + 2 * window]
+  ptrdiff_t first, last;  // words[first:last] are there
+  ptrdiff_t begin, end;   // words[begin:end] are of the slice itself
 
   static ptrdiff_t capacity(const Word2Vec& a) { return kSlice + 2 * a.window; }
 
@@ -114,8 +114,10 @@ FASTRNN_INLINE void take_path(const Word2Vec& a, std::int32_t word, Outputs& to)
   }
 }
 
+// Into the second level of the cache: the rows of a few centres do not fit into the first beside what is in use (d =
+// 300: 0.92 million words/s on one thread into the first, 1.26 into the second).
 FASTRNN_INLINE void prefetch_row(const float* row, ptrdiff_t columns) {
-  for (ptrdiff_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c, 1);
+  for (ptrdiff_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c, 0, 2);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA::w2v
