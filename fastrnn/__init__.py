@@ -45,7 +45,16 @@ _LAZY = {
     "Trainer": "training",
     "Word2Vec": "word2vec",
 }
-_LAZY_MODULES = ("callbacks", "checkpoint", "data", "models", "reference", "schedules", "training", "word2vec")
+_LAZY_MODULES = (
+    "callbacks",
+    "checkpoint",
+    "data",
+    "models",
+    "reference",
+    "schedules",
+    "training",
+    "word2vec",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -81,9 +81,7 @@ def make_problem(
     )
 
 
-def run_kernel(
-    case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequence[int] = ()
-) -> Run:
+def run_kernel(case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequence[int] = ()) -> Run:
     """Tables after an epoch, in turns that end at `cuts`, and the loss."""
     tables = {name: Table(a) for name, a in case.tables.items()}
     padded = {name: tables[name].padded if name in tables else None for name in ("input", "output", "nodes")}

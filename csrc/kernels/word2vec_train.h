@@ -324,7 +324,8 @@ inline void train_deterministic(const Word2Vec& a) noexcept {
       const Range mine = part(end - begin, a.threads, thread);
       worker.train({begin + mine.begin, begin + mine.end}, rate_at(a, a.begin + i * kSlice));
       barrier.wait();
-      for (int t = 0; t < a.threads; ++t) worker.apply_records(workers[t], {blocks.begin * kBlock, blocks.end * kBlock});
+      for (int t = 0; t < a.threads; ++t)
+        worker.apply_records(workers[t], {blocks.begin * kBlock, blocks.end * kBlock});
       if (thread == 0) {
         std::int64_t loss = 0;
         for (int t = 0; t < a.threads; ++t) {

@@ -1,6 +1,7 @@
 """One step of word2vec. Mirror of ``csrc/kernels/word2vec.h``.
 
-m inputs x against n outputs o, each with a label: 1 for a word that is there, 0 for noise (Mikolov et al. 2013).
+m inputs x against n outputs o, each with a label: 1 for a word that is there, 0 for noise (Mikolov et al.
+2013).
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Unit:
 class Run:
     """Tables, a corpus, and how to train; the arguments of ``_core.Word2VecRun``.
 
-    `tables` has ``input`` [V, d], and ``output`` [V, d] or ``nodes`` [V - 1, d] or both; they are changed in place.
+    `tables` has ``input`` [V, d], and ``output`` [V, d] or ``nodes`` [V - 1, d] or both; they are changed in
+    place.
     """
 
     tables: dict[str, Array]
@@ -49,7 +50,7 @@ class Run:
         size = self.block_size() if self.deterministic else SLICE
         for first in range(0, len(self.corpus.ids), size):
             units = list(self._units(key, first, first + size))
-            lr = np.float32(rate + rate_per_position * (first - first % SLICE))
+            lr = float(np.float32(rate + rate_per_position * (first - first % SLICE)))
             if self.deterministic:
                 recorded = [self._errors(unit, lr) for unit in units]
                 for unit, g in zip(units, recorded, strict=True):
@@ -95,12 +96,12 @@ class Run:
         x = self.tables["input"][unit.contexts]
         return x.sum(axis=0, keepdims=True) / (len(x) if self.mean else 1) if self.cbow else x
 
-    def _errors(self, unit: Unit, rate: Array) -> Array:
+    def _errors(self, unit: Unit, rate: float) -> Array:
         scores = word2vec.score(self._inputs(unit), self.tables[unit.table][unit.rows])
         self.loss += float(word2vec.negative_log_likelihood(scores, unit.labels).real)
         return word2vec.errors(scores, unit.labels, rate)
 
-    def _steps(self, unit: Unit, rate: Array) -> None:
+    def _steps(self, unit: Unit, rate: float) -> None:
         """Groups of outputs, one after the other: each sees what the last has done."""
         group = word2vec.GROUP if self.shared else 1
         x = self._inputs(unit)
@@ -141,7 +142,7 @@ class Run:
         return dx
 
     def _apply_in_place(self, unit: Unit, rows: Tokens, g: Array) -> None:
-        """Update contexts and outputs, context after context: one that is there twice is updated in between."""
+        """Update contexts and outputs, one context after the other: some may be the same."""
         o = self.tables[unit.table][rows]
         due = np.zeros_like(o)
         for context, errors in zip(unit.contexts, g, strict=True):

@@ -49,8 +49,8 @@ def one_source(first: tuple[str, Any], second: tuple[str, Any], *, needed: bool 
         return None
     if isinstance(value, (str, bytes)):
         raise TypeError(
-            f"{name}: expected lists of tokens, got a string; a file's name goes in as {file_name}=, a text as "
-            "[text.split()]"
+            f"{name}: expected lists of tokens, got a string; the name of a file goes in as {file_name}=, "
+            "a text as [text.split()]"
         )
     return file if value is None else value
 

@@ -117,7 +117,9 @@ class Building:
         trim_rule: vocabulary.TrimRule | None,
     ) -> None:
         if update and not len(self.wv):
-            raise RuntimeError("update: expected a vocabulary to add to, got none; call build_vocab without it first")
+            raise RuntimeError(
+                "update: expected a vocabulary to add to, got none; call build_vocab without it first"
+            )
         chosen = vocabulary.select(
             types,
             counts,
@@ -193,9 +195,8 @@ class Building:
         if not before:
             self.wv.vectors_lockf = np.ones(1, np.float32)
         self._derive()
-        for word, times, keep in zip(self.wv.index_to_key, self._counts, self.keep_thresholds, strict=True):
-            self.wv.set_vecattr(word, "count", int(times))
-            self.wv.set_vecattr(word, "sample_int", keep)
+        self.wv.expandos["count"] = self._counts
+        self.wv.expandos["sample_int"] = self.keep_thresholds
 
     def _derive(self) -> None:
         """Make what follows from the counts."""
@@ -223,7 +224,13 @@ class Building:
         return self._trained_rows("syn1", "hs")
 
     def _trained_rows(self, name: str, option: str) -> Floats:
-        table = None if self._tables is None else self._tables.output if option == "negative" else self._tables.nodes
+        table = (
+            None
+            if self._tables is None
+            else self._tables.output
+            if option == "negative"
+            else self._tables.nodes
+        )
         if table is None:
             raise AttributeError(f"{name}: expected a vocabulary and {option} > 0, got a model without")
         return table.rows

@@ -9,20 +9,49 @@ import numpy as np
 
 from fastrnn import checkpoint
 
-from ._queries import Queries
+from ._contexts import Contexts
 from ._tables import Table
 
 _KIND = "fastrnn.Word2Vec"
 # Arguments of the class, by the names of the attributes that have them.
 _OPTIONS = (
-    "vector_size alpha window min_count max_vocab_size sample seed workers min_alpha sg hs negative ns_exponent "
-    "cbow_mean epochs null_word sorted_vocab batch_words compute_loss comment max_final_vocab shrink_windows "
-    "shared_negatives deterministic compat"
-).split()
-_STATE = "train_count corpus_count corpus_total_words running_training_loss min_alpha_yet_reached _epochs_begun".split()
+    "vector_size",
+    "alpha",
+    "window",
+    "min_count",
+    "max_vocab_size",
+    "sample",
+    "seed",
+    "workers",
+    "min_alpha",
+    "sg",
+    "hs",
+    "negative",
+    "ns_exponent",
+    "cbow_mean",
+    "epochs",
+    "null_word",
+    "sorted_vocab",
+    "batch_words",
+    "compute_loss",
+    "comment",
+    "max_final_vocab",
+    "shrink_windows",
+    "shared_negatives",
+    "deterministic",
+    "compat",
+)
+_STATE = (
+    "train_count",
+    "corpus_count",
+    "corpus_total_words",
+    "running_training_loss",
+    "min_alpha_yet_reached",
+    "_epochs_begun",
+)
 
 
-class Saving(Queries):
+class Saving(Contexts):
     """The part of `Word2Vec` that writes and reads files."""
 
     def save(self, fname: str | os.PathLike[str]) -> None:

@@ -1,8 +1,9 @@
 """A corpus as integers: one pass over anything that has tokens, epochs over 4 bytes a token.
 
-A `Corpus` is token ids, sentence offsets and what the ids mean. Nothing is cut off or left out: a sentence may
-have any length. Ids number the distinct tokens (*types*) in the order in which they are first met; which of them are
-words of a vocabulary is decided later (`fastrnn.word2vec.vocabulary`), so one encoded file serves any ``min_count``.
+A `Corpus` is token ids, sentence offsets and what the ids mean. Nothing is cut off or left out: a sentence
+may have any length. Ids number the distinct tokens (*types*) in the order in which they are first met; which
+of them are words of a vocabulary is decided later (`fastrnn.word2vec.vocabulary`), so one encoded file serves
+any ``min_count``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from fastrnn import _check, _core
 
 from . import _corpus
-from ._store import Store, load_store
+from ._cache import Store, load_store
 
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
@@ -75,10 +76,10 @@ class Corpus:
         Parameters
         ----------
         source : path, iterable, ndarray or tuple
-            - path of a text file (UTF-8; a sentence is a line, tokens are split at white space), of a ``.gz`` of
-              one, of a folder (its files in the order of their names, subfolders too), or of a file that
+            - path of a text file (UTF-8; a sentence is a line, tokens are split at white space), of a ``.gz``
+              of one, of a folder (its files in the order of their names, subfolders too), or of a file that
               `cache` has left;
-            - iterable of lists of str, read once, so a generator will do; with `tokenizer`, of whatever it takes;
+            - iterable of lists of str, read once, so a generator will do; with `tokenizer`, of what it takes;
             - ``(ids, offsets)``: NumPy integers, sentence s being ``ids[offsets[s]:offsets[s + 1]]``; a
               two-dimensional integer array, whose rows are sentences; or a list of one-dimensional ones;
             - an Arrow list array (of strings or integers), as pyarrow and others have it.
@@ -128,7 +129,10 @@ def _fill(
         raise TypeError(f"sentences: expected an iterable of lists of tokens, got {_check.describe(source)}")
     types: dict[str, int] = {}
     counts = _corpus.encode(
-        _plain(source), types, lambda i, e: store.add(np.frombuffer(i, np.int32), np.frombuffer(e, np.int64)), tokenizer
+        _plain(source),
+        types,
+        lambda i, e: store.add(np.frombuffer(i, np.int32), np.frombuffer(e, np.int64)),
+        tokenizer,
     )
     return list(types), np.frombuffer(counts, np.int64)
 
@@ -188,10 +192,18 @@ def _as_arrays(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
     if isinstance(source, tuple) and len(source) == 2 and all(isinstance(a, np.ndarray) for a in source):
         ids, offsets = _integers(source[0]), _integers(source[1]).astype(np.int64)
         if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(ids) or (np.diff(offsets) < 0).any():
-            raise ValueError(f"offsets: expected ascending from 0 to {len(ids)}, the number of ids, got others")
+            raise ValueError(
+                f"offsets: expected ascending from 0 to {len(ids)}, the number of ids, got others"
+            )
         return ids, offsets
-    if isinstance(source, list) and source and all(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in source):
-        return np.concatenate([_integers(a) for a in source]), np.cumsum([0, *map(len, source)], dtype=np.int64)
+    if (
+        isinstance(source, list)
+        and source
+        and all(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in source)
+    ):
+        return np.concatenate([_integers(a) for a in source]), np.cumsum(
+            [0, *map(len, source)], dtype=np.int64
+        )
     if hasattr(source, "__arrow_c_array__") and hasattr(source, "offsets") and hasattr(source, "values"):
         values = source.values.to_numpy(zero_copy_only=False)
         if values.dtype.kind in "iu" and not source.null_count:

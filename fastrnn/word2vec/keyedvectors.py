@@ -24,6 +24,8 @@ class KeyedVectors:
         self.index_to_key: list[Any] = [None] * count
         self.key_to_index: dict[Any, int] = {}
         self.vectors: npt.NDArray[Any] = np.zeros((count, vector_size), dtype)
+        self.norms: npt.NDArray[Any] | None = None
+        self.vectors_lockf: npt.NDArray[np.float32] = np.ones(1, np.float32)
         self.expandos: dict[str, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:

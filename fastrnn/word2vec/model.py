@@ -25,7 +25,8 @@ class Word2Vec(Saving):
     Parameters
     ----------
     sentences : iterable of lists of str, optional
-        Also what else `Corpus.read` takes: a generator, NumPy ids, an Arrow list array, a `pathlib.Path`. Read once.
+        Also what else `Corpus.read` takes: a generator, NumPy ids, an Arrow list array, a `pathlib.Path`.
+        Read once.
     corpus_file : path, optional
         Instead of `sentences`: a text file, a .gz of one, a folder, or a file that `cache` has left.
     vector_size : int
@@ -62,19 +63,20 @@ class Word2Vec(Saving):
     compute_loss : bool
         Sum the negative log-likelihood: `get_latest_training_loss`, `epoch_losses`. Costs about a tenth.
     callbacks : iterable
-        Objects with ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` and ``on_train_end``, which take the model.
+        Objects with ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` and ``on_train_end``, which take
+        the model.
     comment : str, optional
         Kept with the model.
     shrink_windows : bool
         Draw the size of each window from 1..window; False: always `window`.
     shared_negatives : bool
-        One set of noise words, and one small matrix product, for all contexts of a centre. False: the algorithm of
-        word2vec.c, pair by pair. (CBOW has one set for a centre either way.)
+        One set of noise words, and one small matrix product, for all contexts of a centre. False: the
+        algorithm of word2vec.c, pair by pair. (CBOW has one set for a centre either way.)
     deterministic : bool
         The same bits for any number of threads, slower. False: threads update the same tables without locks.
     compat : {"gensim", "word2vec"}
-        Whose initial vectors; with "word2vec" also its defaults: alpha 0.05 for CBOW, min_alpha a ten thousandth of
-        alpha, unless others are given.
+        Whose initial vectors; with "word2vec" also its defaults: alpha 0.05 for CBOW, min_alpha a ten
+        thousandth of alpha, unless others are given.
     tokenizer, cache, errors
         See `Corpus.read`.
     progress : object, optional
@@ -168,7 +170,9 @@ class Word2Vec(Saving):
         self._reading = {"tokenizer": tokenizer, "cache": cache, "errors": errors}
         self._progress = progress
         if not self.hs and not self.negative:
-            raise ValueError("hs, negative: expected at least one of them to be positive, got hs=0, negative=0")
+            raise ValueError(
+                "hs, negative: expected at least one of them to be positive, got hs=0, negative=0"
+            )
 
         self.wv: KeyedVectors = KeyedVectors(self.vector_size)
         self.min_alpha_yet_reached = self.alpha
@@ -193,7 +197,8 @@ class Word2Vec(Saving):
         except KeyboardInterrupt:
             done = self.trained.words / max(1, corpus.tokens)
             warnings.warn(
-                f"training was interrupted after {done:.2f} of {self.epochs} epochs; the model is as trained so far",
+                f"training was interrupted after {done:.2f} of {self.epochs} epochs; "
+                "the model is as trained so far",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -299,5 +304,4 @@ class Word2Vec(Saving):
         return [loss / max(1, centres) for loss, centres in parts] if self.compute_loss else []
 
     def __repr__(self) -> str:
-        """Size of the vocabulary and of the vectors."""
         return f"Word2Vec<vocab={len(self.wv)}, vector_size={self.vector_size}, alpha={self.alpha}>"

@@ -84,7 +84,7 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
     if not (types[:, 0] >= 0).any():
         raise ValueError("sentences: expected words of the vocabulary, got none of them")
     tables = model.tables()
-    locks = np.ascontiguousarray(model.wv.vectors_lockf, np.float32)  # type: ignore[attr-defined]
+    locks = np.ascontiguousarray(model.wv.vectors_lockf, np.float32)
     return _core.Word2VecRun(
         ids=corpus.ids,
         offsets=np.ascontiguousarray(corpus.offsets, np.int64),
@@ -155,7 +155,9 @@ def train(
             if time.monotonic() - reported >= report_delay:
                 reported = time.monotonic()
                 share = done.words / (epochs * corpus.tokens)
-                _logger.info("PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun))
+                _logger.info(
+                    "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
+                )
         for callback in callbacks:
             callback.on_epoch_end(model)
     return done

@@ -71,7 +71,7 @@ def select(
     if trim_rule is None:
         chosen = found[counts[found] >= min_count]
     else:
-        chosen = found[[_keeps(trim_rule, types[i], int(counts[i]), min_count) for i in found]]
+        chosen = found[[_keeps(trim_rule, types[int(i)], int(counts[i]), min_count) for i in found]]
     if sorted_vocab:
         chosen = chosen[np.argsort(-counts[chosen], kind="stable")]
     return Selection(chosen, min_count)
@@ -81,7 +81,8 @@ def _keeps(rule: TrimRule, word: Any, count: int, min_count: int) -> bool:
     verdict = rule(word, count, min_count)
     if verdict not in (RULE_DEFAULT, RULE_DISCARD, RULE_KEEP):
         raise ValueError(
-            f"trim_rule: expected it to return 0 (default), 1 (discard) or 2 (keep), got {verdict!r} for {word!r}"
+            f"trim_rule: expected it to return 0 (default), 1 (discard) or 2 (keep), got {verdict!r} "
+            f"for {word!r}"
         )
     return count >= min_count if verdict == RULE_DEFAULT else verdict == RULE_KEEP
 
@@ -119,7 +120,7 @@ def alias_table(counts: Counts, ns_exponent: float) -> npt.NDArray[np.uint32]:
 def type_table(
     types: Sequence[Any], key_to_index: dict[Any, int], keep: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.int32]:
-    """For every type its word, or -1, and the threshold of that, as the kernels want them: int32 [types, 2]."""
+    """For every type its word, or -1, and its threshold, as the kernels want them: int32 [types, 2]."""
     table = np.zeros((len(types), 2), np.int32)
     get = key_to_index.get
     table[:, 0] = np.fromiter((get(t, -1) for t in types), np.int32, len(types))

@@ -16,7 +16,7 @@ from ._building import Building
 _logger = logging.getLogger(__name__)
 
 
-class Queries(Building):
+class Contexts(Building):
     """The part of `Word2Vec` that is asked about words in context."""
 
     sg: int
@@ -97,12 +97,14 @@ class Queries(Building):
         _check.integer("total_sentences", total_sentences, 0)
         if self.negative or not self.hs or self.paths is None:
             raise RuntimeError("score: expected a model with hs=1 and negative=0, got another one")
-        result = []
+        result: list[float] = []
         for sentence in sentences:
             if isinstance(sentence, str):
                 raise TypeError("sentences: expected lists of tokens, got a string")
             if len(result) == total_sentences:
-                raise ValueError(f"total_sentences: expected at least the number of sentences, got {total_sentences}")
+                raise ValueError(
+                    f"total_sentences: expected at least the number of sentences, got {total_sentences}"
+                )
             words = [self.wv.key_to_index[w] for w in sentence if w in self.wv.key_to_index]
             result.append(sum(self._score_centre(words, i) for i in range(len(words))))
         return np.array(result, np.float32)

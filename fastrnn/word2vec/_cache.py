@@ -1,7 +1,7 @@
 """Where the ids of a corpus lie: in memory, or in a file that is memory-mapped.
 
-The file: 64 bytes of header (magic, version, and four lengths as little-endian uint64), int32 ids, padding to 8
-bytes, int64 offsets, int64 counts, and the types as UTF-8 JSON. It is written aside and renamed when it is whole.
+The file: 64 bytes of header (magic, and four lengths as little-endian uint64), int32 ids, padding to 8 bytes,
+int64 offsets, int64 counts, and the types as UTF-8 JSON. It is written aside and renamed when it is whole.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Store:
         """Begin the file, when there is one."""
         if self._path is not None:
             self._aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-            self._file = open(self._aside, "wb")  # noqa: SIM115 - closed by __exit__
+            self._file = open(self._aside, "wb")
             self._file.write(bytes(_HEADER.size))
         return self
 
@@ -55,7 +55,7 @@ class Store:
         if self._file is None:
             self._ids.append(ids)
         else:
-            self._file.write(memoryview(ids).cast("B"))
+            self._file.write(ids.tobytes())
 
     def finish(self, types: Sequence[Any], counts: npt.NDArray[np.int64]) -> _Parts:
         """Return the corpus; with a file, as it is read from there."""
@@ -65,8 +65,8 @@ class Store:
             return ids, offsets, types, counts
         text = json.dumps(list(types), ensure_ascii=False).encode()
         self._file.write(bytes(-4 * self.tokens % 8))
-        self._file.write(memoryview(offsets).cast("B"))
-        self._file.write(memoryview(np.ascontiguousarray(counts)).cast("B"))
+        self._file.write(offsets.tobytes())
+        self._file.write(counts.tobytes())
         self._file.write(text)
         self._file.seek(0)
         self._file.write(_HEADER.pack(_MAGIC, self.tokens, len(offsets), len(counts), len(text)))
