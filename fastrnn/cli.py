@@ -1,4 +1,4 @@
-"""The command `fastrnn`: train a language model, sample from it, describe this installation, measure it."""
+"""The command `fastrnn`: language models, word vectors, this installation, its speed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from collections.abc import Sequence
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     from fastrnn._run import CHARACTERS, CHECKPOINT, WORDS
+    from fastrnn._word2vec import add_parser as add_word2vec
 
     main = argparse.ArgumentParser(prog="fastrnn", description="Recurrent networks on CPUs.")
     main.add_argument("--version", action="version", version=f"fastrnn {_version()}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="train | sample | info | bench")
+    commands = main.add_subparsers(
+        dest="command", required=True, metavar="train | sample | word2vec | info | bench"
+    )
 
     train = commands.add_parser("train", help="train a language model on a text")
     train.add_argument(
@@ -58,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--top-k", type=_positive, help="draw from the likeliest K tokens")
     sample.add_argument("--seed", type=_natural, default=0)
     sample.set_defaults(run=_sample)
+
+    add_word2vec(commands, _positive, _number, _natural)
 
     info = commands.add_parser(
         "info", help="version, instruction sets, threads, compiler, speed of this machine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ SENTENCES = [["the", "cat", "sat"], ["the", "naïve", "猫", "🙂"], [], ["cat"
 def sentences_of(corpus: Corpus) -> list[list[Any]]:
     """The corpus as lists again."""
     ends = corpus.offsets
-    return [[corpus.types[i] for i in corpus.ids[a:b]] for a, b in zip(ends, ends[1:], strict=False)]
+    return [[corpus.types[i] for i in corpus.ids[a:b]] for a, b in itertools.pairwise(ends)]
 
 
 def check(corpus: Corpus, sentences: list[list[Any]]) -> None:
@@ -142,7 +143,7 @@ def test_cut_cache(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[Any, type[Exception], str]] = {
-    "a string": ("the cat".split(), TypeError, "expected lists of tokens, got str 'the' as sentence 0"),
+    "a string": (["the", "cat"], TypeError, "expected lists of tokens, got str 'the' as sentence 0"),
     "bytes": ([b"the"], TypeError, "expected lists of tokens, got bytes"),
     "a number": (
         [["a"], 3],

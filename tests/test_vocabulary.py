@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_huffman(rng: np.random.Generator, size: int) -> None:
     assert (counts * lengths).sum() == least
     if size > 1:
         assert sum(2.0**-lengths) == 1
-        paths = [tuple(labels[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
+        paths = [tuple(labels[a:b]) for a, b in itertools.pairwise(offsets)]
         assert len(set(paths)) == size
         assert set(nodes.tolist()) == set(range(size - 1))
         assert (nodes[offsets[:-1]] == size - 2).all()  # the root is made last

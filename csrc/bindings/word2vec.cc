@@ -34,7 +34,7 @@ py::array table(py::handle value, const std::string& name, ptrdiff_t rows, ptrdi
   const py::array a = checked_input(value, name, true);
   if (a.ndim() != 2 || a.shape(0) != rows || a.shape(1) != stride || !(a.flags() & py::array::c_style))
     fail_value(name, "C-contiguous rows of shape " + text({rows, stride}), text(shape_of(a)));
-  if (stride % kBlock != 0 || reinterpret_cast<std::uintptr_t>(a.data()) % 64 != 0)
+  if (rows > 0 && (stride % kBlock != 0 || reinterpret_cast<std::uintptr_t>(a.data()) % 64 != 0))
     fail_value(name, "rows that begin at multiples of 64 bytes", "others");
   if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
   return a;

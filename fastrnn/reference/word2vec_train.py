@@ -61,9 +61,11 @@ class Run:
 
     def block_size(self) -> int:
         """Positions whose errors are formed before their updates: a power of 2."""
-        words = len(self.tables["input"])
-        size, most = 8, min(2 * words // (1 + self.negative), 64 if "nodes" in self.tables else SLICE)
-        while 2 * size <= most:
+        steps = 1 if self.cbow else self.window + 1 if self.shrink else 2 * self.window
+        each = (1 + self.negative) * steps
+        most = 48 // steps if "nodes" in self.tables else 36 * SLICE // each
+        size = 1
+        while 2 * size <= min(most, SLICE, 12 * len(self.tables["input"]) // each):
             size *= 2
         return size
 

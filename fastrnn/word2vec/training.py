@@ -52,11 +52,6 @@ class Schedule:
         """The rate when `words` of this call are done."""
         return self.start + (self.end - self.start) * min(1.0, (self.done + words) / self.total)
 
-    @property
-    def slope(self) -> float:
-        """The change of the rate by a word."""
-        return (self.end - self.start) / self.total
-
 
 @dataclass
 class Trained:
@@ -137,7 +132,7 @@ def train(
         while position < corpus.tokens:
             end = min(position + turns.words, corpus.tokens)
             rate = schedule.at(first + position)
-            slope = schedule.slope if schedule.at(first + end) != schedule.end else 0.0
+            slope = (schedule.at(first + end) - rate) / (end - position)
             before = time.monotonic()
             part, centres = run.train(position, end, key, rate - slope * position, slope, threads)
             turns.took(time.monotonic() - before)
