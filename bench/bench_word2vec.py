@@ -3,9 +3,10 @@
     python bench/bench_word2vec.py sg cbow hs sg300 --rounds 3
     python bench/bench_word2vec.py sg --workers 1
 
-A round trains one epoch of each contender on the same file, in lines of 1,000 words. What counts is the median
-over rounds of the ratio; the vocabularies must be equal. gensim is used at its fastest, with ``corpus_file``.
-Reading and the vocabulary, which come once whatever the number of epochs, are a figure of their own.
+A round trains one epoch of each contender on the same file, in lines of 1,000 words. What counts is the
+median over rounds of the ratio; the vocabularies must be equal. gensim is used at its fastest, with
+``corpus_file``. Reading and the vocabulary, which come once whatever the number of epochs, are figures of
+their own.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def test_python_blocks_run(tmp_path: Path, text: str) -> None:
 def test_what_the_readme_must_have() -> None:
     setup = "python3 -m venv .venv && .venv/bin/pip install"
     assert [f"{setup} . && .venv/bin/fastrnn train", f"{setup} '.[test]' && .venv/bin/pytest"] == COMMANDS
-    assert len(PYTHON) == 2
-    assert 120 <= len(README.splitlines()) <= 180
+    assert len(PYTHON) == 3
+    assert 120 <= len(README.splitlines()) <= 190
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", README))

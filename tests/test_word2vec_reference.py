@@ -16,18 +16,14 @@ from fastrnn.reference.testing import complex_gradient
 
 RATE = 0.5
 CONTEXTS, ROWS = np.array([1, 4, 2]), np.array([3, 0, 5, 2])
-# Outputs against skip-gram and CBOW, from noise and from a path; what the update of the contexts is a multiple of.
+# Outputs from noise and from a path, and by what the update of the contexts differs from the gradient, as in
+# gensim: each context gets all of the gradient of the mean, and a share of that of the sum.
 VARIANTS: dict[str, tuple[dict[str, bool], str, list[float], float]] = {
     "skip-gram ns": ({}, "output", [1, 0, 0, 0], 1),
     "skip-gram hs": ({}, "nodes", [1, 0, 1, 1], 1),
-    "cbow mean ns": (
-        {"cbow": True},
-        "output",
-        [1, 0, 0, 0],
-        3,
-    ),  # gensim adds all of the mean's gradient to each
+    "cbow mean ns": ({"cbow": True}, "output", [1, 0, 0, 0], 3),
     "cbow mean hs": ({"cbow": True}, "nodes", [0, 0, 1, 0], 3),
-    "cbow sum ns": ({"cbow": True, "mean": False}, "output", [1, 0, 0, 0], 1 / 3),  # and a share of the sum's
+    "cbow sum ns": ({"cbow": True, "mean": False}, "output", [1, 0, 0, 0], 1 / 3),
     "cbow sum hs": ({"cbow": True, "mean": False}, "nodes", [0, 1, 1, 0], 1 / 3),
 }
 
