@@ -102,7 +102,7 @@ def run_kernel(case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequ
     found = sum(run.train(*turn, KEY, case.rate, case.slope, threads)[0] for turn in turns)
     for table in tables.values():
         assert not table.padded[:, table.rows.shape[1] :].any()
-    return {**{name: table.rows.copy() for name, table in tables.items()}, "loss": np.float32(found)}
+    return {**{name: table.rows.copy() for name, table in tables.items()}, "loss": np.array(found, np.float32)}
 
 
 def run_reference(case: Problem, train: ModuleType | None = None, dtype: Any = np.longdouble) -> Run:
