@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ops import Run
 
-from fastrnn import _core
+from fastrnn import Word2Vec, _core
 from fastrnn.reference import word2vec_train, word2vec_windows
 from fastrnn.word2vec import vocabulary
 from fastrnn.word2vec._tables import Table
@@ -102,7 +102,10 @@ def run_kernel(case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequ
     found = sum(run.train(*turn, KEY, case.rate, case.slope, threads)[0] for turn in turns)
     for table in tables.values():
         assert not table.padded[:, table.rows.shape[1] :].any()
-    return {**{name: table.rows.copy() for name, table in tables.items()}, "loss": np.array(found, np.float32)}
+    return {
+        **{name: table.rows.copy() for name, table in tables.items()},
+        "loss": np.array(found, np.float32),
+    }
 
 
 def run_reference(case: Problem, train: ModuleType | None = None, dtype: Any = np.longdouble) -> Run:
@@ -120,4 +123,15 @@ def run_reference(case: Problem, train: ModuleType | None = None, dtype: Any = n
         **case.options,
     )
     run.train(KEY, case.rate, case.slope)
-    return {**tables, "loss": np.array(run.loss)}
+    return {**tables, "loss": np.array([run.loss])}
+
+
+def topics(rng: np.random.Generator, sentences: int = 1500, length: int = 12) -> list[list[str]]:
+    """Sentences of words from one of four topics: a0 ... a9 belong together."""
+    return [[f"{'abcd'[t]}{i}" for i in rng.integers(0, 10, length)] for t in rng.integers(0, 4, sentences)]
+
+
+def model(sentences: Any, **options: Any) -> Word2Vec:
+    """A small one."""
+    small = {"vector_size": 20, "epochs": 10, "workers": 1, "sample": 0, "alpha": 0.05}
+    return Word2Vec(sentences, **{**small, **options})

@@ -61,7 +61,7 @@ class Word2Vec(Saving):
     batch_words : int
         There are no batches that wait for threads: this decides nothing.
     compute_loss : bool
-        Sum the negative log-likelihood: `get_latest_training_loss`, `epoch_losses`. Costs about a tenth.
+        Sum the negative log-likelihood: `get_latest_training_loss`, `epoch_losses`. Costs a tenth.
     callbacks : iterable
         Objects with ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` and ``on_train_end``, which take
         the model.
@@ -96,11 +96,6 @@ class Word2Vec(Saving):
     -----
     Ctrl-C while a constructor trains gives the model as trained so far, with a warning; in `train` the
     KeyboardInterrupt goes on, and the model stays as it is.
-
-    Examples
-    --------
-    >>> model = Word2Vec(sentences, vector_size=100, sg=1, epochs=5, workers=2)
-    >>> model.wv.most_similar("king")
     """
 
     def __init__(
@@ -202,8 +197,6 @@ class Word2Vec(Saving):
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-    # --- training
 
     def train(
         self,
