@@ -104,7 +104,7 @@ def run_kernel(case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequ
         assert not table.padded[:, table.rows.shape[1] :].any()
     return {
         **{name: table.rows.copy() for name, table in tables.items()},
-        "loss": np.array(found, np.float32),
+        "loss": np.array([found], np.float32),
     }
 
 

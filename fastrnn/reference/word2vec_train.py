@@ -63,7 +63,7 @@ class Run:
         """Positions whose errors are formed before their updates: a power of 2."""
         steps = 1 if self.cbow else self.window + 1 if self.shrink else 2 * self.window
         each = (1 + self.negative) * steps
-        most = 48 // steps if "nodes" in self.tables else 36 * SLICE // each
+        most = 48 // steps if "nodes" in self.tables else 36 * 64 // each
         size = 1
         while 2 * size <= min(most, SLICE, 12 * len(self.tables["input"]) // each):
             size *= 2

@@ -28,7 +28,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self.tokens = 0
         self._ends: list[npt.NDArray[np.int64]] = [np.zeros(1, np.int64)]
-        self._ids: list[npt.NDArray[np.int32]] = []
+        self._ids = np.empty(0, np.int32)
         self._path = None if path is None else Path(path)
         self._file: IO[bytes] | None = None
 
@@ -50,19 +50,33 @@ class Store:
 
     def add(self, ids: npt.NDArray[np.int32], ends: npt.NDArray[np.int64]) -> None:
         """Take ids, and the numbers of tokens, from the very beginning, at the ends of sentences."""
-        self.tokens += len(ids)
+        before, self.tokens = self.tokens, self.tokens + len(ids)
         self._ends.append(ends)
         if self._file is None:
-            self._ids.append(ids)
+            if before == 0:
+                self._ids = ids
+                return
+            if self.tokens > len(self._ids) or not self._ids.flags.owndata:
+                self._grow(before)
+            self._ids[before : self.tokens] = ids
         else:
             self._file.write(ids.tobytes())
+
+    def _grow(self, used: int) -> None:
+        """Make room, in place where the system can; parts of a list would be there twice when joined."""
+        room = max(self.tokens, used + used // 2)
+        if self._ids.flags.owndata and self._ids.flags.writeable:
+            self._ids.resize(room, refcheck=False)
+        else:
+            grown = np.empty(room, np.int32)
+            grown[:used] = self._ids[:used]
+            self._ids = grown
 
     def finish(self, types: Sequence[Any], counts: npt.NDArray[np.int64]) -> _Parts:
         """Return the corpus; with a file, as it is read from there."""
         offsets = np.concatenate(self._ends)
         if self._file is None or self._path is None:
-            ids = self._ids[0] if len(self._ids) == 1 else np.concatenate(self._ids)
-            return ids, offsets, types, counts
+            return self._ids[: self.tokens], offsets, types, counts
         text = json.dumps(list(types), ensure_ascii=False).encode()
         self._file.write(bytes(-4 * self.tokens % 8))
         self._file.write(offsets.tobytes())

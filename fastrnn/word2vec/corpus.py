@@ -26,7 +26,7 @@ Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Tokenizer = Callable[[Any], Iterable[str]]
 
-_BLOCK = 1 << 26  # bytes of text taken in together
+_BLOCK = 1 << 23  # bytes of text taken in together
 
 
 class Corpus:
