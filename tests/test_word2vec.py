@@ -252,14 +252,6 @@ def test_score(sentences: list[list[str]], sg: int) -> None:
         model(sentences).score([])
 
 
-def test_compat(sentences: list[list[str]]) -> None:
-    theirs = model(None, compat="word2vec", alpha=0.025)
-    assert (theirs.alpha, theirs.min_alpha) == (0.05, 0.05 * 1e-4)
-    assert (model(None, compat="word2vec", alpha=0.025, sg=1).alpha) == 0.025
-    theirs.build_vocab(sentences)
-    assert np.abs(theirs.wv.vectors).max() < 0.5 / 20
-
-
 def test_full_rank_reaches_shifted_pmi(rng: np.random.Generator) -> None:
     """The optimum of skip-gram with K negatives is PMI - log K (Levy and Goldberg 2014)."""
     words, negative = 6, 2

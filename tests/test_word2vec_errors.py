@@ -66,6 +66,19 @@ def test_wrong_order_of_calls(sentences: list[list[str]]) -> None:
         _ = model(sentences, epochs=1).syn1
 
 
+def test_divergence_is_an_error(sentences: list[list[str]]) -> None:
+    with pytest.raises(FloatingPointError, match="alpha: expected a learning rate that converges"):
+        model(sentences, alpha=1e30, sg=1)
+
+
+def test_compat(sentences: list[list[str]]) -> None:
+    theirs = model(None, compat="word2vec", alpha=0.025)
+    assert (theirs.alpha, theirs.min_alpha) == (0.05, 0.05 * 1e-4)
+    assert (model(None, compat="word2vec", alpha=0.025, sg=1).alpha) == 0.025
+    theirs.build_vocab(sentences)
+    assert np.abs(theirs.wv.vectors).max() < 0.5 / 20
+
+
 @pytest.mark.peer
 def test_signature_is_that_of_gensim() -> None:
     gensim = peer("gensim.models")

@@ -73,7 +73,8 @@ class Word2Vec(Saving):
         One set of noise words, and one small matrix product, for all contexts of a centre. False: the
         algorithm of word2vec.c, pair by pair. (CBOW has one set for a centre either way.)
     deterministic : bool
-        The same bits for any number of threads, slower. False: threads update the same tables without locks.
+        The same bits for any number of threads, slower. Errors are up to 64 positions old, so where few words
+        come many times in a row a high `alpha` may diverge. False: threads update the tables without locks.
     compat : {"gensim", "word2vec"}
         Whose initial vectors; with "word2vec" also its defaults: alpha 0.05 for CBOW, min_alpha a ten
         thousandth of alpha, unless others are given.

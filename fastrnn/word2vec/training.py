@@ -114,6 +114,8 @@ def train(
 ) -> Trained:
     """Pass over the corpus `epochs` times.
 
+    Raises FloatingPointError after an epoch in which the vectors have diverged.
+
     After KeyboardInterrupt the model is as trained so far: it comes between two turns of the kernels.
     """
     run = run_of(model, corpus, loss)
@@ -129,6 +131,7 @@ def train(
         done.losses.append(0.0)
         done.centres_by_epoch.append(0)
         position = 0
+        rate = schedule.at(first)
         while position < corpus.tokens:
             end = min(position + turns.words, corpus.tokens)
             rate = schedule.at(first + position)
@@ -153,6 +156,10 @@ def train(
                 _logger.info(
                     "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
                 )
+        if not np.isfinite(model.wv.vectors).all():
+            raise FloatingPointError(
+                f"alpha: expected a learning rate that converges, got infinity at {rate:g}"
+            )
         for callback in callbacks:
             callback.on_epoch_end(model)
     return done
