@@ -14,11 +14,18 @@ struct KernelsOf {
   OpKernels<T> ops;
 };
 
+struct Word2Vec;  // base/word2vec.h
+struct Word2VecKernels {
+  ptrdiff_t (*scratch)(const Word2Vec&) noexcept;  // bytes
+  void (*train)(const Word2Vec&) noexcept;
+};
+
 struct Kernels {
   const char* name;
   int vector_bytes;
   KernelsOf<float> f32;
   KernelsOf<double> f64;
+  Word2VecKernels word2vec;
   template <class T>
   const KernelsOf<T>& of() const {
     if constexpr (sizeof(T) == sizeof(float))

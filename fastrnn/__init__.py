@@ -35,11 +35,18 @@ if TYPE_CHECKING:
     from .training import Trainer as Trainer
     from .word2vec import KeyedVectors as KeyedVectors
     from .word2vec import Phrases as Phrases
+    from .word2vec import Word2Vec as Word2Vec
 
     __version__: str
 
 # Found on first use, because they cost more to import than all the rest together.
-_LAZY = {"KeyedVectors": "word2vec", "LanguageModel": "models", "Phrases": "word2vec", "Trainer": "training"}
+_LAZY = {
+    "KeyedVectors": "word2vec",
+    "LanguageModel": "models",
+    "Phrases": "word2vec",
+    "Trainer": "training",
+    "Word2Vec": "word2vec",
+}
 _LAZY_MODULES = (
     "callbacks",
     "checkpoint",

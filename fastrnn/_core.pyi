@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ._typing import Array
 
 Weights = tuple[
@@ -123,3 +126,46 @@ def adam(
 def exp(x: Array) -> Array: ...
 def sigmoid(x: Array) -> Array: ...
 def tanh(x: Array) -> Array: ...
+
+SLICE: int
+
+class InvalidUtf8(ValueError): ...
+
+class Word2VecRun:
+    def __init__(
+        self,
+        *,
+        ids: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        types: npt.NDArray[np.int32],
+        input: npt.NDArray[np.float32],
+        output: npt.NDArray[np.float32] | None,
+        nodes: npt.NDArray[np.float32] | None,
+        alias: npt.NDArray[np.uint32] | None,
+        paths: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None,
+        locks: npt.NDArray[np.float32] | None,
+        window: int,
+        negative: int,
+        cbow: bool,
+        mean: bool,
+        shrink: bool,
+        shared: bool,
+        deterministic: bool,
+        loss: bool,
+    ) -> None: ...
+    def train(
+        self, begin: int, end: int, key: int, rate: float, rate_per_position: float, threads: int
+    ) -> tuple[float, int]: ...
+
+class TextEncoder:
+    def __init__(self, threads: int, ignore: bool) -> None: ...
+    def begin(self) -> None: ...
+    def feed(self, text: bytes, last: bool) -> int: ...
+    def take(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]: ...
+    def types(self) -> list[str]: ...
+    def counts(self) -> npt.NDArray[np.int64]: ...
+
+def alias_table(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]: ...
+def huffman_paths(
+    counts: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]: ...

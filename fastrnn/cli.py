@@ -1,4 +1,4 @@
-"""The command `fastrnn`: language models, word vectors, a description of this installation, measurements."""
+"""The command `fastrnn`: language models, word vectors, this installation, its speed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     from fastrnn._run import CHARACTERS, CHECKPOINT, WORDS
+    from fastrnn._word2vec import add_parser as add_word2vec
 
     main = argparse.ArgumentParser(prog="fastrnn", description="Recurrent networks on CPUs.")
     main.add_argument("--version", action="version", version=f"fastrnn {_version()}")
     commands = main.add_subparsers(
-        dest="command", required=True, metavar="train | sample | similar | info | bench"
+        dest="command", required=True, metavar="train | sample | word2vec | similar | info | bench"
     )
 
     train = commands.add_parser("train", help="train a language model on a text")
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     similar.add_argument("--negative", nargs="+", default=[], metavar="WORD", help="words to be far from")
     similar.add_argument("--topn", type=_positive, default=10, metavar="N", help="default: %(default)s")
     similar.set_defaults(run=_similar)
+    add_word2vec(commands, _positive, _number, _natural)
 
     info = commands.add_parser(
         "info", help="version, instruction sets, threads, compiler, speed of this machine"

@@ -40,7 +40,7 @@ def test_the_page_on_word_vectors_runs(tmp_path: Path) -> None:
 def test_what_the_readme_must_have() -> None:
     setup = "python3 -m venv .venv && .venv/bin/pip install"
     assert [f"{setup} . && .venv/bin/fastrnn train", f"{setup} '.[test]' && .venv/bin/pytest"] == COMMANDS
-    assert len(PYTHON) == 3
+    assert len(PYTHON) == 4
     assert 120 <= len(README.splitlines()) <= 240
 
 

@@ -23,6 +23,7 @@ TABLE = {
     "gradient": Tolerance(32, "sums over 600 rows of quantities that carry the forward error: 9 at most"),
     "product": Tolerance(20, "one chain of 100 to 300 fma, each rounding once: 6.4 at most"),
     "loss": Tolerance(6, "summed in double: exp, log and the rounding of each logit are left: 1.6 at most"),
+    "word2vec": Tolerance(64, "updates of a row on each other, some 500 of them, each by scores that round"),
     "update": Tolerance(6, "some eight operations on an element; a root and a division in Adam"),
     "norm": Tolerance(6, "a sum of squares in 16 lanes and blocks"),
     "peer": Tolerance(128, "the peer rounds too, with its own exponentials and sums in its own order"),

@@ -11,5 +11,6 @@ void bind_plan(pybind11::module_& m);
 void bind_prepared(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 void bind_vector_file(pybind11::module_& m);
+void bind_word2vec(pybind11::module_& m);
 
 }  // namespace fastrnn::bindings

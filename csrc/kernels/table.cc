@@ -10,6 +10,7 @@ void fill(Kernels& table) {
   table.vector_bytes = FASTRNN_VECTOR_BYTES;
   fill_recurrent(table);
   fill_ops(table);
+  fill_word2vec(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

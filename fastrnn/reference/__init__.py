@@ -8,7 +8,22 @@ an absolute value, and a comparison looks at the real part alone.
 Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 """
 
-from . import cross_entropy, dropout, embedding, linear, math, nearest, optim, rng, sequence, stack, testing
+from . import (
+    cross_entropy,
+    dropout,
+    embedding,
+    linear,
+    math,
+    nearest,
+    optim,
+    rng,
+    sequence,
+    stack,
+    testing,
+    word2vec,
+    word2vec_train,
+    word2vec_windows,
+)
 from .cells import CELLS
 
 __all__ = [
@@ -24,4 +39,7 @@ __all__ = [
     "sequence",
     "stack",
     "testing",
+    "word2vec",
+    "word2vec_train",
+    "word2vec_windows",
 ]

@@ -1,6 +1,7 @@
-"""Philox4x32-10, the counter-based generator. Mirror of ``csrc/base/rng.h``.
+"""Counter-based generators: Philox4x32-10 and SplitMix64. Mirror of ``csrc/base/rng.h``.
 
-Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011; Steele, Lea,
+Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 """
 
 from __future__ import annotations
@@ -40,3 +41,12 @@ def philox(key: int, counter_lo: npt.ArrayLike, counter_hi: npt.ArrayLike) -> Wo
         c2, c3 = (p0 >> _SHIFT) ^ c3 ^ np.uint64(k1), p0 & _LOW
         k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
     return np.stack([c0, c1, c2, c3], axis=-1)
+
+
+def draw64(key: int, index: npt.ArrayLike) -> Words:
+    """Numbers `index` of stream `key`: 64 random bits each, in the shape of `index`."""
+    z = np.array(index, np.uint64, ndmin=1) + np.uint64(1)
+    z = np.uint64(key) + z * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))).reshape(np.shape(index))

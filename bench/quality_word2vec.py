@@ -1,0 +1,78 @@
+"""Quality of word vectors on data/enwiki, of us and of gensim, one process for each model.
+
+python bench/quality_word2vec.py --model sg --seeds 1 2 3
+python bench/quality_word2vec.py --model sg --seeds 1 2 3 --peer gensim
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from word_vectors import judge
+
+MODELS: dict[str, dict[str, Any]] = {
+    "sg": {"sg": 1},
+    "cbow": {"sg": 0},
+    "hs": {"sg": 1, "hs": 1, "negative": 0},
+    "cbow-hs": {"sg": 0, "hs": 1, "negative": 0},
+    "sg300": {"sg": 1, "vector_size": 300},
+    "deterministic": {"sg": 1, "deterministic": True},
+    "classic": {"sg": 1, "shared_negatives": False},
+}
+WORDS_IN_LINE = 1000  # gensim drops what is beyond 10,000
+
+
+def enwiki(data: Path, folder: Path) -> Path:
+    """The corpus, unpacked and broken into lines."""
+    import lzma
+
+    target = folder / "enwiki.lines.txt"
+    if not target.exists():
+        with lzma.open(data / "enwiki" / "enwiki100m.txt.xz", "rt", encoding="utf-8") as file:
+            words = file.read().split()
+        lines = (" ".join(words[i : i + WORDS_IN_LINE]) for i in range(0, len(words), WORDS_IN_LINE))
+        aside = target.with_suffix(".tmp")
+        aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        aside.rename(target)
+    return target
+
+
+def main() -> None:
+    """Train with each seed; print a line for each, then the mean and the standard deviation."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=MODELS, default="sg")
+    parser.add_argument("--peer", choices=["gensim"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
+    args = parser.parse_args()
+    if args.peer:
+        from gensim.models import Word2Vec
+    else:
+        from fastrnn import Word2Vec
+    corpus = enwiki(args.data, args.work)
+    rows = []
+    for seed in args.seeds:
+        begun = time.monotonic()
+        options = {"epochs": args.epochs, "workers": args.workers, "seed": seed, **MODELS[args.model]}
+        model = Word2Vec(corpus_file=str(corpus), **options)
+        seconds = time.monotonic() - begun
+        found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
+        rows.append(list(found.values()))
+        scores = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+        print(f"{args.peer or 'fastrnn'} {args.model} seed {seed}  {scores}  {seconds:.0f} s", flush=True)
+    if len(rows) > 1:
+        mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
+        print("  ".join(f"{n} {m:.4f} +- {s:.4f}" for n, m, s in zip(found, mean, deviation, strict=True)))
+
+
+if __name__ == "__main__":
+    main()

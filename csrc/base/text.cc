@@ -1,0 +1,232 @@
+#include "base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "base/threads.h"
+
+namespace fastrnn {
+namespace {
+
+std::uint64_t hash_of(std::string_view token) {
+  std::uint64_t hash = token.size() * 0x9E3779B97F4A7C15u;
+  const char* p = token.data();
+  std::size_t left = token.size();
+  for (; left > 0;) {
+    std::uint64_t word = 0;
+    const std::size_t n = std::min<std::size_t>(left, 8);
+    std::memcpy(&word, p, n);
+    hash = (hash ^ word) * 0xBF58476D1CE4E5B9u;
+    hash ^= hash >> 29;
+    p += n;
+    left -= n;
+  }
+  return hash * 0x94D049BB133111EBu;
+}
+
+enum Kind : unsigned char { kPlain, kSpace, kNewline, kHigh };
+
+constexpr std::array<Kind, 256> kKinds = [] {
+  std::array<Kind, 256> kinds{};
+  for (std::size_t i = 128; i < 256; ++i) kinds[i] = kHigh;
+  for (const char c : {'\t', '\v', '\f', ' ', '\x1c', '\x1d', '\x1e', '\x1f'})
+    kinds[static_cast<unsigned char>(c)] = kSpace;
+  kinds['\n'] = kinds['\r'] = kNewline;
+  return kinds;
+}();
+
+Kind kind_of(char c) { return kKinds[static_cast<unsigned char>(c)]; }
+
+// Length of the character at p and its code point; 0 when it is not UTF-8 (Unicode 15, table 3-7).
+std::size_t decode(const char* p, const char* end, char32_t& point) {
+  const auto at = [&](std::size_t i) -> unsigned { return p + i < end ? static_cast<unsigned char>(p[i]) : 0u; };
+  const auto next = [&](std::size_t i) { return (at(i) & 0xC0) == 0x80; };
+  const unsigned first = at(0);
+  if (first < 0x80) return point = first, 1;
+  if (first >= 0xC2 && first < 0xE0 && next(1)) return point = (first & 0x1F) << 6 | (at(1) & 0x3F), 2;
+  if (first >= 0xE0 && first < 0xF0 && next(1) && next(2)) {
+    point = (first & 0x0F) << 12 | (at(1) & 0x3F) << 6 | (at(2) & 0x3F);
+    return point >= 0x800 && (point < 0xD800 || point > 0xDFFF) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first < 0xF5 && next(1) && next(2) && next(3)) {
+    point = (first & 0x07) << 18 | (at(1) & 0x3F) << 12 | (at(2) & 0x3F) << 6 | (at(3) & 0x3F);
+    return point >= 0x10000 && point <= 0x10FFFF ? 4 : 0;
+  }
+  return 0;
+}
+
+bool is_wide_space(char32_t c) {
+  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+         c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+}  // namespace
+
+InvalidUtf8::InvalidUtf8(std::int64_t at, unsigned char value)
+    : std::runtime_error("expected UTF-8, got byte " + std::to_string(value) + " at offset " + std::to_string(at)) {}
+
+std::int32_t Types::id(std::string_view token) {
+  if (strings_.size() * 2 >= table_.size()) grow();
+  const std::uint64_t hash = hash_of(token);
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t at = (hash >> 32) & mask;; at = (at + 1) & mask) {
+    Entry& entry = table_[at];
+    if (entry.id < 0) {
+      entry = {hash, static_cast<std::int32_t>(strings_.size())};
+      strings_.push_back(keep(token));
+      return entry.id;
+    }
+    if (entry.hash == hash && strings_[static_cast<std::size_t>(entry.id)] == token) return entry.id;
+  }
+}
+
+void Types::grow() {
+  std::vector<Entry> old(std::max<std::size_t>(1024, 2 * table_.size()), Entry{0, -1});
+  old.swap(table_);
+  const std::size_t mask = table_.size() - 1;
+  for (const Entry& entry : old) {
+    if (entry.id < 0) continue;
+    std::size_t at = (entry.hash >> 32) & mask;
+    while (table_[at].id >= 0) at = (at + 1) & mask;
+    table_[at] = entry;
+  }
+}
+
+std::string_view Types::keep(std::string_view token) {
+  constexpr std::size_t kPage = 1 << 16;
+  if (pages_.empty() || pages_.back().capacity() - pages_.back().size() < token.size()) {
+    pages_.emplace_back();
+    pages_.back().reserve(std::max(kPage, token.size()));
+  }
+  std::vector<char>& page = pages_.back();
+  page.insert(page.end(), token.begin(), token.end());
+  return {page.data() + page.size() - token.size(), token.size()};
+}
+
+// What one thread makes of its part of a text.
+struct TextEncoder::Part {
+  std::string_view text;
+  std::int64_t first_byte;
+  bool ignore;
+  Types* types;
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> counts;
+  std::vector<std::int64_t> ends;
+  std::int64_t offset = 0;  // of the first token, in all
+  std::string joined;       // a token of which bytes were left out
+  std::exception_ptr error;
+
+  void add(std::string_view token) {
+    if (token.empty()) return;
+    const std::int32_t id = types->id(token);
+    ids.push_back(id);
+    if (static_cast<std::size_t>(id) >= counts.size()) counts.resize(types->size() + types->size() / 2);
+    ++counts[static_cast<std::size_t>(id)];
+  }
+
+  // A stretch without ASCII white space that has bytes beyond ASCII.
+  void add_wide(const char* p, const char* end) {
+    joined.clear();
+    while (p < end) {
+      char32_t point;
+      const std::size_t n = decode(p, end, point);
+      if (n == 0 && !ignore) throw InvalidUtf8(first_byte + (p - text.data()), static_cast<unsigned char>(*p));
+      if (n != 0 && is_wide_space(point)) {
+        add(joined);
+        joined.clear();
+      } else {
+        joined.append(p, n);
+      }
+      p += n == 0 ? 1 : n;
+    }
+    add(joined);
+  }
+
+  void run() {
+    const char* p = text.data();
+    const char* const end = p + text.size();
+    ids.reserve(text.size() / 6);
+    while (p < end) {
+      const char* const begin = p;
+      while (p < end && kind_of(*p) == kPlain) ++p;
+      if (p < end && kind_of(*p) == kHigh) {
+        while (p < end && (kind_of(*p) == kPlain || kind_of(*p) == kHigh)) ++p;
+        add_wide(begin, p);
+      } else {
+        add({begin, static_cast<std::size_t>(p - begin)});
+      }
+      for (; p < end && (kind_of(*p) == kSpace || kind_of(*p) == kNewline); ++p)
+        if (kind_of(*p) == kNewline) ends.push_back(static_cast<std::int64_t>(ids.size()));
+    }
+  }
+};
+
+TextEncoder::TextEncoder(int threads, bool ignore)
+    : ignore_(ignore), local_(static_cast<std::size_t>(threads)), global_(static_cast<std::size_t>(threads)) {}
+
+std::size_t TextEncoder::feed(std::string_view text, bool last) {
+  const auto is_space = [](char c) { return kind_of(c) == kSpace || kind_of(c) == kNewline; };
+  if (!last)
+    while (!text.empty() && !is_space(text.back())) text.remove_suffix(1);
+  std::vector<Part> parts(local_.size());
+  const char* from = text.data();
+  const char* const end = from + text.size();
+  for (std::size_t t = 0; t < parts.size(); ++t) {
+    const char* to = text.data() + text.size() * (t + 1) / parts.size();
+    while (to < end && !is_space(*to)) ++to;
+    to = std::max(from, to);
+    parts[t].text = {from, static_cast<std::size_t>(to - from)};
+    parts[t].first_byte = bytes_ + (from - text.data());
+    parts[t].ignore = ignore_;
+    parts[t].types = &local_[t];
+    from = to;
+  }
+  auto encode = [&](int thread) noexcept {
+    Part& part = parts[static_cast<std::size_t>(thread)];
+    try {
+      part.run();
+    } catch (...) {
+      part.error = std::current_exception();
+    }
+  };
+  run_team(static_cast<int>(parts.size()), encode);
+  for (const Part& part : parts)
+    if (part.error) std::rethrow_exception(part.error);
+  merge(parts);
+  bytes_ += static_cast<std::int64_t>(text.size());
+  if (last && tokens_ > last_end_) ends_.push_back(last_end_ = tokens_);
+  return text.size();
+}
+
+// Parts are taken in the order of the text, so types are numbered in the order in which they are first met.
+void TextEncoder::merge(std::vector<Part>& parts) {
+  const std::size_t before = ids_.size();
+  std::size_t at = before;
+  for (std::size_t t = 0; t < parts.size(); ++t) {
+    for (std::size_t i = global_[t].size(); i < local_[t].size(); ++i) global_[t].push_back(types_.id(local_[t][i]));
+    parts[t].offset = static_cast<std::int64_t>(at);
+    at += parts[t].ids.size();
+    counts_.resize(types_.size());
+    for (std::size_t i = 0; i < std::min(parts[t].counts.size(), local_[t].size()); ++i)
+      counts_[static_cast<std::size_t>(global_[t][i])] += parts[t].counts[i];
+    for (const std::int64_t end : parts[t].ends)
+      if (tokens_ + end > last_end_) ends_.push_back(last_end_ = tokens_ + end);
+    tokens_ += static_cast<std::int64_t>(parts[t].ids.size());
+  }
+  ids_.resize(at);
+  auto renumber = [&](int thread) noexcept {
+    const auto t = static_cast<std::size_t>(thread);
+    std::int32_t* to = ids_.data() + parts[t].offset;
+    for (const std::int32_t id : parts[t].ids) *to++ = global_[t][static_cast<std::size_t>(id)];
+  };
+  run_team(static_cast<int>(parts.size()), renumber);
+}
+
+std::vector<std::int32_t> TextEncoder::take_ids() { return std::exchange(ids_, {}); }
+std::vector<std::int64_t> TextEncoder::take_ends() { return std::exchange(ends_, {}); }
+
+}  // namespace fastrnn

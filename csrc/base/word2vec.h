@@ -1,0 +1,74 @@
+// What bindings hand to the word2vec kernels: plain structs, as in base/args.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/args.h"
+
+namespace fastrnn {
+
+// Positions of the corpus that one thread takes at a time.  The learning rate is constant over them.  Runs begin at a
+// multiple of it.
+inline constexpr ptrdiff_t kSlice = 512;
+
+// Of Walker's method: a uniform entry, then its own word with probability threshold / 2^32, else `other`.
+struct Alias {
+  std::uint32_t threshold;
+  std::int32_t other;
+};
+
+// Rows of a table of floats, `stride` apart, 64-byte aligned; columns past vector_size are zero and stay so.
+struct EmbeddingTables {
+  float* input;        // [V, stride]
+  float* output;       // [V, stride], null: no negative sampling
+  float* nodes;        // [V-1, stride], null: no hierarchical softmax
+  ptrdiff_t stride;    // a multiple of kBlock
+  const float* locks;  // factors on updates of `input`, word w has locks[w % lock_count]; null: all are 1
+  ptrdiff_t lock_count;
+};
+
+// What becomes of a type (a distinct token of the corpus): its word, or -1 when the vocabulary has none for it, and the
+// word is kept when its draw is at most `keep`.
+struct Type {
+  std::int32_t word;
+  std::uint32_t keep;
+};
+
+struct Corpus {
+  const std::int32_t* ids;      // [N], each a type
+  const Type* types;            // [types]
+  const std::int64_t* offsets;  // [sentences + 1], ascending from 0 to N: sentence s is ids[offsets[s] : offsets[s+1]]
+  ptrdiff_t sentences;
+};
+
+// What the inputs are scored against; null where the tables have no use for it.
+struct OutputWords {
+  const Alias* alias;                // [V]  the distribution of negatives
+  std::uint32_t alias_size;          // V
+  const std::int64_t* path_offsets;  // [V+1]  the path of a word through the Huffman tree
+  const std::int32_t* path_nodes;    // rows of `nodes`, from the root
+  const float* path_labels;          // 1 - the bit of the code there
+  ptrdiff_t longest_path, node_count;
+};
+
+struct Word2Vec {
+  EmbeddingTables tables;
+  Corpus corpus;
+  OutputWords words;
+  ptrdiff_t begin, end;  // positions to train on, begin a multiple of kSlice
+  int window, negatives;
+  bool cbow, mean;     // mean or sum of the contexts
+  bool shrink;         // window uniform in 1..window, else always `window`
+  bool shared;         // one set of negatives and one matrix product for all contexts of a centre
+  bool deterministic;  // the bits do not depend on the threads
+  bool want_loss;
+  std::uint64_t key;               // of this epoch
+  double rate, rate_per_position;  // learning rate at position p: rate + rate_per_position * p
+  int threads;
+  void* scratch;          // word2vec_scratch() bytes, 64-byte aligned
+  double* losses;         // [slices of begin..end]  out: summed negative log-likelihood, 0 without want_loss
+  std::int64_t* centres;  // [slices of begin..end]  out: words that were not left out by subsampling
+};
+
+}  // namespace fastrnn

@@ -1,0 +1,252 @@
+// word2vec: runs over a corpus, tables made from counts, text to ids.
+#include "base/word2vec.h"
+
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "base/text.h"
+#include "base/threads.h"
+#include "base/vocabulary.h"
+#include "bindings/args.h"
+#include "bindings/module.h"
+#include "dispatch.h"
+
+namespace fastrnn::bindings {
+namespace {
+
+// A contiguous array of T of this rank; -1 in `length`: any.
+template <class T>
+py::array exact(py::handle value, const std::string& name, ptrdiff_t rank, ptrdiff_t length = -1) {
+  const py::array a = array(value, name);
+  if (!py::isinstance<py::array_t<T>>(a))
+    fail_type(name, py::str(py::dtype::of<T>()).cast<std::string>(), dtype_name(a));
+  if (a.ndim() != rank || (length >= 0 && a.shape(0) != length))
+    fail_value(name, rank == 1 ? "one axis of length " + std::to_string(length) : "shape (V, 2)", text(shape_of(a)));
+  if (!(a.flags() & py::array::c_style)) fail_value(name, "a C-contiguous array", "a strided one");
+  return a;
+}
+
+// Rows of float32, 64-byte aligned and a multiple of 64 bytes apart.
+py::array table(py::handle value, const std::string& name, ptrdiff_t rows, ptrdiff_t stride) {
+  const py::array a = checked_input(value, name, true);
+  if (a.ndim() != 2 || a.shape(0) != rows || a.shape(1) != stride || !(a.flags() & py::array::c_style))
+    fail_value(name, "C-contiguous rows of shape " + text({rows, stride}), text(shape_of(a)));
+  if (rows > 0 && (stride % kBlock != 0 || reinterpret_cast<std::uintptr_t>(a.data()) % 64 != 0))
+    fail_value(name, "rows that begin at multiples of 64 bytes", "others");
+  if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
+  return a;
+}
+
+template <class T>
+void check_range(const py::array& a, const std::string& name, ptrdiff_t low, ptrdiff_t high) {
+  const T* p = pointer<T>(a);
+  T least = p[0], most = p[0];
+  for (ptrdiff_t i = 0; i < a.size(); ++i) {
+    least = std::min(least, p[i]);
+    most = std::max(most, p[i]);
+  }
+  if (least < low || most >= high)
+    fail_value(name, "integers in [" + std::to_string(low) + ", " + std::to_string(high) + ")",
+               std::to_string(least < low ? least : most));
+}
+
+// A corpus and tables, checked once, then trained on in as many calls as wanted.
+class Word2VecRun {
+ public:
+  Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
+              py::handle nodes, py::handle alias, const py::object& paths, py::handle locks, int window, int negative,
+              bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss) {
+    set_corpus(ids, offsets);
+    const py::array type_table = keep(exact<std::int32_t>(types, "types", 2));
+    check_range<std::int32_t>(corpus_, "ids", 0, type_table.shape(0));
+    a_.corpus.types = static_cast<const Type*>(type_table.data());
+    const py::array rows = array(input, "input");
+    if (rows.ndim() != 2) fail_value("input", "shape (V, stride)", text(shape_of(rows)));
+    const ptrdiff_t v = rows.shape(0), stride = rows.shape(1);
+    check_words(type_table, v);
+    a_.tables = {tables("input", input, v, stride), nullptr, nullptr, stride, nullptr, 0};
+    if (!output.is_none()) {
+      a_.tables.output = tables("output", output, v, stride);
+      const py::array entries = keep(exact<std::uint32_t>(alias, "alias", 2, v));
+      a_.words.alias = static_cast<const Alias*>(entries.data());
+      a_.words.alias_size = static_cast<std::uint32_t>(v);
+    }
+    if (!nodes.is_none()) {
+      a_.tables.nodes = tables("nodes", nodes, v - 1, stride);
+      set_paths(py::cast<py::tuple>(paths), v);
+    }
+    if (!locks.is_none()) {
+      const py::array factors = keep(exact<float>(locks, "locks", 1));
+      if (factors.size() == 0) fail_value("locks", "at least one factor", "none");
+      a_.tables.locks = pointer<float>(factors);
+      a_.tables.lock_count = factors.size();
+    }
+    a_.window = window;
+    a_.negatives = negative;
+    a_.cbow = cbow;
+    a_.mean = mean;
+    a_.shrink = shrink;
+    a_.shared = shared;
+    a_.deterministic = deterministic;
+    a_.want_loss = loss;
+  }
+
+  // Trains on positions [begin, end); returns the loss, summed, and the number of centres.
+  py::tuple train(ptrdiff_t begin, ptrdiff_t end, std::uint64_t key, double rate, double rate_per_position,
+                  int threads) {
+    if (begin < 0 || begin % kSlice != 0 || end < begin || end > corpus_.size())
+      fail_value("begin, end", "a range of the corpus that begins at a multiple of " + std::to_string(kSlice),
+                 text({begin, end}));
+    if (threads < 1) fail_value("threads", "a positive number", std::to_string(threads));
+    if (begin == end) return py::make_tuple(0.0, 0);
+    Word2Vec a = a_;
+    a.begin = begin;
+    a.end = end;
+    a.key = key;
+    a.rate = rate;
+    a.rate_per_position = rate_per_position;
+    a.threads = threads;
+    const Word2VecKernels& kernel = kernels().word2vec;
+    const Block scratch = acquire(static_cast<std::size_t>(kernel.scratch(a)), "scratch");
+    const auto slices = static_cast<std::size_t>((end - begin + kSlice - 1) / kSlice);
+    std::vector<double> losses(slices);
+    std::vector<std::int64_t> centres(slices);
+    a.scratch = scratch.data();
+    a.losses = losses.data();
+    a.centres = centres.data();
+    {
+      const py::gil_scoped_release release;
+      kernel.train(a);
+    }
+    return py::make_tuple(std::accumulate(losses.begin(), losses.end(), 0.0),
+                          std::accumulate(centres.begin(), centres.end(), std::int64_t{0}));
+  }
+
+ private:
+  void set_corpus(py::handle ids, py::handle offsets) {
+    corpus_ = keep(exact<std::int32_t>(ids, "ids", 1));
+    const py::array ends = keep(exact<std::int64_t>(offsets, "offsets", 1));
+    const auto* p = pointer<std::int64_t>(ends);
+    bool ordered = ends.size() >= 2 && p[0] == 0 && p[ends.size() - 1] == corpus_.size();
+    for (ptrdiff_t i = 1; ordered && i < ends.size(); ++i) ordered = p[i - 1] <= p[i];
+    if (!ordered || corpus_.size() == 0)
+      fail_value("offsets", "ascending from 0 to the number of ids, which is not 0", text(shape_of(ends)));
+    a_.corpus = {pointer<std::int32_t>(corpus_), nullptr, p, ends.size() - 1};
+  }
+
+  static void check_words(const py::array& types, ptrdiff_t v) {
+    const auto* p = static_cast<const Type*>(types.data());
+    for (ptrdiff_t i = 0; i < types.shape(0); ++i)
+      if (p[i].word < -1 || p[i].word >= v)
+        fail_value("types", "words in [-1, " + std::to_string(v) + ")", std::to_string(p[i].word));
+  }
+
+  void set_paths(const py::tuple& paths, ptrdiff_t v) {
+    const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", 1, v + 1));
+    const auto* p = pointer<std::int64_t>(offsets);
+    const py::array nodes = keep(exact<std::int32_t>(paths[1], "path nodes", 1, p[v]));
+    const py::array labels = keep(exact<float>(paths[2], "path labels", 1, p[v]));
+    if (nodes.size() > 0) check_range<std::int32_t>(nodes, "path nodes", 0, v - 1);
+    a_.words.path_offsets = p;
+    a_.words.path_nodes = pointer<std::int32_t>(nodes);
+    a_.words.path_labels = pointer<float>(labels);
+    a_.words.node_count = v - 1;
+    for (ptrdiff_t i = 0; i < v; ++i)
+      a_.words.longest_path = std::max(a_.words.longest_path, static_cast<ptrdiff_t>(p[i + 1] - p[i]));
+  }
+
+  float* tables(const char* name, py::handle value, ptrdiff_t rows, ptrdiff_t stride) {
+    return mutable_pointer<float>(keep(table(value, name, rows, stride)));
+  }
+  const py::array& keep(py::array a) {
+    kept_.push_back(std::move(a));
+    return kept_.back();
+  }
+
+  std::vector<py::array> kept_;
+  py::array corpus_;
+  Word2Vec a_{};
+};
+
+py::array make_alias_table(py::handle weights_value) {
+  const py::array weights = exact<double>(weights_value, "weights", 1);
+  double total = 0;
+  for (ptrdiff_t i = 0; i < weights.size(); ++i) {
+    const double w = pointer<double>(weights)[i];
+    if (!(w >= 0 && std::isfinite(w))) fail_value("weights", "finite numbers >= 0", std::to_string(w));
+    total += w;
+  }
+  if (!(total > 0 && std::isfinite(total))) fail_value("weights", "a finite sum > 0", std::to_string(total));
+  py::array_t<std::uint32_t> table({weights.size(), ptrdiff_t{2}});
+  alias_table(pointer<double>(weights), weights.size(), reinterpret_cast<Alias*>(table.mutable_data()));
+  return table;
+}
+
+template <class T>
+py::array_t<T> to_array(const std::vector<T>& v) {
+  return py::array_t<T>(static_cast<ptrdiff_t>(v.size()), v.data());
+}
+
+py::tuple make_huffman_paths(py::handle counts_value) {
+  const py::array counts = exact<std::int64_t>(counts_value, "counts", 1);
+  if (counts.size() == 0) fail_value("counts", "at least one count", "none");
+  const HuffmanPaths paths = huffman_paths(pointer<std::int64_t>(counts), counts.size());
+  return py::make_tuple(to_array(paths.offsets), to_array(paths.nodes), to_array(paths.labels));
+}
+
+// TextEncoder over Python buffers.
+class Encoder {
+ public:
+  explicit Encoder(int threads, bool ignore) : encoder_(threads, ignore) {}
+  void begin() { encoder_.begin(); }
+  std::size_t feed(const py::buffer& buffer, bool last) {
+    const py::buffer_info info = buffer.request();
+    const std::string_view view(static_cast<const char*>(info.ptr),
+                                static_cast<std::size_t>(info.size * info.itemsize));
+    const py::gil_scoped_release release;
+    return encoder_.feed(view, last);
+  }
+  py::tuple take() { return py::make_tuple(to_array(encoder_.take_ids()), to_array(encoder_.take_ends())); }
+  py::list types() const {
+    py::list out(encoder_.types().size());
+    for (std::size_t i = 0; i < encoder_.types().size(); ++i) {
+      const std::string_view s = encoder_.types()[i];
+      out[i] = py::str(s.data(), s.size());
+    }
+    return out;
+  }
+  py::array counts() const { return to_array(encoder_.counts()); }
+
+ private:
+  TextEncoder encoder_;
+};
+
+}  // namespace
+
+void bind_word2vec(py::module_& m) {
+  using py::arg;
+  py::register_exception<InvalidUtf8>(m, "InvalidUtf8", PyExc_ValueError);
+  m.attr("SLICE") = kSlice;
+  py::class_<Word2VecRun>(m, "Word2VecRun")
+      .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::object,
+                    py::handle, int, int, bool, bool, bool, bool, bool, bool>(),
+           py::kw_only(), arg("ids"), arg("offsets"), arg("types"), arg("input"), arg("output").none(true),
+           arg("nodes").none(true), arg("alias").none(true), arg("paths"), arg("locks").none(true), arg("window"),
+           arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"))
+      .def("train", &Word2VecRun::train, arg("begin"), arg("end"), arg("key"), arg("rate"), arg("rate_per_position"),
+           arg("threads"));
+  m.def("alias_table", &make_alias_table, arg("weights"));
+  m.def("huffman_paths", &make_huffman_paths, arg("counts"));
+  py::class_<Encoder>(m, "TextEncoder")
+      .def(py::init<int, bool>(), arg("threads"), arg("ignore"))
+      .def("begin", &Encoder::begin)
+      .def("feed", &Encoder::feed, arg("text"), arg("last"))
+      .def("take", &Encoder::take)
+      .def("types", &Encoder::types)
+      .def("counts", &Encoder::counts);
+}
+
+}  // namespace fastrnn::bindings

@@ -1,0 +1,123 @@
+// What a step works on: the words that survive subsampling, their windows, their negatives.
+//
+// Everything random is drawn from (key of the epoch, position in the corpus) alone:
+//   stream   r = draw64(key, position)
+//   keep     low half of r <= keep of the type
+//   window   1 + (high half of r) * window / 2^32 with `shrink`
+//   negative draw64(r, i): high half -> entry of the alias table, low half against its threshold; i counts the
+//            negatives of the position: k with shared negatives, j * negatives + k for context j otherwise
+#pragma once
+
+#include "base/rng.h"
+#include "base/word2vec.h"
+#include "kernels/grid.h"
+
+namespace fastrnn::FASTRNN_ISA::w2v {
+
+struct Kept {
+  std::uint64_t stream;
+  std::int32_t word;
+  std::int32_t sentence;  // counted from the slice's first
+};
+
+FASTRNN_INLINE std::uint32_t low(std::uint64_t r) { return static_cast<std::uint32_t>(r); }
+FASTRNN_INLINE std::uint64_t high(std::uint64_t r) { return r >> 32; }
+
+// Index of the sentence that has position p.  Empty sentences have none.
+FASTRNN_INLINE ptrdiff_t sentence_of(const Corpus& corpus, ptrdiff_t p) {
+  ptrdiff_t first = 0, last = corpus.sentences;  // offsets[first] <= p < offsets[last]
+  while (last - first > 1) {
+    const ptrdiff_t middle = first + (last - first) / 2;
+    (corpus.offsets[middle] <= p ? first : last) = middle;
+  }
+  return first;
+}
+
+// The kept words of a slice, and on both sides as many as a window can reach into.
+struct Slice {
+  Kept* words;            // [kSlice + 2 * window]
+  ptrdiff_t first, last;  // words[first:last] are there
+  ptrdiff_t begin, end;   // words[begin:end] are of the slice itself
+
+  static ptrdiff_t capacity(const Word2Vec& a) { return kSlice + 2 * a.window; }
+
+  FASTRNN_INLINE bool take(const Word2Vec& a, ptrdiff_t p, ptrdiff_t sentence, Kept& to) {
+    const Type type = a.corpus.types[a.corpus.ids[p]];
+    const std::uint64_t stream = draw64(a.key, static_cast<std::uint64_t>(p));
+    to = {stream, type.word, static_cast<std::int32_t>(sentence)};
+    return (type.word >= 0) & (low(stream) <= type.keep);
+  }
+
+  void collect(const Word2Vec& a, Range positions) noexcept {
+    const std::int64_t* offsets = a.corpus.offsets;
+    begin = first = end = last = a.window;
+    if (positions.begin >= positions.end) return;
+    ptrdiff_t s = sentence_of(a.corpus, positions.begin);
+    const ptrdiff_t base = s;
+    for (ptrdiff_t p = positions.begin - 1; p >= offsets[s] && first > 0; --p)
+      if (take(a, p, 0, words[first - 1])) --first;
+    for (ptrdiff_t p = positions.begin; p < positions.end; ++p) {
+      while (p >= offsets[s + 1]) ++s;
+      end += take(a, p, s - base, words[end]);
+    }
+    last = end;
+    for (ptrdiff_t p = positions.end; p < offsets[s + 1] && last - end < a.window; ++p)
+      last += take(a, p, s - base, words[last]);
+  }
+
+  // The contexts of word i are words[begin:end] without i.
+  Range window(const Word2Vec& a, ptrdiff_t i) const {
+    const ptrdiff_t size =
+        a.shrink ? 1 + static_cast<ptrdiff_t>((high(words[i].stream) * static_cast<std::uint64_t>(a.window)) >> 32)
+                 : a.window;
+    Range w{max_of(first, i - size), min_of(last, i + size + 1)};
+    while (words[w.begin].sentence != words[i].sentence) ++w.begin;
+    while (words[w.end - 1].sentence != words[i].sentence) --w.end;
+    return w;
+  }
+};
+
+// Negative number `index` of a position.
+FASTRNN_INLINE std::int32_t negative(const OutputWords& words, std::uint64_t stream, ptrdiff_t index) {
+  const std::uint64_t r = draw64(stream, static_cast<std::uint64_t>(index));
+  const auto entry = static_cast<std::int32_t>((high(r) * words.alias_size) >> 32);
+  const Alias alias = words.alias[entry];
+  return low(r) < alias.threshold ? entry : alias.other;
+}
+
+// The outputs of a step: rows of one table, and what their scores should be.
+struct Outputs {
+  ptrdiff_t count;
+  std::int32_t* rows;
+  float* labels;
+};
+
+// The word itself, then its negatives; a negative that is the word is left out, as in word2vec.c.
+FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept& centre, ptrdiff_t first, Outputs& to) {
+  to.rows[0] = centre.word;
+  to.labels[0] = 1;
+  to.count = 1;
+  for (ptrdiff_t k = 0; k < a.negatives; ++k) {
+    const std::int32_t row = negative(a.words, centre.stream, first + k);
+    to.rows[to.count] = row;
+    to.labels[to.count] = 0;
+    to.count += row != centre.word;
+  }
+}
+
+FASTRNN_INLINE void take_path(const Word2Vec& a, std::int32_t word, Outputs& to) {
+  const std::int64_t first = a.words.path_offsets[word];
+  to.count = a.words.path_offsets[word + 1] - first;
+  for (ptrdiff_t i = 0; i < to.count; ++i) {
+    to.rows[i] = a.words.path_nodes[first + i];
+    to.labels[i] = a.words.path_labels[first + i];
+  }
+}
+
+// Into the second level of the cache: the rows of a few centres do not fit into the first beside what is in use (d =
+// 300: 0.92 million words/s on one thread into the first, 1.26 into the second).
+FASTRNN_INLINE void prefetch_row(const float* row, ptrdiff_t columns) {
+  for (ptrdiff_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c, 0, 2);
+}
+
+}  // namespace fastrnn::FASTRNN_ISA::w2v

@@ -1,0 +1,66 @@
+"""Checks of the arguments of `Word2Vec`; what is wrong with them is said before a corpus is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastrnn import _check
+
+COMPAT = ("gensim", "word2vec")
+
+
+def size(name: str, value: Any) -> int | None:
+    """None (or 0, as gensim allows), or a positive int."""
+    return None if value is None else _check.integer(name, value, 0) or None
+
+
+def switch(name: str, value: Any) -> int:
+    """0 or 1, True or False."""
+    if isinstance(value, bool):
+        return int(value)
+    return _check.integer(name, value, 0, 1)
+
+
+def optional_callable(name: str, value: Any) -> Any:
+    """None or something to call."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}: expected a function or None, got {_check.describe(value)}")
+    return value
+
+
+def rate(name: str, value: Any) -> float:
+    """A learning rate: finite, not below 0."""
+    return _check.real(name, value, 0.0)
+
+
+def seed(value: Any) -> int:
+    """An int in [0, 2**64)."""
+    return _check.integer("seed", value, 0, 2**64 - 1)
+
+
+def one_source(first: tuple[str, Any], second: tuple[str, Any], *, needed: bool = True) -> Any:
+    """The one of two sources that is given; None when neither is and none is needed."""
+    (name, value), (file_name, file) = first, second
+    if value is not None and file is not None:
+        raise TypeError(f"{name}, {file_name}: expected one of them, got both")
+    if value is None and file is None:
+        if needed:
+            raise TypeError(f"{name}: expected a corpus here or as {file_name}=, got neither")
+        return None
+    if isinstance(value, (str, bytes)):
+        raise TypeError(
+            f"{name}: expected lists of tokens, got a string; the name of a file goes in as {file_name}=, "
+            "a text as [text.split()]"
+        )
+    return file if value is None else value
+
+
+def rates(alpha: Any, min_alpha: Any, compat: str, sg: int) -> tuple[float, float]:
+    """First and last learning rate; those of word2vec.c where gensim's defaults were left."""
+    first, last = rate("alpha", alpha), rate("min_alpha", min_alpha)
+    if compat == "word2vec":
+        if not sg and first == 0.025:
+            first = 0.05
+        if last == 0.0001:
+            last = first * 1e-4
+    return first, last

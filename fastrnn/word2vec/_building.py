@@ -1,0 +1,243 @@
+"""How a model comes by its words and its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrnn import _check, _core
+
+from . import _arguments as arguments
+from . import vocabulary
+from ._tables import Floats, Table, initial_vectors
+from .corpus import Corpus
+from .keyedvectors import KeyedVectors
+
+Paths = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+
+@dataclass
+class Tables:
+    """What is trained: vectors, and what they are scored against."""
+
+    input: Table
+    output: Table | None
+    nodes: Table | None
+
+
+class Building:
+    """The part of `Word2Vec` that builds vocabulary and tables."""
+
+    wv: KeyedVectors
+    vector_size: int
+    min_count: int
+    max_vocab_size: int | None
+    max_final_vocab: int | None
+    sample: float
+    seed: int
+    workers: int
+    hs: int
+    negative: int
+    ns_exponent: float
+    null_word: int
+    sorted_vocab: int
+    compat: str
+    corpus_count: int
+    corpus_total_words: int
+    keep_thresholds: npt.NDArray[np.uint32]
+    alias: npt.NDArray[np.uint32] | None
+    paths: Paths | None
+    _counts: npt.NDArray[np.int64]
+    _tables: Tables | None
+    _reading: dict[str, Any]
+
+    def _read(self, source: Any) -> Corpus:
+        return Corpus.read(source, threads=min(self.workers, _core.get_num_threads()), **self._reading)
+
+    # --- vocabulary
+
+    def build_vocab(
+        self,
+        corpus_iterable: Any = None,
+        corpus_file: str | os.PathLike[str] | None = None,
+        update: bool = False,
+        progress_per: int = 10000,
+        keep_raw_vocab: bool = False,
+        trim_rule: vocabulary.TrimRule | None = None,
+    ) -> None:
+        """Choose the words and make the tables.
+
+        Parameters
+        ----------
+        corpus_iterable, corpus_file
+            As `sentences` and `corpus_file` of the class.
+        update : bool
+            Keep the vocabulary and what is trained; add the words that are new.
+        progress_per : int
+            Nothing is reported while a corpus is read, which takes a second for 20 million words.
+        keep_raw_vocab : bool
+            Keep the counts of all types, as `raw_vocab`.
+        trim_rule : callable, optional
+
+        Raises
+        ------
+        ValueError
+            When no word reaches `min_count`.
+        """
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
+        corpus = self._read(source)
+        self.corpus_count = len(corpus)
+        self.corpus_total_words = corpus.tokens
+        self._take_counts(corpus.types, corpus.counts, update, keep_raw_vocab, trim_rule)
+
+    def build_vocab_from_freq(
+        self,
+        word_freq: Mapping[Any, int],
+        keep_raw_vocab: bool = False,
+        corpus_count: int | None = None,
+        trim_rule: vocabulary.TrimRule | None = None,
+        update: bool = False,
+    ) -> None:
+        """Choose the words by given counts; see `build_vocab`."""
+        counts = np.array([_check.integer(f"word_freq[{w!r}]", n, 0) for w, n in word_freq.items()], np.int64)
+        self.corpus_count = corpus_count or 0
+        self._take_counts(list(word_freq), counts, update, keep_raw_vocab, trim_rule)
+
+    def _take_counts(
+        self,
+        types: Sequence[Any],
+        counts: npt.NDArray[np.int64],
+        update: bool,
+        keep_raw: bool,
+        trim_rule: vocabulary.TrimRule | None,
+    ) -> None:
+        if update and not len(self.wv):
+            raise RuntimeError(
+                "update: expected a vocabulary to add to, got none; call build_vocab without it first"
+            )
+        chosen = vocabulary.select(
+            types,
+            counts,
+            min_count=self.min_count,
+            max_vocab_size=self.max_vocab_size,
+            max_final_vocab=self.max_final_vocab,
+            trim_rule=trim_rule,
+            sorted_vocab=bool(self.sorted_vocab),
+        )
+        self.effective_min_count = chosen.min_count
+        if not len(chosen.chosen) and not update:
+            most = f"the most frequent of {len(types)} has {counts.max()}" if len(counts) else "there is none"
+            raise ValueError(f"min_count: expected a word that occurs {chosen.min_count} times, but {most}")
+        words = [types[i] for i in chosen.chosen]
+        known = dict(zip(words, counts[chosen.chosen].tolist(), strict=True))
+        if keep_raw:
+            self.raw_vocab = dict(zip(types, counts.tolist(), strict=True))
+        if not update:
+            if self.null_word:
+                known.setdefault("\0", 1)
+            self._set_words(known)
+        else:
+            self._add_words(known)
+
+    def _set_words(self, known: dict[Any, int]) -> None:
+        self.wv = KeyedVectors(self.vector_size)
+        self._counts = np.zeros(0, np.int64)
+        self.keep_thresholds = np.zeros(0, np.uint32)
+        self._append(list(known))
+        self._count(known)
+        self._make_tables(0)
+
+    def _add_words(self, known: dict[Any, int]) -> None:
+        before = len(self.wv)
+        self._append([w for w in known if w not in self.wv.key_to_index])
+        self._count(known)
+        self._make_tables(before)
+
+    def _append(self, words: list[Any]) -> None:
+        first = len(self.wv.index_to_key)
+        self.wv.index_to_key = [*self.wv.index_to_key, *words]
+        self.wv.key_to_index.update({w: i for i, w in enumerate(words, first)})
+
+    def _count(self, known: dict[Any, int]) -> None:
+        """Add counts, and see how often these words are to be kept."""
+        total = len(self.wv.index_to_key)
+        at = np.fromiter((self.wv.key_to_index[w] for w in known), np.int64, len(known))
+        new = np.fromiter(known.values(), np.int64, len(known))
+        probability = vocabulary.keep_probability(new, self.sample, int(new.sum()))
+        self._counts = np.concatenate([self._counts, np.zeros(total - len(self._counts), np.int64)])
+        self._counts[at] += new
+        grown = np.full(total, 2**32 - 1, np.uint32)
+        grown[: len(self.keep_thresholds)] = self.keep_thresholds
+        grown[at] = vocabulary.keep_thresholds(probability)
+        self.keep_thresholds = grown
+
+    def _make_tables(self, before: int) -> None:
+        """Vectors of all words but the first `before`, which stay, and all that depends on the counts."""
+        count = len(self.wv.index_to_key)
+        old = self.tables() if before else None
+        values = initial_vectors(count, self.vector_size, self.seed, self.compat)
+        if old is not None:
+            values[:before] = old.input.rows
+        blank = np.zeros((count, self.vector_size), np.float32)
+        output = nodes = None
+        if self.negative:
+            output = Table(_over(blank, None if old is None else old.output))
+        if self.hs:
+            nodes = Table(_over(blank[1:], None if old is None else old.nodes))
+        self._tables = Tables(Table(values), output, nodes)
+        self.wv.vectors = self._tables.input.rows
+        self.wv.norms = None
+        if not before:
+            self.wv.vectors_lockf = np.ones(1, np.float32)
+        self._derive()
+        self.wv.expandos["count"] = self._counts
+        self.wv.expandos["sample_int"] = self.keep_thresholds
+
+    def _derive(self) -> None:
+        """Make what follows from the counts."""
+        self.alias = vocabulary.alias_table(self._counts, self.ns_exponent) if self.negative else None
+        self.paths = _core.huffman_paths(np.maximum(self._counts, 1)) if self.hs else None
+
+    def tables(self) -> Tables:
+        """Return the tables; an array that has been put in the place of ``wv.vectors`` is taken over."""
+        assert self._tables is not None
+        if not self._tables.input.holds(self.wv.vectors):
+            values = np.asarray(self.wv.vectors)
+            _check.array("wv.vectors", values, self._tables.input.rows.shape, np.dtype(np.float32))
+            self._tables.input = Table(values)
+            self.wv.vectors = self._tables.input.rows
+        return self._tables
+
+    @property
+    def syn1neg(self) -> Floats:
+        """Output vectors of negative sampling, [words, vector_size]."""
+        return self._trained_rows("syn1neg", "negative")
+
+    @property
+    def syn1(self) -> Floats:
+        """Vectors of the nodes of the Huffman tree, [words - 1, vector_size]."""
+        return self._trained_rows("syn1", "hs")
+
+    def _trained_rows(self, name: str, option: str) -> Floats:
+        table = (
+            None
+            if self._tables is None
+            else self._tables.output
+            if option == "negative"
+            else self._tables.nodes
+        )
+        if table is None:
+            raise AttributeError(f"{name}: expected a vocabulary and {option} > 0, got a model without")
+        return table.rows
+
+
+def _over(blank: Floats, old: Table | None) -> Floats:
+    values = blank.copy()
+    if old is not None:
+        values[: len(old.rows)] = old.rows
+    return values

@@ -1,0 +1,69 @@
+"""Rows of float32 as the kernels want them: padded to 64 bytes, aligned to 64 bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+_LANES = 16  # floats in 64 bytes
+_WORD = 2**64 - 1
+
+
+class Table:
+    """A [rows, columns] array inside of padded rows, whose padding is zero.
+
+    Attributes
+    ----------
+    padded : ndarray of float32, shape (rows, columns rounded up to 16)
+    rows : ndarray of float32, shape (rows, columns)
+        A view of it.
+    """
+
+    def __init__(self, values: Floats) -> None:
+        count, columns = values.shape
+        stride = -(-columns // _LANES) * _LANES
+        memory = np.zeros(count * stride + _LANES, np.float32)
+        first = -memory.ctypes.data % 64 // 4
+        self.padded = memory[first : first + count * stride].reshape(count, stride)
+        self.rows = self.padded[:, :columns]
+        self.rows[:] = values
+
+    def holds(self, values: Floats) -> bool:
+        """Whether `values` is `rows`, and not an array that somebody put in its place."""
+        same = values.shape == self.rows.shape and values.strides == self.rows.strides
+        return same and values.ctypes.data == self.rows.ctypes.data
+
+
+def initial_vectors(count: int, size: int, seed: int, compat: str) -> Floats:
+    """Vectors to begin with, independent and uniform.
+
+    Parameters
+    ----------
+    count, size, seed : int
+    compat : {"gensim", "word2vec"}
+        In [-1/size, 1/size), the same numbers as gensim 4; or in [-0.5/size, 0.5/size), as word2vec.c has it.
+    """
+    generator = np.random.default_rng(seed)
+    vectors = generator.random((count, size), np.float32)
+    if compat == "gensim":
+        vectors *= 2.0
+        vectors -= 1.0
+    else:
+        vectors -= 0.5
+    vectors /= size
+    return vectors
+
+
+def epoch_key(seed: int, epoch: int) -> int:
+    """The key of all random numbers of an epoch."""
+    return _draw64(_draw64(0, seed), epoch)
+
+
+def _draw64(key: int, index: int) -> int:
+    """Number `index` of stream `key`: draw64 of csrc/base/rng.h."""
+    z = key + (index + 1) * 0x9E3779B97F4A7C15 & _WORD
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _WORD
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & _WORD
+    return z ^ z >> 31

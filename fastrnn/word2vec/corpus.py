@@ -1,0 +1,237 @@
+"""A corpus as integers: one pass over anything that has tokens, epochs over 4 bytes a token.
+
+A `Corpus` is token ids, sentence offsets and what the ids mean. Nothing is cut off or left out: a sentence
+may have any length. Ids number the distinct tokens (*types*) in the order in which they are first met; which
+of them are words of a vocabulary is decided later (`fastrnn.word2vec.vocabulary`), so one encoded file serves
+any ``min_count``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrnn import _check, _core
+
+from . import _corpus
+from ._cache import Store, load_store
+
+Ids = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+Tokenizer = Callable[[Any], Iterable[str]]
+
+_BLOCK = 1 << 23  # bytes of text taken in together
+
+
+class Corpus:
+    """Token ids and what they mean.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (N,)
+        Each an index into `types`.
+    offsets : ndarray of int64, shape (S + 1,)
+        Sentence s is ``ids[offsets[s]:offsets[s + 1]]``.
+    types : sequence
+        The distinct tokens.
+    counts : ndarray of int64
+        How often each type occurs.
+    """
+
+    def __init__(
+        self, ids: Ids, offsets: Offsets, types: Sequence[Any], counts: npt.NDArray[np.int64]
+    ) -> None:
+        self.ids = ids
+        self.offsets = offsets
+        self.types = types
+        self.counts = counts
+
+    def __len__(self) -> int:
+        """The number of sentences."""
+        return len(self.offsets) - 1
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens."""
+        return len(self.ids)
+
+    @classmethod
+    def read(
+        cls,
+        source: Any,
+        *,
+        tokenizer: Tokenizer | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        errors: str = "strict",
+        threads: int | None = None,
+    ) -> Corpus:
+        """Encode a corpus.
+
+        Parameters
+        ----------
+        source : path, iterable, ndarray or tuple
+            - path of a text file (UTF-8; a sentence is a line, tokens are split at white space), of a ``.gz``
+              of one, of a folder (its files in the order of their names, subfolders too), or of a file that
+              `cache` has left;
+            - iterable of lists of str, read once, so a generator will do; with `tokenizer`, of what it takes;
+            - ``(ids, offsets)``: NumPy integers, sentence s being ``ids[offsets[s]:offsets[s + 1]]``; a
+              two-dimensional integer array, whose rows are sentences; or a list of one-dimensional ones;
+            - an Arrow list array (of strings or integers), as pyarrow and others have it.
+        tokenizer : callable, optional
+            From a line of a file, or an item of the iterable, to its tokens.
+        cache : path, optional
+            Ids go to this file, memory-mapped, instead of memory; it may be given as `source` later.
+        errors : {"strict", "ignore"}
+            What to do about bytes of a file that are not UTF-8.
+        threads : int, optional
+            For reading files. Default: all.
+
+        Raises
+        ------
+        TypeError
+            Where a string stands for a list of tokens, or a token is not a string.
+        ValueError
+            For a corpus without tokens, and for invalid UTF-8: the message has its offset.
+        """
+        _check.choice("errors", errors, ("strict", "ignore"))
+        if isinstance(source, Corpus):
+            return source
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            stored = load_store(path) if path.is_file() else None
+            if stored is not None:
+                return cls(*stored)
+        with Store(cache) as store:
+            types, counts = _fill(store, source, tokenizer, errors, threads)
+            if store.tokens == 0:
+                raise ValueError("sentences: expected a corpus with at least one token, got an empty one")
+            return cls(*store.finish(types, counts))
+
+
+def _fill(
+    store: Store, source: Any, tokenizer: Tokenizer | None, errors: str, threads: int | None
+) -> tuple[Sequence[Any], npt.NDArray[np.int64]]:
+    """Put a corpus into the store; return its types and their counts."""
+    if isinstance(source, (str, os.PathLike)):
+        files = _files(Path(source))
+        if tokenizer is None:
+            return _encode_files(store, files, errors, threads)
+        source = _lines(files, errors)
+    elif (arrays := _as_arrays(source)) is not None:
+        return _number(store, *arrays)
+    if isinstance(source, bytes) or not hasattr(source, "__iter__"):
+        raise TypeError(f"sentences: expected an iterable of lists of tokens, got {_check.describe(source)}")
+    types: dict[str, int] = {}
+    counts = _corpus.encode(
+        _plain(source),
+        types,
+        lambda i, e: store.add(np.frombuffer(i, np.int32), np.frombuffer(e, np.int64)),
+        tokenizer,
+    )
+    return list(types), np.frombuffer(counts, np.int64)
+
+
+def _plain(source: Any) -> Iterable[Any]:
+    """Sentences as Python lists, for a source that has a way of its own to make them."""
+    return source.to_pylist() if hasattr(source, "__arrow_c_array__") else source  # type: ignore[no-any-return]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise ValueError(f"sentences: expected files in {path}, got an empty folder")
+        return found
+    return [path]
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+
+
+def _lines(files: list[Path], errors: str) -> Iterator[str]:
+    for path in files:
+        with _open(path) as file:
+            for line in file:
+                yield line.decode("utf-8", errors).rstrip("\r\n")
+
+
+def _encode_files(
+    store: Store, files: list[Path], errors: str, threads: int | None
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    encoder = _core.TextEncoder(threads or _core.get_num_threads(), errors == "ignore")
+    for path in files:
+        encoder.begin()
+        with _open(path) as file:
+            left = b""
+            while True:
+                block = file.read(_BLOCK)
+                text = left + block if left else block
+                try:
+                    used = encoder.feed(text, not block)
+                except _core.InvalidUtf8 as error:
+                    raise ValueError(f"{path}: {error}; errors='ignore' leaves such bytes out") from None
+                store.add(*encoder.take())
+                left = text[used:]
+                if not block:
+                    break
+    return encoder.types(), encoder.counts()
+
+
+def _as_arrays(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
+    """Integer ids and offsets, when that is what the source is."""
+    if isinstance(source, np.ndarray) and source.ndim == 2:
+        rows, columns = source.shape
+        return _integers(source.reshape(-1)), np.arange(rows + 1, dtype=np.int64) * columns
+    if isinstance(source, tuple) and len(source) == 2 and all(isinstance(a, np.ndarray) for a in source):
+        ids, offsets = _integers(source[0]), _integers(source[1]).astype(np.int64)
+        if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(ids) or (np.diff(offsets) < 0).any():
+            raise ValueError(
+                f"offsets: expected ascending from 0 to {len(ids)}, the number of ids, got others"
+            )
+        return ids, offsets
+    if (
+        isinstance(source, list)
+        and source
+        and all(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in source)
+    ):
+        return np.concatenate([_integers(a) for a in source]), np.cumsum(
+            [0, *map(len, source)], dtype=np.int64
+        )
+    if hasattr(source, "__arrow_c_array__") and hasattr(source, "offsets") and hasattr(source, "values"):
+        values = source.values.to_numpy(zero_copy_only=False)
+        if values.dtype.kind in "iu" and not source.null_count:
+            offsets = source.offsets.to_numpy().astype(np.int64)
+            return values[offsets[0] : offsets[-1]], offsets - offsets[0]
+    return None
+
+
+def _integers(a: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"ids: expected NumPy integers, got {a.dtype}")
+    if a.ndim != 1:
+        raise ValueError(f"ids: expected one axis, got shape {a.shape}")
+    if a.size and a.min() < 0:
+        raise ValueError(f"ids: expected integers >= 0, got {a.min()}")
+    return a
+
+
+def _number(
+    store: Store, ids: npt.NDArray[Any], offsets: Offsets
+) -> tuple[Sequence[int], npt.NDArray[np.int64]]:
+    """Ids as they are where they are dense, else numbered by size."""
+    types: Sequence[int]
+    if ids.size and int(ids.max()) < max(1 << 20, 4 * ids.size):
+        counts = np.bincount(ids).astype(np.int64)
+        types = range(len(counts))
+    else:
+        known, ids, counts = np.unique(ids, return_inverse=True, return_counts=True)
+        types = known.tolist()
+    store.add(ids.astype(np.int32, copy=False), offsets[1:][np.diff(offsets) > 0])
+    return types, counts.astype(np.int64, copy=False)

@@ -1,0 +1,176 @@
+"""The passes over a corpus."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from fastrnn import _core
+
+from .vocabulary import type_table
+
+if TYPE_CHECKING:
+    from .corpus import Corpus
+    from .model import Word2Vec
+
+_TURN = 0.2  # seconds between looks at Ctrl-C and at the progress
+_logger = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Is told how far the training is."""
+
+    def update(self, words: int, rate: float, loss: float | None) -> None:
+        """`words` more of the corpus are done; mean loss of a centre in this epoch so far."""
+
+
+@dataclass
+class Schedule:
+    """The learning rate falls in a straight line with the words that are done.
+
+    Attributes
+    ----------
+    start, end : float
+        Rates at the first word and after the last.
+    total : float
+        Words of all epochs.
+    done : float
+        Words before the first of this call.
+    """
+
+    start: float
+    end: float
+    total: float
+    done: float = 0.0
+
+    def at(self, words: float) -> float:
+        """The rate when `words` of this call are done."""
+        return self.start + (self.end - self.start) * min(1.0, (self.done + words) / self.total)
+
+
+@dataclass
+class Trained:
+    """What has been done.
+
+    Attributes
+    ----------
+    words, centres : int
+        Words of the corpus, and those that were neither unknown nor left out by subsampling.
+    losses : list of float
+        Of each epoch, complete or not: the summed negative log-likelihood.
+    centres_by_epoch : list of int
+    """
+
+    words: int = 0
+    centres: int = 0
+    losses: list[float] = field(default_factory=list)
+    centres_by_epoch: list[int] = field(default_factory=list)
+
+
+def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
+    """The kernels' view of a model and a corpus."""
+    keep = model.keep_thresholds
+    types = type_table(corpus.types, model.wv.key_to_index, keep)
+    if not (types[:, 0] >= 0).any():
+        raise ValueError("sentences: expected words of the vocabulary, got none of them")
+    tables = model.tables()
+    locks = np.ascontiguousarray(model.wv.vectors_lockf, np.float32)
+    return _core.Word2VecRun(
+        ids=corpus.ids,
+        offsets=np.ascontiguousarray(corpus.offsets, np.int64),
+        types=types,
+        input=tables.input.padded,
+        output=None if tables.output is None else tables.output.padded,
+        nodes=None if tables.nodes is None else tables.nodes.padded,
+        alias=None if tables.output is None else model.alias,
+        paths=model.paths,
+        locks=None if (locks == 1).all() else locks,
+        window=model.window,
+        negative=model.negative,
+        cbow=not model.sg,
+        mean=bool(model.cbow_mean),
+        shrink=bool(model.shrink_windows),
+        shared=model.shared_negatives,
+        deterministic=model.deterministic,
+        loss=loss,
+    )
+
+
+def train(
+    model: Word2Vec,
+    corpus: Corpus,
+    epochs: int,
+    schedule: Schedule,
+    *,
+    loss: bool,
+    callbacks: Iterable[Any] = (),
+    progress: Progress | None = None,
+    report_delay: float = 1.0,
+) -> Trained:
+    """Pass over the corpus `epochs` times.
+
+    Raises FloatingPointError after an epoch in which the vectors have diverged.
+
+    After KeyboardInterrupt the model is as trained so far: it comes between two turns of the kernels.
+    """
+    run = run_of(model, corpus, loss)
+    done = model.trained = Trained()
+    threads = max(1, min(model.workers, _core.get_num_threads()))
+    turns = _Turns()
+    reported = begun = time.monotonic()
+    for _ in range(epochs):
+        for callback in callbacks:
+            callback.on_epoch_begin(model)
+        key = model.next_key()
+        first = done.words
+        done.losses.append(0.0)
+        done.centres_by_epoch.append(0)
+        position = 0
+        rate = schedule.at(first)
+        while position < corpus.tokens:
+            end = min(position + turns.words, corpus.tokens)
+            rate = schedule.at(first + position)
+            slope = (schedule.at(first + end) - rate) / (end - position)
+            before = time.monotonic()
+            part, centres = run.train(position, end, key, rate - slope * position, slope, threads)
+            turns.took(time.monotonic() - before)
+            done.losses[-1] += part
+            done.centres_by_epoch[-1] += centres
+            done.centres += centres
+            done.words += end - position
+            model.min_alpha_yet_reached = min(model.min_alpha_yet_reached, rate)
+            if loss:
+                model.running_training_loss += part
+            if progress is not None:
+                mean = done.losses[-1] / max(1, done.centres_by_epoch[-1]) if loss else None
+                progress.update(end - position, rate, mean)
+            position = end
+            if time.monotonic() - reported >= report_delay:
+                reported = time.monotonic()
+                share = done.words / (epochs * corpus.tokens)
+                _logger.info(
+                    "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
+                )
+        if not np.isfinite(model.wv.vectors).all():
+            raise FloatingPointError(
+                f"alpha: expected a learning rate that converges, got infinity at {rate:g}"
+            )
+        for callback in callbacks:
+            callback.on_epoch_end(model)
+    return done
+
+
+class _Turns:
+    """How many words to hand to the kernels at once: some `_TURN` of work, in whole slices."""
+
+    def __init__(self) -> None:
+        self.words = 64 * _core.SLICE
+
+    def took(self, seconds: float) -> None:
+        factor = min(4.0, max(0.25, _TURN / max(seconds, 1e-4)))
+        self.words = max(16, int(self.words * factor) // _core.SLICE) * _core.SLICE

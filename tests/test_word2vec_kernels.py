@@ -1,0 +1,71 @@
+"""The word2vec kernels are the reference, step for step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import checks
+import numpy as np
+import pytest
+from word2vec import OUTPUTS, make_problem, run_kernel, run_reference
+
+from fastrnn import _core
+
+MODES: dict[str, dict[str, Any]] = {
+    "skip-gram": {},
+    "skip-gram classic": {"shared": False},
+    "cbow mean": {"cbow": True},
+    "cbow sum": {"cbow": True, "mean": False},
+    "cbow classic": {"cbow": True, "shared": False},
+    "fixed windows": {"shrink": False},
+    "locked": {"locks": 30},
+    "locked by three": {"locks": 3, "shared": False},
+    "locked cbow": {"locks": 30, "cbow": True},
+    "many negatives": {"negative": 13},
+    "few negatives": {"negative": 1, "window": 9},
+    "size of a block": {"size": 16},
+    "one more than a block": {"size": 17},
+    "size 1": {"size": 1},
+}
+
+
+@pytest.mark.parametrize("deterministic", [False, True], ids=["hogwild", "deterministic"])
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_reference(isa: str, rng: np.random.Generator, mode: str, outputs: str, deterministic: bool) -> None:
+    case = make_problem(rng, outputs, deterministic=deterministic, **MODES[mode])
+    checks.runs_close(run_kernel(case), run_reference(case), "word2vec")
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_threads(rng: np.random.Generator, mode: str, outputs: str) -> None:
+    case = make_problem(rng, outputs, deterministic=True, sentences=100, **MODES[mode])
+    one = run_kernel(case, 1)
+    for threads in (2, 7):
+        checks.runs_same_bits(run_kernel(case, threads), one)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_instruction_sets(rng: np.random.Generator, mode: str) -> None:
+    case = make_problem(rng, "both", **MODES[mode])
+    fused = tuple(name for name in _core.available_isas() if name != "sse4")  # has no fma
+    checks.isas_agree(lambda: run_kernel(case), fused)
+
+
+def test_loss_changes_nothing(rng: np.random.Generator) -> None:
+    case = make_problem(rng, "both")
+    with_loss, without = run_kernel(case), run_kernel(case, loss=False)
+    assert without["loss"] == 0 < with_loss["loss"]
+    checks.runs_same_bits({**with_loss, "loss": without["loss"]}, without)
+
+
+def test_parts_of_an_epoch(rng: np.random.Generator) -> None:
+    """Turns of the kernel join without a seam."""
+    case = make_problem(rng, "both", sentences=100)
+    whole = run_kernel(case)
+    assert len(case.ids) > 3 * _core.SLICE
+    cut = run_kernel(case, cuts=[_core.SLICE, 3 * _core.SLICE])
+    checks.runs_same_bits({**cut, "loss": whole["loss"]}, whole)
+    checks.close(cut["loss"], whole["loss"], "loss", "loss")
