@@ -15,11 +15,6 @@ struct Prepared {
   Block panels, scratch;
 };
 
-template <class T>
-Block block_of(ptrdiff_t elements, const char* what) {
-  return acquire(static_cast<std::size_t>(elements) * sizeof(T), what);
-}
-
 // A forward call of no steps packs the weights and does nothing else.
 template <class T>
 std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights) {

@@ -11,11 +11,6 @@
 namespace fastrnn::bindings {
 namespace {
 
-template <class T>
-Block block_of(ptrdiff_t elements, const char* what) {
-  return acquire(static_cast<std::size_t>(elements) * sizeof(T), what);
-}
-
 // Refuses shapes whose buffers could not be addressed, before any size is computed from them.
 template <class T>
 void check_size(const Shape& s, int slots) {
