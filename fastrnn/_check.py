@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ._typing import Array, Shape
+    from ._typing import Array, Shape, Width
 
 
 def describe(value: object) -> str:
@@ -119,15 +119,21 @@ def rank(name: str, value: Any, ndim: int, letters: str) -> Shape:
 
 
 def state(
-    prefix: str, names: Sequence[str], value: Any, shape: Shape, dtype: np.dtype[Any], letters: str
+    prefix: str,
+    names: Sequence[str],
+    value: Any,
+    shape: Shape,
+    widths: Sequence[Width],
+    dtype: np.dtype[Any],
+    letters: str,
 ) -> None:
-    """A tuple with one array for each of `names`; `prefix` is "d" when they are gradients."""
+    """A tuple with one array for each of `names`, of a width of its own; `prefix` is "d" for gradients."""
     if not isinstance(value, (tuple, list)) or len(value) != len(names):
         wanted = ", ".join(prefix + name for name in names)
         got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else describe(value)
         raise TypeError(f"{prefix}state: expected a tuple ({wanted}), got {got}")
-    for name, part in zip(names, value, strict=True):
-        array(prefix + name, part, shape, dtype, letters)
+    for name, part, (letter, width) in zip(names, value, widths, strict=True):
+        array(prefix + name, part, (*shape, width), dtype, f"{letters}, {letter}")
 
 
 def gradient(name: str, value: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:

@@ -44,7 +44,7 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
     levels: list[dict[str, Any]] = []
     for found in _recurrent(layer):
         for level in range(found.num_layers):
-            inputs = found.hidden_size * found.directions if level else found.input_size
+            inputs = found.output_size * found.directions if level else found.input_size
             sizes = {"T": T, "B": B, "I": inputs, "H": found.hidden_size}
             threads = _core.get_num_threads()
             choice = _core.explain(found.cell, T, B, inputs, found.hidden_size, threads, str(found.dtype))

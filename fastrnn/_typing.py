@@ -11,3 +11,4 @@ Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Shape: TypeAlias = tuple[int, ...]
 State: TypeAlias = tuple[Any, ...]
+Width: TypeAlias = tuple[str, int]  # of a last axis: its letter, for messages, and its size

@@ -30,12 +30,12 @@ def _recurrent(layer: Recurrent) -> None:
 
 
 def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
-    """The part of each gate in every parameter of one kind, each [H, columns] or [H]."""
+    """The part of each gate in every parameter of one kind, each [rows, columns] or [rows]."""
     found = [p for name, p in layer.params.items() if name.rsplit("_l", 1)[0] == kind]
     if not found:
         raise ValueError(f"layer: expected one with {kind}, got {type(layer).__name__} without it")
     for parameter in found:
-        yield from np.split(parameter, len(parameter) // layer.hidden_size)
+        yield from np.split(parameter, len(parameter) // layer._block(kind))
 
 
 def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> Recurrent:
@@ -77,7 +77,7 @@ def identity(layer: Recurrent, scale: float = 1.0) -> Recurrent:
     _recurrent(layer)
     scale = _check.real("scale", scale, -np.inf)
     for block in _blocks(layer, "weight_hh"):
-        block[:] = scale * np.eye(len(block))
+        block[:] = scale * np.eye(*block.shape)
     for name, parameter in layer.params.items():
         if name.startswith("bias"):
             parameter[:] = 0

@@ -60,8 +60,7 @@ class Problem:
     def zero_state(self) -> tuple[np.ndarray, ...]:
         """The initial states, zeros where none is given."""
         layer = self.layer
-        shape = (layer.num_layers * layer.directions, self.x.shape[1], layer.hidden_size)
-        return self.state or tuple(np.zeros(shape, self.x.dtype) for _ in layer.states)
+        return self.state or tuple(np.zeros(s, self.x.dtype) for s in state_shapes(layer, self.x.shape[1]))
 
     def named(self, y: np.ndarray, final: tuple, dx: np.ndarray, dstate: tuple, grads: Mapping) -> Run:
         """A run of arrays by their names; what the buffers of the gradients held is in `grads` already."""
@@ -73,6 +72,11 @@ class Problem:
             **{f"d {s}": a for s, a in zip(states, dstate, strict=True)},
             **{f"d {name}": a for name, a in grads.items()},
         }
+
+
+def state_shapes(layer: Any, rows: int) -> list[tuple[int, ...]]:
+    """Of each state, [L*D, B, width]."""
+    return [(layer.num_layers * layer.directions, rows, width) for width in layer.state_sizes]
 
 
 def make_problem(
@@ -92,11 +96,10 @@ def make_problem(
         return rng.standard_normal(size).astype(dtype)
 
     def states() -> tuple[np.ndarray, ...]:
-        size = (layer.num_layers * layer.directions, rows, hidden)
-        return tuple(normal(*size) for _ in layer.states)
+        return tuple(normal(*size) for size in state_shapes(layer, rows))
 
     layer.flat_grads[:] = normal(layer.flat_grads.size)
-    x, dy = normal(steps, rows, width), normal(steps, rows, hidden * layer.directions)
+    x, dy = normal(steps, rows, width), normal(steps, rows, layer.output_size * layer.directions)
     return Problem(kind, layer, x, dy, states() if state else None, states() if state else None)
 
 

@@ -39,7 +39,7 @@ def directions_are_two_layers(problem: Problem) -> None:
         for name, a in one.grads.items():
             a[...] = layer.grads[name + suffix]
         order = slice(None, None, -1 if direction else 1)
-        side = slice(direction * H, (direction + 1) * H)
+        side = slice(direction * layer.output_size, (direction + 1) * layer.output_size)
 
         def of(states: tuple | None, place: int = direction) -> tuple | None:
             return None if states is None else tuple(s[place : place + 1] for s in states)
@@ -124,7 +124,8 @@ def tokens_are_rows(kind: str, rng: np.random.Generator, vocabulary: int, option
         fastrnn.Embedding(vocabulary, I, dtype="float64", seed=1),
         LAYERS[kind](I, H, bidirectional=True, dtype="float64", seed=2, **options),
     )
-    tokens, dy = rng.integers(0, vocabulary, (T, B)), normal(rng, "float64", T, B, 2 * H)
+    tokens = rng.integers(0, vocabulary, (T, B))
+    dy = normal(rng, "float64", T, B, 2 * second.output_size)
     (y, state), pullback = model.vjp(tokens)
     _, dstate = pullback(dy)
     rows, to_rows = first.vjp(tokens)
@@ -199,7 +200,7 @@ def test_dropout_masks_the_gradient_alike(rng: np.random.Generator) -> None:
 def test_no_steps_hand_the_state_on(rng: np.random.Generator, dtype: np.dtype, kind: str) -> None:
     problem = make_problem(rng, kind, (0, B, I, H), dtype, num_layers=2, bidirectional=True)
     run = run_layer(problem)
-    assert run["y"].shape == (0, B, 2 * H)
+    assert run["y"].shape == (0, B, 2 * problem.layer.output_size)
     for name, first, dlast in zip(problem.layer.states, problem.state, problem.dstate, strict=True):
         checks.same_bits(run[name], first, name)
         checks.same_bits(run[f"d {name}"], dlast, f"d {name}")

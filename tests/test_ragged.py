@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import state_shapes
 
 import fastrnn
 from fastrnn import _core
@@ -36,9 +37,8 @@ def make(rng: np.random.Generator, kind: str, layers: int, **options: Any) -> tu
     """A layer, input, states, and gradients of y and of the final states."""
     cls, more = KINDS[kind]
     layer = cls(I, H, layers, seed=1, **more, **options)
-    levels, width = layers * layer.directions, H * layer.directions
-    first, last = (tuple(normal(rng, levels, B, H) for _ in layer.states) for _ in range(2))
-    return layer, normal(rng, T, B, I), first, normal(rng, T, B, width), last
+    first, last = (tuple(normal(rng, *s) for s in state_shapes(layer, B)) for _ in range(2))
+    return layer, normal(rng, T, B, I), first, normal(rng, T, B, layer.output_size * layer.directions), last
 
 
 def run(layer: Any, x: Any, state: Any, dy: Any, dlast: Any, lengths: Any = None) -> dict[str, np.ndarray]:
@@ -199,7 +199,7 @@ def test_prepared_steps_are_the_sequence(
     cls, more = KINDS[kind]
     layer = cls(I, H, layers, seed=1, dtype=dtype, **more)
     x = normal(rng, 6, 3, I).astype(dtype)
-    state = tuple(normal(rng, layers, 3, H).astype(dtype) for _ in layer.states)
+    state = tuple(normal(rng, *s).astype(dtype) for s in state_shapes(layer, 3))
     want, last = layer(x, state)
     prepared = layer.prepare()
     layer.flat_params[:] = 0  # it keeps what it was made of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _check, _core
+from .. import _check
 
 if TYPE_CHECKING:
     from .._typing import Array, State
@@ -32,7 +32,8 @@ class Prepared:
             )
         self.num_layers, self.hidden_size = layer.num_layers, layer.hidden_size
         self.states, self.dtype = layer.states, layer.flat_params.dtype
-        self._levels = [_core.Prepared(layer.cell, weights) for weights in layer._weights]
+        self._widths = layer._widths[1:]
+        self._levels = [layer._prepare(weights) for weights in layer._weights]
 
     def step(self, x: Array, state: State | None = None) -> tuple[Array, State]:
         """Run one step.
@@ -63,12 +64,11 @@ class Prepared:
         shape = _check.rank("x", x, ndim, "B, I" if ndim == 2 else "T, B, I")
         rows = shape[ndim - 2]
         if state is not None:
-            extents = (self.num_layers, rows, self.hidden_size)
-            _check.state("", self.states, state, extents, self.dtype, "L, B, H")
+            _check.state("", self.states, state, (self.num_layers, rows), self._widths, self.dtype, "L, B")
         if self.num_layers == 1:
             x, last = self._levels[0](x, None if state is None else tuple([part[0] for part in state]))
             return x, tuple([part[None] for part in last])
-        finals = tuple([np.empty((self.num_layers, rows, self.hidden_size), self.dtype) for _ in self.states])
+        finals = tuple([np.empty((self.num_layers, rows, width), self.dtype) for _, width in self._widths])
         for level, run in enumerate(self._levels):
             x, last = run(x, None if state is None else tuple([part[level] for part in state]))
             for whole, part in zip(finals, last, strict=True):

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from .._random import fold
 from .base import Layer
+from .level import CellPass
 from .prepared import Prepared
-from .ragged import Ragged
 from .recurrent_pullback import RecurrentPullback
+from .stack import Stack, input_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from .._typing import Array, Shape, State
+    from .._typing import Array, Shape, State, Width
+    from .level import LevelPass, Way
 
 
 CELLS: dict[str, dict[str, int]] = _core.cells()
@@ -52,7 +53,8 @@ class Recurrent(Layer):
     Notes
     -----
     A subclass says which cell it is, by its name in the extension, and the names of its states; in `_own`,
-    its own options and what they are by default.
+    its own options and what they are by default; in `_widths`, that y or a state is not H wide. A cell that
+    is more than one call of the extension has `_run`, `_prepare`, `_kinds` and `_pack` of its own.
     """
 
     recurrent = True
@@ -87,16 +89,35 @@ class Recurrent(Layer):
         self._draws = self.dropout > 0 and self.num_layers > 1
         shapes = dict[str, "Shape"]()
         for level in range(self.num_layers):
-            width = self.hidden_size * self.directions if level else self.input_size
+            width = self.output_size * self.directions if level else self.input_size
             for suffix in ("", "_reverse")[: self.directions]:
                 shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in self._kinds(width).items()}
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
 
     @property
+    def _widths(self) -> tuple[Width, ...]:
+        """Letter and size: of y in one direction, then of each state."""
+        return (("H", self.hidden_size),) * (1 + len(self.states))
+
+    @property
+    def output_size(self) -> int:
+        """Columns of y in each direction."""
+        return self._widths[0][1]
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Columns of each state."""
+        return tuple([size for _, size in self._widths[1:]])
+
+    @property
     def gates(self) -> int:
         """Blocks of H rows in weight_ih."""
         return CELLS[self.cell]["gates"]
+
+    def _block(self, kind: str) -> int:
+        """Rows of one gate in the parameters of one kind."""
+        return self.hidden_size
 
     def _kinds(self, width: int) -> dict[str, Shape]:
         """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
@@ -185,68 +206,29 @@ class Recurrent(Layer):
         """
         return Prepared(self)
 
+    def _run(
+        self,
+        weights: Any,
+        way: Way,
+        x: Array,
+        table: Array | None,
+        first: State | None,
+        y: Array | None,
+        below: LevelPass | None,
+    ) -> LevelPass:
+        """Run one direction of a level, see `CellPass`; `below` is what the level below gave for it."""
+        return CellPass(self.cell, weights, way, x, table, first, y)
+
+    def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
+        """Pack one level: x, [B, I] or [T, B, I], and the states before it to y and the states after it."""
+        return _core.Prepared(self.cell, weights)
+
     def _infer(
         self, x: Array, state: State | None, table: Array | None, lengths: Any = None
     ) -> tuple[Array, State]:
         """A plain call; with `table` [V, I], x holds tokens."""
-        initial = None if state is None else self._split("", state, x, table)
-        ragged = self._ragged(lengths, x, table)
-        finals: list[State] = []
-        for level in range(self.num_layers):
-            x, _ = self._level(level, x, table, initial, ragged, finals, False)
-            table = None
-        return x, self._join(finals)
-
-    def _ragged(self, lengths: Any, x: Array, table: Array | None) -> Ragged | None:
-        if lengths is None:
-            return None
-        shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
-        return Ragged(lengths, shape, self.batch_first)
-
-    def _columns(self, direction: int) -> slice:
-        """Where a direction's part of y is."""
-        return slice(direction * self.hidden_size, (direction + 1) * self.hidden_size)
-
-    def _level(
-        self,
-        level: int,
-        x: Array,
-        table: Array | None,
-        initial: list[State] | None,
-        ragged: Ragged | None,
-        finals: list[State],
-        keep: bool,
-    ) -> tuple[Array, list[Any]]:
-        """The output of one level, and for each direction what its backward call takes."""
-        whole, kept = None, []
-        if self.bidirectional or ragged is not None:
-            whole = _core.empty((*x.shape[:2], self.directions * self.hidden_size), self.flat_params)
-            if ragged is not None:
-                whole.fill(0)
-        for direction in range(self.directions):
-            place = level * self.directions + direction
-            weights = self._weights[place]
-            first = None if initial is None else initial[place]
-            if ragged is not None:
-                packed = ragged.gather(x, direction)
-                first = ragged.sort(first)
-                y, last, saved = _core.recurrent_forward(
-                    self.cell, packed, table, weights, first, False, keep, False, None, ragged.lengths
-                )
-                ragged.scatter(y, whole, direction, self._columns(direction))  # type: ignore[arg-type]
-                last = ragged.unsort(last)
-                kept.append((saved, packed, weights, first, y))
-            else:
-                part = None if whole is None else whole[..., self._columns(direction)]
-                y, last, saved = _core.recurrent_forward(
-                    self.cell, x, table, weights, first, self.batch_first, keep, direction == 1, part
-                )
-                kept.append((saved, x, weights, first, y))
-            finals.append(last)
-        if whole is None:
-            return y, kept
-        whole.flags.writeable = False
-        return whole, kept
+        stack = Stack(self, x, state, lengths, table, False)
+        return stack.y, self._join(stack.finals)
 
     def _trace(
         self,
@@ -258,29 +240,17 @@ class Recurrent(Layer):
         table: Array | None,
     ) -> tuple[tuple[Array, State], RecurrentPullback]:
         """`vjp`; with `table` [V, I], x holds tokens."""
-        initial = None if state is None else self._split("", state, x, table)
-        ragged = self._ragged(lengths, x, table)
-        p = self.dropout if self._draws else 0.0
-        if p:
-            key = _check.key(key, p)
-        last_level = self.num_layers - 1
-        finals: list[State] = []
-        levels = []
-        for level in range(self.num_layers):
-            y, kept = self._level(level, x, table, initial, ragged, finals, True)
-            levels.append((x.shape, table, kept))
-            x, table = y, None
-            if p and level != last_level:
-                x = _core.dropout(y, p, fold(key, level), step, self.batch_first)  # type: ignore[arg-type]
-        return (y, self._join(finals)), RecurrentPullback(self, y, levels, ragged, p, key, step)
+        stack = Stack(self, x, state, lengths, table, True, key, step)
+        return (stack.y, self._join(stack.finals)), RecurrentPullback(self, stack)
 
     def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[State]:
         """The states of each level and direction; `prefix` is "d" when they are gradients."""
-        shape = _check.rank("x", x, 2, "T, B") if table is not None else _check.rank("x", x, 3, "T, B, I")
+        rows = input_shape(x, table)[0 if self.batch_first else 1]
         levels = self.num_layers * self.directions
-        extents = (levels, shape[0 if self.batch_first else 1], self.hidden_size)
-        letters = "L*D, B, H" if self.bidirectional else "L, B, H"
-        _check.state(prefix, self.states, state, extents, self.flat_params.dtype, letters)
+        letters = "L*D, B" if self.bidirectional else "L, B"
+        _check.state(
+            prefix, self.states, state, (levels, rows), self._widths[1:], self.flat_params.dtype, letters
+        )
         if levels == 1:
             return [tuple([part[0] for part in state])]
         return list(zip(*state, strict=True))
@@ -310,7 +280,7 @@ class Recurrent(Layer):
     def _letters(self, name: str) -> str:
         kind, level = name.removesuffix("_reverse").rsplit("_l", 1)
         rows = self._shapes[name][0] // self.hidden_size
-        wide = "D*H" if self.bidirectional else "H"
+        wide = ("D*" if self.bidirectional else "") + self._widths[0][0]
         columns = {"weight_ih": "I" if level == "0" else wide, "weight_hh": "H", "weight_ch": "H"}
         return f"{rows}*H, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows}*H,"
 

@@ -35,6 +35,7 @@ class Products:
     """The recurrent products of a layer, and the gradients of their weights."""
 
     def __init__(self, cell: Cell, weights: Weights) -> None:
+        self.cell = cell
         second = weights.w_ch if len(cell.RECURRENT) > 1 else None
         self.matrices = (weights.w_hh, second)
         self.bias = weights.b_hh
@@ -44,15 +45,19 @@ class Products:
     def _rows(self, gates: slice, matrix: int) -> tuple[Array, slice]:
         whole = self.matrices[matrix]
         assert whole is not None
-        hidden = whole.shape[1]
-        stop = None if gates.stop is None else gates.stop * hidden
-        return whole, slice((gates.start or 0) * hidden, stop)
+        height = self._height(whole, matrix)
+        stop = None if gates.stop is None else gates.stop * height
+        return whole, slice((gates.start or 0) * height, stop)
+
+    def _height(self, whole: Array, matrix: int) -> int:
+        """Rows of one gate of a matrix."""
+        return len(whole) // len(self.cell.RECURRENT[matrix])
 
     def __call__(self, operand: Array, gates: slice = slice(None), matrix: int = 0) -> tuple[Array, ...]:
         whole, rows = self._rows(gates, matrix)
         bias = None if matrix or self.bias is None else self.bias[rows]
         product = linear(operand, whole[rows], bias)
-        return tuple(np.split(product, product.shape[-1] // whole.shape[1], axis=-1))
+        return tuple(np.split(product, product.shape[-1] // self._height(whole, matrix), axis=-1))
 
     def back(
         self, d: tuple[Array, ...], operand: Array, gates: slice = slice(None), matrix: int = 0
@@ -102,10 +107,20 @@ class Gradients(NamedTuple):
     table: Array | None
 
 
+def widths(cell: Cell, weights: Weights) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Columns of the gates that W feeds, and of the states: H unless the cell says otherwise."""
+    own = getattr(cell, "widths", None)
+    if own is not None:
+        found: tuple[tuple[int, ...], tuple[int, ...]] = own(weights)
+        return found
+    hidden = weights.w_ih.shape[0] // len(cell.GATES)
+    return (hidden,) * len(cell.GATES), (hidden,) * len(cell.STATES)
+
+
 def zero_state(cell: Cell, x: Array, weights: Weights) -> States:
-    """States of zeros, one [B, H] for each state of the cell."""
-    shape = (x.shape[1], weights.w_ih.shape[0] // len(cell.GATES))
-    return tuple(np.zeros(shape, weights.w_ih.dtype) for _ in cell.STATES)
+    """States of zeros, one [B, width] for each state of the cell."""
+    dtype = weights.w_ih.dtype
+    return tuple(np.zeros((x.shape[1], width), dtype) for width in widths(cell, weights)[1])
 
 
 def forward(
@@ -128,6 +143,7 @@ def forward(
     Returns
     -------
     y : ndarray, shape (T, B, H)
+        Or as wide as the first state.
     state : tuple of ndarray
         Final states.
     saved : Saved
@@ -135,9 +151,10 @@ def forward(
     inputs = x if table is None else embedding(x, table)
     saved = Saved([], [zero_state(cell, x, weights) if state is None else tuple(state)])
     products, units = Products(cell, weights), Units(cell, weights)
+    cuts = np.cumsum(widths(cell, weights)[0])[:-1]
     outputs = []
     for x_t in inputs:
-        gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), len(cell.GATES), axis=-1))
+        gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), cuts, axis=-1))
         kept, new = cell.forward(gates, products, units, saved.states[-1])
         saved.gates.append(kept)
         saved.states.append(new)

@@ -43,7 +43,7 @@ class Cell(Protocol):
     """What `fastrnn.reference.sequence` asks of a cell.
 
     Gates and states are tuples of [B, H] in the order of the traits. The first state is the output of the
-    layer.
+    layer. A cell whose gates or states are not all H wide has `widths(weights)`, the columns of both.
     """
 
     @property

@@ -1,0 +1,134 @@
+"""One direction of one level over a whole sequence: the place where cells may differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from .. import _core
+
+if TYPE_CHECKING:
+    from .._typing import Array, State
+
+
+class Way(NamedTuple):
+    """How a pass goes through a sequence.
+
+    Attributes
+    ----------
+    level, direction : int
+    batch_first : bool
+        Sequences are [B, T, columns] instead of [T, B, columns].
+    lengths : ndarray of int64, [B], or None
+        Descending; sequences are then [N, columns] without padding, as `Ragged` has them, and begin where
+        the direction begins.
+    keep : bool
+        A backward pass may follow.
+    step : int
+        The absolute step of x[0].
+    """
+
+    level: int
+    direction: int
+    batch_first: bool
+    lengths: Array | None
+    keep: bool
+    step: int
+
+    @property
+    def reverse(self) -> bool:
+        """Whether the sequence is to be read from its last step to its first."""
+        return self.direction == 1 and self.lengths is None
+
+
+class LevelPass(Protocol):
+    """What `Recurrent._run` gives.
+
+    Attributes
+    ----------
+    y : ndarray
+        The output, a sequence of ``layer.output_size`` columns, read-only.
+    last : tuple of ndarray, each [B, width]
+        The states after the last step of each row.
+    """
+
+    y: Array
+    last: State
+
+    def backward(
+        self,
+        dy: Array | None,
+        dlast: State | None,
+        grads: Any,
+        dtable: Array | None,
+        want_dx: bool,
+        dx: Array | None,
+        add: bool,
+    ) -> tuple[Array | None, State]:
+        """Give the gradients by x and by the initial states, once.
+
+        Parameters
+        ----------
+        dy : ndarray like y, or None
+        dlast : tuple of ndarray like `last`, or None
+        grads : like the weights of the pass
+            Their gradients are added into these.
+        dtable : ndarray like the table, or None
+            And that of the table into this.
+        want_dx : bool
+        dx : ndarray like x, or None
+            Where to write the gradient by x; may be dy.
+        add : bool
+            Add into it instead.
+        """
+
+
+class CellPass:
+    """The pass of a cell of the extension.
+
+    Parameters
+    ----------
+    cell : str
+    weights : tuple of ndarray or None
+    way : Way
+    x : ndarray
+        A sequence, or tokens if there is a table.
+    table : ndarray, [V, I], or None
+    first : tuple of ndarray, each [B, width], or None
+        The initial states; zeros if None.
+    y : ndarray or None
+        Where to write the output, if that is a part of a larger array.
+    """
+
+    __slots__ = ("first", "last", "saved", "table", "weights", "x", "y")
+
+    def __init__(
+        self,
+        cell: str,
+        weights: Any,
+        way: Way,
+        x: Array,
+        table: Array | None,
+        first: State | None,
+        y: Array | None,
+    ) -> None:
+        self.weights, self.x, self.table, self.first = weights, x, table, first
+        self.y, self.last, self.saved = _core.recurrent_forward(
+            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths
+        )
+
+    def backward(
+        self,
+        dy: Array | None,
+        dlast: State | None,
+        grads: Any,
+        dtable: Array | None,
+        want_dx: bool,
+        dx: Array | None,
+        add: bool,
+    ) -> tuple[Array | None, State]:
+        """As `LevelPass` has it."""
+        assert self.saved is not None, "a pass that kept nothing"
+        return _core.recurrent_backward(
+            self.saved, self.x, self.table, self.weights, self.first, self.y,
+            dy, dlast, grads, dtable, want_dx, dx, add,
+        )  # fmt: skip
