@@ -169,18 +169,35 @@ def floats(name: str, value: Any) -> Array:
     return value
 
 
-def labels(name: str, value: Any, shape: Shape, classes: int, ignored: int) -> Array:
-    """int32 or int64 labels of this shape, each in [0, classes) or `ignored`."""
+def mask(value: Any, shape: Shape) -> Array:
+    """Bools of this shape; None is all True."""
+    if value is None:
+        return np.ones(shape, bool)
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"mask: expected a NumPy array, got {describe(value)}")
+    if value.dtype != bool:
+        raise TypeError(f"mask: expected bool, got {value.dtype}")
+    if value.shape != shape:
+        raise ValueError(f"mask: expected shape {shape}, got {value.shape}")
+    return value
+
+
+def labels(name: str, value: Any, shape: Shape, classes: int, ignored: int, chosen: Array) -> Array:
+    """Check for int32 or int64 labels of this shape; say which count: those `chosen` and not `ignored`.
+
+    They must be in [0, classes).
+    """
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(value)}")
     if value.dtype not in (np.int32, np.int64):
         raise TypeError(f"{name}: expected int32 or int64, got {value.dtype}")
     if value.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
-    wrong = value[((value < 0) | (value >= classes)) & (value != ignored)]
+    kept: Array = chosen & (value != ignored)
+    wrong = value[((value < 0) | (value >= classes)) & kept]
     if wrong.size:
         raise ValueError(f"{name}: expected values in [0, {classes}) or {ignored}, got {wrong[0]}")
-    return value
+    return kept
 
 
 def lengths(value: Any, rows: int, steps: int) -> Array:

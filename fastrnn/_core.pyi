@@ -69,7 +69,13 @@ def linear_backward(
 def embedding(tokens: Array, table: Array) -> Array: ...
 def embedding_backward(tokens: Array, dy: Array, dtable: Array) -> None: ...
 def cross_entropy(
-    x: Array, weight: Array, bias: Array | None, targets: Array, ignore_index: int, mean: bool
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    targets: Array,
+    ignore_index: int,
+    mean: bool,
+    mask: Array | None = None,
 ) -> tuple[float, int]: ...
 def cross_entropy_grad(
     x: Array,
@@ -82,6 +88,7 @@ def cross_entropy_grad(
     dweight: Array | None,
     dbias: Array | None,
     want_dx: bool,
+    mask: Array | None = None,
 ) -> tuple[float, int, Array | None]: ...
 def nearest(queries: Array, vectors: Array, scale: Array | None, topn: int) -> tuple[Array, Array]: ...
 def read_records(

@@ -84,8 +84,9 @@ def linear_cross_entropy(
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
+    mask: Array | None = None,
 ) -> float:
     """Give the cross-entropy, in nats, of softmax(x weight' + bias); see `losses.LinearCrossEntropy`."""
     mean = _check.choice("reduction", reduction, ("mean", "sum")) == "mean"
     ignored = _check.label("ignore_index", ignore_index)
-    return _core.cross_entropy(x, weight, bias, targets, ignored, mean)[0]
+    return _core.cross_entropy(x, weight, bias, targets, ignored, mean, mask)[0]

@@ -1,4 +1,8 @@
-"""Losses: ``loss = head(y, targets)``, and ``loss, dy = head.value_and_grad(y, targets)`` for training."""
+"""Losses: ``loss = head(y, targets)``, and ``loss, dy = head.value_and_grad(y, targets)`` for training.
+
+Every call takes ``mask=``, bools: what is False counts for nothing, in the loss, in the mean and in the
+gradients, whatever x and targets hold there.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check, _core
+from ._plain_loss import REDUCTIONS, Plain, rows
 from .layers.base import Layer, Once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._typing import Array
-
-_REDUCTIONS = ("mean", "sum")
 
 
 class LinearCrossEntropy(Layer):
@@ -52,7 +55,7 @@ class LinearCrossEntropy(Layer):
         self.num_classes = _check.integer("num_classes", num_classes, 1)
         self.bias = _check.flag("bias", bias)
         self.ignore_index = _check.label("ignore_index", ignore_index)
-        self.reduction = _check.choice("reduction", reduction, _REDUCTIONS)
+        self.reduction = _check.choice("reduction", reduction, REDUCTIONS)
         self._mean = reduction == "mean"
         shapes: dict[str, tuple[int, ...]] = {"weight": (self.num_classes, self.in_features)}
         if self.bias:
@@ -60,7 +63,7 @@ class LinearCrossEntropy(Layer):
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.in_features**-0.5, seed)
 
-    def __call__(self, x: Array, targets: Array) -> float:
+    def __call__(self, x: Array, targets: Array, *, mask: Array | None = None) -> float:
         """Give the loss.
 
         Parameters
@@ -68,6 +71,8 @@ class LinearCrossEntropy(Layer):
         x : ndarray, [T, B, I] or [N, I]
         targets : int32 or int64 ndarray, [T, B] or [N]
             In [0, V), or ``ignore_index``.
+        mask : bool ndarray like targets, optional
+            Which rows count.
 
         Raises
         ------
@@ -75,29 +80,38 @@ class LinearCrossEntropy(Layer):
             A shape, a dtype or a target is wrong.
         """
         weight, bias = self._weights
-        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean)[0]
+        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean, mask)[0]
 
-    def total(self, x: Array, targets: Array) -> tuple[float, int]:
+    def total(self, x: Array, targets: Array, *, mask: Array | None = None) -> tuple[float, int]:
         """Give the sum over the rows, whatever the reduction, and their number."""
         weight, bias = self._weights
-        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False)
+        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False, mask)
 
     def logits(self, x: Array) -> Array:
         """Give x weight' + bias, [..., V], as a prediction needs it."""
         return _core.linear(x, *self._weights)
 
-    def vjp(self, x: Array, targets: Array) -> tuple[float, LinearCrossEntropyPullback]:
+    def vjp(
+        self, x: Array, targets: Array, *, mask: Array | None = None
+    ) -> tuple[float, LinearCrossEntropyPullback]:
         """Give the loss and ``dx = pullback(scale=1.0, grads=None)``; `value_and_grad` does less work."""
-        return self(x, targets), LinearCrossEntropyPullback(self, x, targets)
+        return self(x, targets, mask=mask), LinearCrossEntropyPullback(self, x, targets, mask)
 
     def value_and_grad(
-        self, x: Array, targets: Array, grads: Any = None, scale: float = 1.0, *, want_dx: bool = True
+        self,
+        x: Array,
+        targets: Array,
+        grads: Any = None,
+        scale: float = 1.0,
+        *,
+        mask: Array | None = None,
+        want_dx: bool = True,
     ) -> tuple[float, Array | None]:
         """Give the loss and its gradient by x, and add the parameters' gradients into ``self.grads``.
 
         Parameters
         ----------
-        x, targets
+        x, targets, mask
             As in a plain call.
         grads : ndarray like ``flat_grads``, or mapping like ``grads``, optional
             Add into this instead; no lock is taken.
@@ -113,21 +127,24 @@ class LinearCrossEntropy(Layer):
             The gradient of scale * loss.
         """
         if grads is not None:
-            return self._value_and_grad(x, targets, self._into(grads), scale, want_dx)
+            return self._value_and_grad(x, targets, self._into(grads), scale, mask, want_dx)
         with self._home.lock:
-            return self._value_and_grad(x, targets, self._gradients, scale, want_dx)
+            return self._value_and_grad(x, targets, self._gradients, scale, mask, want_dx)
 
     def _value_and_grad(
-        self, x: Array, targets: Array, into: Any, scale: float, want_dx: bool
+        self, x: Array, targets: Array, into: Any, scale: float, mask: Array | None, want_dx: bool
     ) -> tuple[float, Array | None]:
         if type(scale) is not float:
             scale = _check.real("scale", scale, -np.inf)
         weight, bias = self._weights
         dweight, dbias = into
         loss, _, dx = _core.cross_entropy_grad(
-            x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx
+            x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx, mask
         )
         return loss, dx
+
+    def _terms(self, targets: Array, mask: Array | None) -> int:
+        return rows(targets, self.ignore_index, mask)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
         return (named["weight"], named.get("bias"))
@@ -146,60 +163,10 @@ class LinearCrossEntropyPullback(Once):
 
     def __call__(self, scale: float = 1.0, grads: Any = None, *, want_dx: bool = True) -> Array | None:
         """Give the gradient of scale * loss by x, and add the parameters' into ``grads``."""
-        x, targets = self._take()
-        dx: Array | None = self._layer.value_and_grad(x, targets, grads, scale, want_dx=want_dx)[1]
+        x, targets, mask = self._take()
+        dx: Array | None
+        _, dx = self._layer.value_and_grad(x, targets, grads, scale, mask=mask, want_dx=want_dx)
         return dx
-
-
-class Plain(Layer):
-    """A loss without parameters; a subclass has ``_loss(y, targets) -> (loss, count, gradient or None)``."""
-
-    def __init__(self, reduction: str) -> None:
-        self.reduction = _check.choice("reduction", reduction, _REDUCTIONS)
-        self._declare({}, None)
-
-    def _loss(self, y: Array, targets: Array, scale: float | None) -> tuple[float, int, Array | None]:
-        raise NotImplementedError
-
-    def __call__(self, y: Array, targets: Array) -> float:
-        """Give the loss."""
-        total, count, _ = self._loss(y, targets, None)
-        return self._reduce(total, count)
-
-    def total(self, y: Array, targets: Array) -> tuple[float, int]:
-        """Give the sum, whatever the reduction, and the number of terms: for a mean over many batches."""
-        return self._loss(y, targets, None)[:2]
-
-    def vjp(self, y: Array, targets: Array) -> tuple[float, _PlainPullback]:
-        """Give the loss and ``dy = pullback(scale=1.0)``."""
-        return self(y, targets), _PlainPullback(self, y, targets)
-
-    def value_and_grad(
-        self, y: Array, targets: Array, grads: Any = None, scale: float = 1.0, *, want_dx: bool = True
-    ) -> tuple[float, Array | None]:
-        """Give the loss, and the gradient of scale * loss by y; there are no parameters for `grads`."""
-        total, count, dy = self._loss(y, targets, _check.real("scale", scale, -np.inf))
-        return self._reduce(total, count), dy if want_dx else None
-
-    def _reduce(self, total: float, count: int) -> float:
-        if self.reduction == "sum":
-            return total
-        return total / count if count else float("nan")
-
-    def _factor(self, scale: float, count: int) -> float:
-        return scale / max(count, 1) if self.reduction == "mean" else scale
-
-
-class _PlainPullback(Once):
-    """Gradient of one ``vjp`` call of a loss without parameters. One-shot."""
-
-    __slots__ = ()
-
-    def __call__(self, scale: float = 1.0, grads: Any = None) -> Array | None:
-        """Give the gradient of scale * loss by y."""
-        y, targets = self._take()
-        dy: Array | None = self._layer.value_and_grad(y, targets, grads, scale)[1]
-        return dy
 
 
 class CrossEntropy(Plain):
@@ -219,13 +186,15 @@ class CrossEntropy(Plain):
         self.ignore_index = _check.label("ignore_index", ignore_index)
         super().__init__(reduction)
 
-    def _loss(self, y: Array, targets: Array, scale: float | None) -> tuple[float, int, Array | None]:
+    def _loss(
+        self, y: Array, targets: Array, mask: Array | None, scale: float | None
+    ) -> tuple[float, int, Array | None]:
         classes = _check.floats("y", y).shape[-1]
-        _check.labels("targets", targets, y.shape[:-1], classes, self.ignore_index)
-        rows, wanted = y.reshape(-1, classes), targets.reshape(-1)
-        kept = wanted != self.ignore_index
+        chosen = _check.mask(mask, y.shape[:-1])
+        kept = _check.labels("targets", targets, y.shape[:-1], classes, self.ignore_index, chosen).reshape(-1)
+        logits, wanted = y.reshape(-1, classes), targets.reshape(-1)
         count, place = int(np.count_nonzero(kept)), (np.arange(wanted.size), np.where(kept, wanted, 0))
-        shifted = rows - rows.max(axis=1, keepdims=True)
+        shifted = logits - logits.max(axis=1, keepdims=True)
         exps = np.exp(shifted)
         sums = exps.sum(axis=1, keepdims=True)
         total = float(np.sum((np.log(sums[:, 0]) - shifted[place])[kept], dtype=np.float64))
@@ -237,23 +206,39 @@ class CrossEntropy(Plain):
         exps *= y.dtype.type(self._factor(scale, count))
         return total, count, exps.reshape(y.shape)
 
+    def _terms(self, targets: Array, mask: Array | None) -> int:
+        return rows(targets, self.ignore_index, mask)
+
 
 class MSE(Plain):
     """Squared error: the mean or the sum of (y - targets)**2 over all elements.
 
+    A mask is like y, or lacks its last axes: [T, B] for y [T, B, O].
+
     Parameters
     ----------
     reduction : {"mean", "sum"}
+        Over the elements that the mask leaves.
     """
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
 
-    def _loss(self, y: Array, targets: Array, scale: float | None) -> tuple[float, int, Array | None]:
+    def _loss(
+        self, y: Array, targets: Array, mask: Array | None, scale: float | None
+    ) -> tuple[float, int, Array | None]:
         _check.floats("y", y)
         _check.array("targets", targets, y.shape, y.dtype)
-        difference = y - targets
+        difference, count = y - targets, self._terms(targets, mask)
+        if mask is not None:
+            difference[~mask] = 0
         total = float(np.sum(np.square(difference), dtype=np.float64))
         if scale is not None:
-            difference *= y.dtype.type(2.0 * self._factor(scale, y.size))
-        return total, y.size, difference
+            difference *= y.dtype.type(2.0 * self._factor(scale, count))
+        return total, count, difference
+
+    def _terms(self, targets: Array, mask: Array | None) -> int:
+        if mask is None:
+            return targets.size
+        chosen = _check.mask(mask, targets.shape[: np.ndim(mask)] if np.ndim(mask) else targets.shape)
+        return int(np.count_nonzero(chosen)) * (targets.size // max(chosen.size, 1))

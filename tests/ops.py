@@ -60,12 +60,19 @@ def make_cross_entropy(
     mean: bool = True,
     ignored: float = 0.2,
     ignore_index: int = -100,
+    masked: float | None = None,
 ) -> Op:
-    """x [*lead, width] to a loss over `classes`; a fraction `ignored` of the rows does not count."""
+    """x [*lead, width] to a loss over `classes`; a fraction `ignored` of the rows does not count.
+
+    Of those that a mask leaves out, a fraction `masked`, the target is no class.
+    """
     case = make_linear(rng, lead, width, classes, bias)
     targets = rng.integers(0, classes, lead)
     targets[rng.random(lead) < ignored] = ignore_index
     options = {"targets": targets, "ignore_index": ignore_index, "mean": mean}
+    if masked is not None:
+        options["mask"] = rng.random(lead) >= masked
+        targets[~options["mask"]] = classes + 5
     return Op("cross_entropy", case.inputs, {"loss": np.array(0.75)}, case.into, options)
 
 
@@ -158,9 +165,14 @@ def _cross_entropy(inputs: Run, d: Run, into: Run, options: dict[str, Any], layo
         options["ignore_index"],
         options["mean"],
     )
-    loss, count = _core.cross_entropy(*arguments)
+    counts, mask = options["targets"] != options["ignore_index"], options.get("mask")
+    if mask is not None:
+        counts, mask = counts & mask, layout("mask", mask)
+    loss, count = _core.cross_entropy(*arguments, mask)
     scale = float(d["loss"][()])
-    again, counted, dx = _core.cross_entropy_grad(*arguments, scale, into["weight"], into.get("bias"), True)
-    assert count == counted == int((options["targets"] != options["ignore_index"]).sum())
+    again, counted, dx = _core.cross_entropy_grad(
+        *arguments, scale, into["weight"], into.get("bias"), True, mask
+    )
+    assert count == counted == int(counts.sum())
     assert loss == again or (np.isnan(loss) and np.isnan(again))
     return {"loss": np.asarray(loss, dtype), "d x": dx}

@@ -10,6 +10,22 @@ import fastrnn
 from fastrnn import LSTM, Dropout, Linear, Sequential, functional, losses
 
 CALLS: dict[str, Case] = {
+    "mask": (
+        lambda: losses.MSE()(Y, Y, mask=TOKENS[:2] > 0),
+        ValueError,
+        "mask: expected shape (4, 3), got (2, 3)",
+    ),
+    "mask of ints": (lambda: losses.MSE()(Y, Y, mask=TOKENS), TypeError, "mask: expected bool, got int64"),
+    "mask list": (
+        lambda: losses.CrossEntropy()(Y, TOKENS, mask=[True]),
+        TypeError,
+        "mask: expected a NumPy array, got list",
+    ),
+    "mask of elements": (
+        lambda: losses.CrossEntropy()(Y, TOKENS, mask=Y > 0),
+        ValueError,
+        "mask: expected shape (4, 3), got (4, 3, 6)",
+    ),
     "float64": (
         lambda: LSTM(I, H)(X.astype("f8")),
         TypeError,

@@ -166,6 +166,9 @@ def op_cases() -> list[Op]:
         make_cross_entropy(rng, (4,), 7, 31, ignored=1.0),
         make_cross_entropy(rng, (4,), 7, 31, ignored=1.0, mean=False),
         make_cross_entropy(rng, (0, 4), 7, 31, mean=False),
+        make_cross_entropy(rng, (5, 3), 7, 31, masked=0.5),
+        make_cross_entropy(rng, (11,), 7, 31, masked=0.3, mean=False),
+        make_cross_entropy(rng, (5, 3), 7, 31, masked=1.0),
         *(make_embedding(rng, lead, v, i) for lead, v, i in EMBEDDING),
         make_embedding(rng, (0, 3), 5, 4),
     ]

@@ -85,6 +85,78 @@ def test_rows_and_sequences_are_the_same(rng: np.random.Generator) -> None:
     checks.same_bits(dx.reshape(-1, I), flat_dx)
 
 
+def masked_is_a_choice(loss: Any, y: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> None:
+    """A loss with a mask is that of the rows chosen, in values, gradients and bits; the others get none."""
+    value, dy = loss.value_and_grad(y, targets, scale=0.5, mask=mask)
+    grads = loss.flat_grads.copy()
+    loss.zero_grad()
+    want, chosen = loss.value_and_grad(y[mask], targets[mask], scale=0.5)
+    checks.close(y.dtype.type(value), y.dtype.type(want), "loss")
+    checks.close(dy[mask], chosen, "gradient", "dy")
+    assert not dy[~mask].any()
+    checks.close(grads, loss.flat_grads, "gradient", "grads")
+    assert loss(y, targets, mask=mask) == value
+    assert loss.total(y, targets, mask=mask)[1] == loss.total(y[mask], targets[mask])[1]
+    again, pullback = loss.vjp(y, targets, mask=mask)
+    assert again == value
+    checks.same_bits(pullback(0.5), dy)
+
+
+class Blind:
+    """A loss that does not see the mask."""
+
+    def __init__(self, loss: Any) -> None:
+        self.loss = loss
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loss, name)
+
+    def value_and_grad(self, y: np.ndarray, targets: np.ndarray, scale: float, mask: Any = None) -> Any:
+        return self.loss.value_and_grad(y, targets, scale=scale)
+
+
+LOSSES = {
+    "LinearCrossEntropy": lambda reduction, dtype: losses.LinearCrossEntropy(
+        I, V, reduction=reduction, dtype=dtype, seed=1
+    ),
+    "CrossEntropy": lambda reduction, dtype: losses.CrossEntropy(reduction=reduction),
+    "MSE": lambda reduction, dtype: losses.MSE(reduction),
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_mask_chooses_rows(rng: np.random.Generator, dtype: np.dtype, name: str, reduction: str) -> None:
+    loss = LOSSES[name](reduction, dtype.name)
+    x, targets = case(rng, dtype)
+    mask = rng.random((T, B)) < 0.5
+    if name == "MSE":
+        targets = rng.standard_normal(x.shape).astype(dtype)
+    else:
+        targets = np.where(targets < 0, targets, targets % I)
+        targets[~mask] = V + 7  # is not looked at
+    x[~mask] = np.nan  # nor is this
+    masked_is_a_choice(loss, x, targets, mask)
+    x[~mask], targets[~mask] = 1, 0
+    with pytest.raises(AssertionError):
+        masked_is_a_choice(Blind(loss), x, targets, mask)
+
+
+def test_mse_of_some_elements(rng: np.random.Generator) -> None:
+    y, targets = (rng.standard_normal((T, B, I)) for _ in range(2))
+    mask = rng.random(y.shape) < 0.5
+    masked_is_a_choice(losses.MSE(), y, targets, mask)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_empty_mask(name: str) -> None:
+    loss, x = LOSSES[name]("mean", "float32"), np.ones((3, I), np.float32)
+    targets = x if name == "MSE" else np.zeros(3, np.int64)
+    value, dx = loss.value_and_grad(x, targets, mask=np.zeros(3, bool))
+    assert np.isnan(value)
+    assert not dx.any()
+
+
 @pytest.mark.parametrize("make", [lambda: losses.LinearCrossEntropy(I, V), lambda: losses.CrossEntropy()])
 def test_all_ignored(make: Any) -> None:
     loss = make()

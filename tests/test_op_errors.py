@@ -18,8 +18,8 @@ FROZEN = np.broadcast_to(np.float32(0), W.shape)
 BUILT = "neon" if platform.machine() in ("aarch64", "arm64") else "sse4, avx2, avx512"
 
 
-def entropy(x: Any = X, w: Any = W, bias: Any = BIAS, targets: Any = TOKENS) -> Any:
-    return _core.cross_entropy(x, w, bias, targets, -100, True)
+def entropy(x: Any = X, w: Any = W, bias: Any = BIAS, targets: Any = TOKENS, mask: Any = None) -> Any:
+    return _core.cross_entropy(x, w, bias, targets, -100, True, mask)
 
 
 def sgd(params: Any, grads: Any, buffers: Any = None, max_norm: Any = None, momentum: float = 0.0) -> Any:
@@ -126,6 +126,13 @@ OPERATIONS: dict[str, Case] = {
         TypeError,
         "targets: expected int32 or int64, got float32",
     ),
+    "mask": (
+        lambda: entropy(mask=TOKENS[:2] > 0),
+        ValueError,
+        "mask: expected shape (T, B) = (4, 3), got (2, 3)",
+    ),
+    "mask of ints": (lambda: entropy(mask=TOKENS), TypeError, "mask: expected bool, got int64"),
+    "mask list": (lambda: entropy(mask=[True]), TypeError, "mask: expected a NumPy array, got list"),
     "entropy float64": (lambda: entropy(X.astype("f8")), TypeError, cast("x")),
     "grads": (lambda: sgd([BIAS], []), ValueError, "grads: expected 1 arrays, got 0"),
     "grads size": (

@@ -39,6 +39,7 @@ def op_cases(rng: np.random.Generator) -> list[Op]:
         make_cross_entropy(rng, (6,), 3, 5, ignored=0.0),
         make_cross_entropy(rng, (3,), 2, 4, ignored=1.0, mean=False),
         make_cross_entropy(rng, (3,), 2, 1),
+        make_cross_entropy(rng, (2, 4), 3, 5, masked=0.4),
     ]
 
 

@@ -57,6 +57,7 @@ OPERATIONS: dict[str, tuple[ModuleType, str, str]] = {
         "operator.setitem(dtable, tokens.reshape(-1), ",
     ),
     "cross_entropy": (cross_entropy, "classes] -= 1", "classes] -= 0.999"),
+    "cross_entropy mask": (cross_entropy, "counted &= mask", "counted &= False & mask"),
     "cross_entropy mean": (cross_entropy, "int(counted.sum()), 1)", "counted.size, 1)"),
 }
 
@@ -83,7 +84,7 @@ def wrong_operation(rng: np.random.Generator, what: str) -> tuple[ops.Op, Module
     case = {
         linear: lambda: ops.make_linear(rng, (3, 2), 4, 5),
         embedding: lambda: ops.make_embedding(rng, (9, 4), 3, 4),
-        cross_entropy: lambda: ops.make_cross_entropy(rng, (9,), 3, 5, ignored=0.5),
+        cross_entropy: lambda: ops.make_cross_entropy(rng, (9,), 3, 5, ignored=0.5, masked=0.3),
     }[module]()
     return case, mutant(module, right, wrong, operator=operator)
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
 
 namespace fastrnn::bindings {
 
@@ -101,16 +102,19 @@ namespace {
 
 template <class Int>
 void narrow(const py::array& a, const std::string& name, bool batch_first, ptrdiff_t limit, const std::int64_t* ignored,
-            Tokens& out) {
+            const std::optional<py::array>& mask, Tokens& out) {
   const bool grid = a.ndim() == 2;
   const int outer_axis = grid && !batch_first ? 0 : grid ? 1 : 0, inner_axis = 1 - outer_axis;
-  const char* base = static_cast<const char*>(a.data());
+  const auto element = [&](const py::array& from, ptrdiff_t i, ptrdiff_t j) {
+    return static_cast<const char*>(from.data()) + i * from.strides(outer_axis) +
+           (grid ? j * from.strides(inner_axis) : 0);
+  };
   auto* to = out.block.as<std::int32_t>();
   for (ptrdiff_t i = 0; i < out.outer; ++i)
     for (ptrdiff_t j = 0; j < out.inner; ++j) {
       Int value;
-      std::memcpy(&value, base + i * a.strides(outer_axis) + (grid ? j * a.strides(inner_axis) : 0), sizeof(Int));
-      const bool skip = ignored != nullptr && value == *ignored;
+      std::memcpy(&value, element(a, i, j), sizeof(Int));
+      const bool skip = (ignored != nullptr && value == *ignored) || (mask && *element(*mask, i, j) == 0);
       if (!skip && (value < 0 || value >= limit))
         fail_value(name, "integers in [0, " + std::to_string(limit) + ")",
                    std::to_string(value) + " at index " +
@@ -123,22 +127,28 @@ void narrow(const py::array& a, const std::string& name, bool batch_first, ptrdi
 
 }  // namespace
 
-Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
-              const std::int64_t* ignored) {
+Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit, const std::int64_t* ignored,
+              py::handle mask) {
   const py::array a = array(value, name);
   const bool wide = py::isinstance<py::array_t<std::int64_t>>(a);
   if (!wide && !py::isinstance<py::array_t<std::int32_t>>(a)) fail_type(name, "int32 or int64", dtype_name(a));
   if (a.ndim() != 1 && a.ndim() != 2) fail_value(name, "rank 1 or 2", text(shape_of(a)));
   if (limit > std::numeric_limits<std::int32_t>::max())
     fail_value(name, "fewer than 2**31 classes", std::to_string(limit));
+  std::optional<py::array> chosen;
+  if (!mask.is_none()) {
+    chosen = array(mask, "mask");
+    if (!py::isinstance<py::array_t<bool>>(*chosen)) fail_type("mask", "bool", dtype_name(*chosen));
+    check_shape(*chosen, "mask", shape_of(a), a.ndim() == 1 ? "(N,)" : batch_first ? "(B, T)" : "(T, B)");
+  }
   Tokens out;
   out.outer = a.ndim() == 1 ? a.shape(0) : a.shape(batch_first ? 1 : 0);
   out.inner = a.ndim() == 1 ? 1 : a.shape(batch_first ? 0 : 1);
   out.block = acquire(static_cast<std::size_t>(a.size()) * sizeof(std::int32_t), name.c_str());
   if (wide)
-    narrow<std::int64_t>(a, name, batch_first, limit, ignored, out);
+    narrow<std::int64_t>(a, name, batch_first, limit, ignored, chosen, out);
   else
-    narrow<std::int32_t>(a, name, batch_first, limit, ignored, out);
+    narrow<std::int32_t>(a, name, batch_first, limit, ignored, chosen, out);
   return out;
 }
 

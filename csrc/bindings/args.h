@@ -72,7 +72,7 @@ Rows<T> mutable_rows3(const py::array& a, bool batch_first) {
 }
 
 // Integer array (int32 or int64) of rank `dims.size()` as compact int32 [outer, inner], step-major; each in
-// [0, limit), or equal to `ignored`, which becomes -1.
+// [0, limit), or equal to `ignored`, which becomes -1, as does, unread, what the bool array `mask` leaves out.
 struct Tokens {
   Block block;
   ptrdiff_t outer = 0, inner = 0;
@@ -80,7 +80,7 @@ struct Tokens {
   void reverse();  // the order of the outer axis
 };
 Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
-              const std::int64_t* ignored = nullptr);
+              const std::int64_t* ignored = nullptr, py::handle mask = py::none());
 
 // A new array on a block of the pool, contents unspecified.
 py::array pooled(const Dims& shape, bool float32, const char* what);

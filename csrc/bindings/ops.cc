@@ -136,26 +136,26 @@ py::array dropout(py::handle x_value, double p, std::uint64_t key, std::uint64_t
   return y;
 }
 
-// Targets with -1 for the ignored ones.
+// Targets with -1 for those that do not count.
 struct Targets {
   Tokens tokens;
   ptrdiff_t counted = 0;
-  Targets(py::handle value, const Dims& wanted, ptrdiff_t classes, std::int64_t ignored) {
+  Targets(py::handle value, const Dims& wanted, ptrdiff_t classes, std::int64_t ignored, py::handle mask) {
     check_shape(array(value, "targets"), "targets", wanted, wanted.size() == 1 ? "(N,)" : "(T, B)");
-    tokens = bindings::tokens(value, "targets", false, classes, &ignored);
+    tokens = bindings::tokens(value, "targets", false, classes, &ignored, mask);
     for (ptrdiff_t i = 0; i < tokens.outer * tokens.inner; ++i) counted += tokens.data()[i] >= 0;
   }
 };
 
 template <class T>
 py::tuple cross_entropy(py::handle x_value, py::handle weight, py::handle bias, py::handle targets_value,
-                        std::int64_t ignored, bool mean, bool gradients, double scale, py::handle dweight,
-                        py::handle dbias, bool want_dx) {
+                        std::int64_t ignored, bool mean, py::handle mask, bool gradients, double scale,
+                        py::handle dweight, py::handle dbias, bool want_dx) {
   const LinearWeights<T> w(weight, bias, "(V, I)", "(V,)");
   const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
   Dims wanted = shape_of(x.array);
   wanted.pop_back();
-  const Targets targets(targets_value, wanted, w.outputs, ignored);
+  const Targets targets(targets_value, wanted, w.outputs, ignored, mask);
   const auto count = static_cast<double>(targets.counted);
   CrossEntropy<T> call{x.steps,
                        x.rows,
@@ -243,21 +243,22 @@ void bind_ops(py::module_& m) {
       arg("x"), arg("p"), arg("key"), arg("step"), arg("batch_first"));
   m.def(
       "cross_entropy",
-      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean) {
+      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, H mask) {
         const py::tuple result = FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets,
-                                                 ignore_index, mean, false, 1.0, py::none(), py::none(), false);
+                                                 ignore_index, mean, mask, false, 1.0, py::none(), py::none(), false);
         return py::make_tuple(result[0], result[1]);
       },
-      arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"));
+      arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"),
+      arg("mask") = py::none());
   m.def(
       "cross_entropy_grad",
-      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, double scale, H dweight, H dbias,
-         bool want_dx) {
-        return FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets, ignore_index, mean, true,
-                               scale, dweight, dbias, want_dx);
+      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, double scale, H dweight, H dbias, bool want_dx,
+         H mask) {
+        return FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets, ignore_index, mean, mask,
+                               true, scale, dweight, dbias, want_dx);
       },
       arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"), arg("scale"),
-      arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"));
+      arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"), arg("mask") = py::none());
   for (const auto& [name, which] : {std::pair{"exp", Map::kExp}, {"sigmoid", Map::kSigmoid}, {"tanh", Map::kTanh}})
     m.def(name, [which = which](H x) { return FASTRNN_BY_TYPE(x, "x", map, which, x); }, arg("x"));
   bind_nearest(m);
