@@ -1,4 +1,7 @@
-"""Memory of the language models' training step: ours at most half of PyTorch's, and none new when steady."""
+"""Memory of the language models' training step: ours at most half of PyTorch's, and none new when steady.
+
+Of truncated back-propagation: it follows k2, whatever T.
+"""
 
 from __future__ import annotations
 
@@ -52,3 +55,13 @@ def test_memory(paired: Paired, torch: Any, once: bool, shape: str, contender: s
     assert ours["steady_growth"] <= 1.02 * ours["growth"]
     assert ours["system_allocations"] == 0
     assert ours["faults_per_step"] <= MOST_FAULTS
+
+
+def test_tbptt() -> None:
+    script = SCRIPT.with_name("memory_of_tbptt.py")
+    few, many = (
+        int(subprocess.run([sys.executable, script, str(steps)], check=True, capture_output=True).stdout)
+        for steps in (1_000, 100_000)
+    )
+    print(f"resident peak of tbptt=(50, 100): {few:,} bytes for T = 1,000, {many:,} for T = 100,000")
+    assert many <= 1.1 * few + 2**18  # Python's own objects take a page now and then

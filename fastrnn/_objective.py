@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import _check
+from ._plain_loss import Plain
 from .layers.base import Layer
 from .layers.composite import Composite
-from .losses import LinearCrossEntropy, Plain
+from .losses import LinearCrossEntropy
 
 if TYPE_CHECKING:
+    from ._truncated import Truncated
     from ._typing import Array, State
 
 
 class ValueAndGrad(Composite):
     """What `value_and_grad` gives: call it for a loss with gradients."""
 
-    def __init__(self, model: Layer, loss: Layer) -> None:
+    def __init__(self, model: Layer, loss: Layer, tbptt: tuple[int, int] | None = None) -> None:
         if not (hasattr(loss, "value_and_grad") and hasattr(loss, "total")):
             raise TypeError(f"loss: expected one of fastrnn.losses, got {_check.describe(loss)}")
         self._compose({"model": model, "loss": loss})
+        self._truncated: Truncated | None = None
+        if tbptt is not None:
+            from ._truncated import Truncated
+
+            self._truncated = Truncated(tbptt, model, loss)
+
+    @property
+    def tbptt(self) -> tuple[int, int] | None:
+        """(k1, k2) as given to `value_and_grad`."""
+        return None if self._truncated is None else self._truncated.steps
 
     def _gather(self) -> None:
         super()._gather()
@@ -33,6 +47,7 @@ class ValueAndGrad(Composite):
         key: int | None = None,
         step: int = 0,
         grads: Any = None,
+        mask: Array | None = None,
     ) -> tuple[float, State | None]:
         """Give the loss, and add the gradients by all parameters into ``self.grads``.
 
@@ -46,6 +61,8 @@ class ValueAndGrad(Composite):
             For the model's dropout.
         grads : ndarray like ``flat_grads``, or mapping like ``grads``, optional
             Add into this instead; no lock is taken.
+        mask : bool ndarray, optional
+            Which outputs count, as the loss takes it.
 
         Returns
         -------
@@ -53,16 +70,53 @@ class ValueAndGrad(Composite):
         state : tuple, or None for a model that is not recurrent
         """
         self._whole()
-        model: Any = self.children["model"]
-        loss: Any = self.children["loss"]
         if grads is not None:
             self._into(grads)
+
+        def run(
+            x: Array,
+            targets: Array,
+            mask: Array | None,
+            state: State | None,
+            first: int,
+            weight: float | None,
+        ) -> tuple[float, State | None]:
+            return self._run(x, targets, state, key, step + first, grads, mask, weight)
+
+        def forward(x: Array, state: State | None, first: int) -> State:
+            model: Any = self.children["model"]
+            (_, state), _ = model.vjp(x, state, key=key, step=step + first)  # with the masks of training
+            return state
+
+        if self._truncated is None:
+            return run(x, targets, mask, state, 0, None)
+        return self._truncated(run, forward, x, targets, mask, state)
+
+    def _run(
+        self,
+        x: Array,
+        targets: Array,
+        state: State | None,
+        key: int | None,
+        step: int,
+        grads: Any,
+        mask: Array | None,
+        scale: float | None,
+    ) -> tuple[float, State | None]:
+        """Forward and back over all of x; with tbptt the targets may be of the last steps alone."""
+        model: Any = self.children["model"]
+        loss: Any = self.children["loss"]
         if model.recurrent:
             (y, state), pullback = model.vjp(x, state, key=key, step=step)
         else:
             self._no_state(state)
             y, pullback = model.vjp(x, key=key, step=step)
-        value, dy = loss.value_and_grad(y, targets, self._part(grads, "loss", loss))
+        scored = y if self._truncated is None else self._truncated.last(y, targets)
+        options = _given(mask=mask, scale=scale)
+        value, dy = loss.value_and_grad(scored, targets, self._part(grads, "loss", loss), **options)
+        if self._truncated is not None and scored is not y:
+            last, dy = dy, np.zeros_like(y)
+            self._truncated.last(dy, targets)[...] = last
         part = self._part(grads, "model", model)
         if isinstance(loss, (LinearCrossEntropy, Plain)):
             pullback.consume(dy, part)  # they make it anew for every call; who knows what others do
@@ -76,17 +130,21 @@ class ValueAndGrad(Composite):
         """Give the loss and add the gradients, as a call; `Trainer` calls it by this name."""
         return self(x, targets, state, key)
 
-    def loss(self, x: Array, targets: Array, state: State | None = None) -> tuple[float, State | None]:
+    def loss(
+        self, x: Array, targets: Array, state: State | None = None, mask: Array | None = None
+    ) -> tuple[float, State | None]:
         """Give the loss without dropout and gradients, and the state."""
         y, state = self._infer(x, state)
-        value: float = self.children["loss"](y, targets)  # type: ignore[operator]
-        return value, state
+        loss: Any = self.children["loss"]
+        return float(loss(y, targets, **_given(mask=mask))), state
 
-    def total(self, x: Array, targets: Array, state: State | None = None) -> tuple[float, int, State | None]:
+    def total(
+        self, x: Array, targets: Array, state: State | None = None, mask: Array | None = None
+    ) -> tuple[float, int, State | None]:
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
         y, state = self._infer(x, state)
         loss: Any = self.children["loss"]
-        return (*loss.total(y, targets), state)
+        return (*loss.total(y, targets, **_given(mask=mask)), state)
 
     def _infer(self, x: Array, state: State | None) -> tuple[Array, State | None]:
         self._whole()
@@ -103,7 +161,12 @@ class ValueAndGrad(Composite):
             raise ValueError(f"state: expected None for a model that is not recurrent, got {got}")
 
 
-def value_and_grad(model: Layer, loss: Layer) -> ValueAndGrad:
+def _given(**options: Any) -> dict[str, Any]:
+    """What is not None: a loss of one's own need not know of what is never used."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def value_and_grad(model: Layer, loss: Layer, *, tbptt: tuple[int, int] | None = None) -> ValueAndGrad:
     """Join a model to a loss.
 
     Parameters
@@ -112,12 +175,22 @@ def value_and_grad(model: Layer, loss: Layer) -> ValueAndGrad:
     loss : Layer
         Such as `losses.LinearCrossEntropy`, whose parameters come after the model's, in one buffer with
         them: give the result to an optimiser.
+    tbptt : (k1, k2), optional
+        Truncated back-propagation through time, BPTT(h; h') of Williams and Peng 1990 with h = k2, h' = k1:
+        every k1 steps the gradient of the loss of these steps goes back through the last k2 <= T, and the
+        state goes on. Memory follows k2 and not T; the steps before the last k1 are run anew for each window.
+        With k1 = k2 >= T it is the whole gradient, bit for bit.
 
     Returns
     -------
     callable
         ``f(x, targets, state=None, key=None) -> (loss, state)`` adds the gradients into ``f.grads``, of which
         ``model.grads`` is a part.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `tbptt` is not two ints with 1 <= k1 <= k2; or the model is not recurrent, or bidirectional.
 
     Examples
     --------
@@ -127,4 +200,4 @@ def value_and_grad(model: Layer, loss: Layer) -> ValueAndGrad:
     >>> loss, state = f(tokens[:-1], tokens[1:])
     >>> norm = optimizer.step(max_norm=1.0)
     """
-    return ValueAndGrad(model, loss)
+    return ValueAndGrad(model, loss, tbptt)

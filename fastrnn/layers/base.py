@@ -10,9 +10,10 @@ from .. import _check
 from .parameters import Home, count, views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .._typing import Array, Shape
+    from .summary import Summary
 
 # Views of the home and what is made of them. A copy makes them anew: a copied view is no longer a view.
 _DERIVED = frozenset({"_gradients", "_home", "_weights", "flat_grads", "flat_params", "grads", "params"})
@@ -96,6 +97,28 @@ class Layer:
         for name, shape in self._shapes.items():
             _check.gradient(f"grads[{name!r}]", grads[name], shape, self.flat_params.dtype)
         return self._pack({name: grads[name] for name in self._shapes})
+
+    def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """The layers that are made of no others, each with its name in this one."""
+        yield prefix, self
+
+    def summary(self, samples: int | None = None) -> Summary:
+        """Give the shapes and numbers of all parameters, as a table to print.
+
+        Parameters
+        ----------
+        samples : int, optional
+            What the model is to learn from: tokens, steps or sequences, whichever have a target each. The
+            summary has their number for each parameter: far below one, a model can learn its data by heart.
+
+        Raises
+        ------
+        ValueError, TypeError
+            `samples` is no int >= 0.
+        """
+        from .summary import summary
+
+        return summary(self, samples)
 
     @property
     def version(self) -> int:

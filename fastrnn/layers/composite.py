@@ -10,6 +10,8 @@ from .base import Layer
 from .parameters import Home
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._typing import Array
 
 
@@ -92,6 +94,10 @@ class Composite(Layer):
             start = child._start - self._start
             return grads[start : start + child.flat_params.size]
         return {name: grads[f"{prefix}.{name}"] for name in child._shapes}
+
+    def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        for name, child in self.children.items():
+            yield from child._leaves(f"{prefix}.{name}" if prefix else name)
 
     def _pack(self, named: Any) -> tuple[Array, ...]:
         return ()
