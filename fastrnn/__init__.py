@@ -51,6 +51,7 @@ _LAZY_MODULES = (
     "callbacks",
     "checkpoint",
     "data",
+    "diagnosis",
     "init",
     "models",
     "reference",

@@ -30,8 +30,9 @@ def test_python_blocks_run(tmp_path: Path, text: str) -> None:
     run(tmp_path, "block.py")
 
 
-def test_the_page_on_word_vectors_runs(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "keyedvectors.md").read_text()
+@pytest.mark.parametrize("name", ["keyedvectors", "diagnosis"])
+def test_pages_run(tmp_path: Path, name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "page.py").write_text("\n".join(blocks))
     run(tmp_path, "page.py")
