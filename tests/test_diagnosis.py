@@ -13,6 +13,7 @@ from problems import LAYERS, make_problem
 
 import fastrnn
 from fastrnn import diagnosis, losses
+from fastrnn.layers.recurrent import Recurrent
 
 T, B, I, H = 9, 2, 3, 5
 ONE_LEVEL = [{"num_layers": 1}, {"num_layers": 3}]
@@ -161,6 +162,12 @@ def test_saturation_counts(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("kind", LAYERS)
 def test_saturation_of_every_class(rng: np.random.Generator, kind: str) -> None:
     p = make_problem(rng, kind, (T, B, I, H), num_layers=2, bidirectional=True)
+    if type(p.layer)._run is not Recurrent._run:
+        with pytest.raises(
+            ValueError, match="layer: expected one of a single cell for saturation\\(\\), got"
+        ):
+            diagnosis.saturation(p.layer, p.x)
+        return
     found = diagnosis.saturation(p.layer, 30 * p.x, p.state)
     linear = {"Relu", "Identity"}
     assert bool(found) == (kind not in linear)

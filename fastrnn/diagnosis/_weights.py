@@ -104,7 +104,7 @@ def saturation(
     Raises
     ------
     TypeError, ValueError
-        The layer is not recurrent, or an array is wrong.
+        The layer is not recurrent, or made of more than one cell; or an array is wrong.
 
     Notes
     -----
@@ -113,6 +113,8 @@ def saturation(
     from fastrnn.reference import sequence
 
     cell, margin = _cell(layer), _check.real("margin", margin, 0.0, 0.5)
+    if type(layer)._run is not Recurrent._run:
+        raise ValueError(f"layer: expected one of a single cell for saturation(), got {layer!r}")
     layer(x, state)  # checks them
     a = (x.swapaxes(0, 1) if layer.batch_first else x).astype(np.float64)
     shares: dict[str, list[tuple[float, float]]] = {}
