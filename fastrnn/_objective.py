@@ -125,10 +125,15 @@ class ValueAndGrad(Composite):
         return value, state
 
     def value_and_grad(
-        self, x: Array, targets: Array, state: State | None = None, key: int | None = None
+        self,
+        x: Array,
+        targets: Array,
+        state: State | None = None,
+        key: int | None = None,
+        mask: Array | None = None,
     ) -> tuple[float, State | None]:
         """Give the loss and add the gradients, as a call; `Trainer` calls it by this name."""
-        return self(x, targets, state, key)
+        return self(x, targets, state, key, mask=mask)
 
     def loss(
         self, x: Array, targets: Array, state: State | None = None, mask: Array | None = None

@@ -29,9 +29,14 @@ class Trainable(Protocol):
         """Take note that the parameters have changed."""
 
 
+def mask_of(item: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the mask of an item of `Batches` as a keyword argument, if it has one."""
+    return {"mask": item[2]} if len(item) > 2 else {}
+
+
 class Batches(Protocol):
     """
-    Pairs (x, targets) by number.
+    Pairs (x, targets), or triples (x, targets, mask), by number; a mask is as the loss takes it.
 
     `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if
     there is one, returns a dict that a checkpoint keeps in order to tell other data from the same.
@@ -39,4 +44,4 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, k: int, /) -> tuple[Any, Any]: ...
+    def __getitem__(self, k: int, /) -> tuple[Any, ...]: ...

@@ -12,7 +12,7 @@ import numpy as np
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
 from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
-from fastrnn.protocols import Batches, State, Trainable
+from fastrnn.protocols import Batches, State, Trainable, mask_of
 from fastrnn.schedules import Schedule
 
 
@@ -142,7 +142,7 @@ class Trainer:
     def _run_epoch(self, data: Batches, validation: Batches | None) -> None:
         carry = getattr(data, "carry_state", False)
         while self.position < len(data):
-            logs = self._step(*data[self.position], carry)
+            logs = self._step(data[self.position], carry)
             self._call("on_step_end", logs)
             if self._stopped:
                 return
@@ -157,11 +157,11 @@ class Trainer:
         self._call("on_epoch_end", logs)
         self.at_boundary = True
 
-    def _step(self, x: Any, targets: Any, carry: bool) -> Logs:
+    def _step(self, item: tuple[Any, ...], carry: bool) -> Logs:
         self.optimizer.lr = lr = self.schedule.lr(self.steps_done, self.epoch)
-        loss, state = self.model.value_and_grad(
-            x, targets, self._state if carry else None, key=fold(self.seed, self.steps_done)
-        )
+        x, targets = item[:2]
+        before, key = self._state if carry else None, fold(self.seed, self.steps_done)
+        loss, state = self.model.value_and_grad(x, targets, before, key=key, **mask_of(item))
         self.at_boundary = False
         norm = self.optimizer.step(max_norm=self.max_norm, zero_grad=True)
         if not math.isfinite(loss) or (self.max_norm is not None and not math.isfinite(norm)):
@@ -265,8 +265,8 @@ def evaluate(model: Trainable, data: Batches) -> float:
     carry, state = getattr(data, "carry_state", False), None
     total, count = 0.0, 0
     for k in range(len(data)):
-        x, targets = data[k]
-        part, terms, state = model.total(x, targets, state if carry else None)
+        x, targets = data[k][:2]
+        part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
         total, count = total + part, count + terms
     return total / count
 

@@ -256,6 +256,25 @@ def test_plain_batches_and_a_joined_model():
     assert history.epochs[-1]["validation_loss"] < 0.3 * history.epochs[0]["validation_loss"]
 
 
+def test_batches_with_masks():
+    """What the mask leaves out is not learned, and not counted in the validation loss."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 6, 5, 3)).astype(np.float32)
+    last = np.zeros((6, 5), bool)
+    last[-1] = True
+    wanted = np.cumsum(x, axis=1)[..., :2]
+    data = [(each, np.where(last[..., None], y, np.nan), last) for each, y in zip(x, wanted, strict=True)]
+    body = fastrnn.Sequential(fastrnn.LSTM(3, 16, seed=0), fastrnn.Linear(16, 2, seed=0))
+    joined = fastrnn.value_and_grad(body, losses.MSE())
+    run, before = (
+        Trainer(joined, optim.Adam(joined, lr=1e-2)),
+        [joined.loss(*d[:2], mask=d[2])[0] for d in data],
+    )
+    assert run.evaluate(data) == pytest.approx(np.mean(before))
+    run.fit(data, 30, data)
+    assert run.evaluate(data) < 0.3 * np.mean(before)
+
+
 def test_bad_arguments():
     model = LanguageModel(VOCABULARY, 4, 1, seed=0)
     for bad in (0, -1.0, math.nan):
