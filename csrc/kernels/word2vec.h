@@ -27,7 +27,7 @@ inline constexpr ptrdiff_t kScoreSlack = 16;                          // floats 
 
 template <int H, int... I>
 FASTRNN_INLINE V swapped(V v, std::integer_sequence<int, I...>) {
-  return __builtin_shuffle(v, Lanes{(I ^ H)...});
+  return __builtin_shufflevector(v, v, (I ^ H)...);
 }
 template <int H, int... I>
 FASTRNN_INLINE Lanes upper(std::integer_sequence<int, I...>) {
