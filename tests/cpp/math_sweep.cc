@@ -1,7 +1,7 @@
 // The error of exp, sigmoid and tanh of kernels/math.h: every float32, and 60 million float64, on two threads.
 //
-//   g++ -std=c++20 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Icsrc -DFASTRNN_ISA=avx512
-//       -DFASTRNN_VECTOR_BYTES=64 -march=x86-64-v4 tests/cpp/math_sweep.cc -o math_sweep      (one row of isa.cmake)
+//   cmake -S . -B build-sweep -DFASTRNN_PYTHON=OFF -DFASTRNN_CPP_TESTS=ON &&
+//   cmake --build build-sweep --target math_sweep
 //   ./math_sweep          prints the worst of each function; exit code 1 when a bound or a rule is broken
 //   ./math_sweep --time   prints nanoseconds per 16 elements instead
 //   ./math_sweep --hash   prints a digest of all float32 results: equal for all instruction sets with fma
