@@ -232,10 +232,10 @@ def run(path: Path, tasks: list[str]) -> None:
 def square(scores: list[float], runs: int) -> str:
     """Mean, how far the farthest is from it, and what is not in them."""
     notes = [f"{runs - len(scores)} diverged"] if len(scores) < runs else []
-    notes += [f"{runs} seeds"] if 0 < runs < SEEDS else []
+    notes += [f"{runs} seed{'s' * (runs > 1)}"] if 0 < runs < SEEDS else []
     mean = sum(scores) / max(len(scores), 1)
-    parts = [f"{mean:.3g} ± {max(abs(score - mean) for score in scores):.1g}"] if scores else []
-    return ", ".join(parts + notes)
+    spread = f" ± {max(abs(score - mean) for score in scores):.1g}" if len(scores) > 1 else ""
+    return ", ".join([f"{mean:.3g}{spread}", *notes] if scores else notes)
 
 
 def table(path: Path) -> None:
