@@ -47,7 +47,8 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
             inputs = found.output_size * found.directions if level else found.input_size
             sizes = {"T": T, "B": B, "I": inputs, "H": found.hidden_size}
             threads = _core.get_num_threads()
-            choice = _core.explain(found.cell, T, B, inputs, found.hidden_size, threads, str(found.dtype))
+            P = found.proj_size
+            choice = _core.explain(found.cell, T, B, inputs, found.hidden_size, threads, str(found.dtype), P)
             levels.append({"cell": found.cell, "level": level, **sizes, **choice})
     if not levels:
         raise TypeError(

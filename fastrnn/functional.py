@@ -29,8 +29,8 @@ def recurrent(
         A name in ``fastrnn.functional.CELLS``: ``"lstm"``, ``"gru"``, ``"rnn_tanh"`` and so on.
     x : ndarray, [T, B, I], or [B, T, I] if batch_first
     weights : (weight_ih [G*H, I], weight_hh [G*H, H], bias_ih [G*H] or None, bias_hh [G*H] or None)
-        Gates in PyTorch's order; weight_hh None for a cell that has none, weight_ch after the others for one
-        that has it.
+        Gates in PyTorch's order; weight_hh None for a cell that has none, weight_ch or weight_hr after the
+        others for one that has it.
     state : tuple of ndarray, each [B, H], optional
     batch_first : bool
 

@@ -30,7 +30,8 @@ def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
 
     def copy(**functions: Callable) -> SimpleNamespace:
         names = ("NAME", "GATES", "RECURRENT", "UNITS", "STATES", "forward", "backward")
-        return SimpleNamespace(**{**{name: getattr(cell, name) for name in names}, **functions})
+        own = {"widths": cell.widths} if hasattr(cell, "widths") else {}
+        return SimpleNamespace(**{**{name: getattr(cell, name) for name in names}, **own, **functions})
 
     def negated(k: int, *arguments: Any) -> tuple:
         dx, dold = cell.backward(*arguments)
@@ -45,7 +46,7 @@ def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
 
     def without(name: str, *arguments: Any) -> tuple:
         kept, products, units, *rest = arguments
-        silent = SimpleNamespace(back=lambda *a: 0 * a[1]) if name == "R" else products
+        silent = SimpleNamespace(back=lambda *a, **_: 0 * a[1]) if name == "R" else products
         return cell.backward(kept, silent, units, *rest)
 
     for k, gate in enumerate(cell.GATES):

@@ -19,6 +19,7 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Sigmoid": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="sigmoid", **o),
     "Identity": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="identity", **o),
     "Lstm": fastrnn.LSTM,
+    "Projected": lambda i, h, *a, **o: fastrnn.LSTM(i, h, *a, proj_size=h // 2, **o),
     "Coupled": lambda *a, **o: fastrnn.LSTM(*a, coupled=True, **o),
     "Peephole": lambda *a, **o: fastrnn.LSTM(*a, peephole="diagonal", **o),
     "Peephole full": lambda *a, **o: fastrnn.LSTM(*a, peephole="full", **o),
@@ -27,7 +28,13 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "MinGru": fastrnn.MinGRU,
     "MinLstm": fastrnn.MinLSTM,
 }
-TORCH = {"Tanh": "RNN", "Relu": "RNN", "Lstm": "LSTM", "Gru": "GRU"}  # those that PyTorch has, and its class
+TORCH = {
+    "Tanh": "RNN",
+    "Relu": "RNN",
+    "Lstm": "LSTM",
+    "Projected": "LSTM",
+    "Gru": "GRU",
+}  # those that PyTorch has, and its class
 CROSS: dict[str, Any] = {"num_layers": 3, "bidirectional": True}  # with initial states: always in
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -147,6 +154,7 @@ def run_torch(torch: ModuleType, problem: Problem) -> Run:
     """On torch.nn, in float64; the state only where it is given."""
     layer = problem.layer
     options = {"nonlinearity": layer.nonlinearity} if TORCH[problem.kind] == "RNN" else {}
+    options |= {"proj_size": layer.proj_size} if layer.proj_size else {}
     network = getattr(torch.nn, TORCH[problem.kind])(
         layer.input_size,
         layer.hidden_size,

@@ -62,30 +62,40 @@ def make_case(
 
     parameters: dict[str, np.ndarray] = {}
     for k in range(layers):
-        for name, size in weight_shapes(traits, hidden if k else width, hidden).items():
+        for name, size in weight_shapes(traits, output_width(traits, hidden) if k else width, hidden).items():
             if bias or name[0] == "w":
                 parameters[f"{name}_l{k}"] = rng.uniform(-high, high, size).astype(dtype)
     tokens = rng.integers(0, vocabulary, (steps, rows)) if vocabulary else None
     source = {"table": normal(vocabulary, width)} if vocabulary else {"x": normal(steps, rows, width)}
-    names = [f"{s}_l{k}" for k in range(layers) for s in traits.STATES] if state else []
+    output = output_width(traits, hidden)
+    states = {
+        f"{s}_l{k}": hidden if j else output for k in range(layers) for j, s in enumerate(traits.STATES)
+    }
+    states = states if state else {}
     return Case(
         cell,
         layers,
-        {**source, **parameters, **{s: normal(rows, hidden) for s in names}},
-        {"y": normal(steps, rows, hidden), **{s: normal(rows, hidden) for s in names}},
+        {**source, **parameters, **{s: normal(rows, n) for s, n in states.items()}},
+        {"y": normal(steps, rows, output), **{s: normal(rows, n) for s, n in states.items()}},
         {name: normal(*a.shape) for name, a in {**source, **parameters}.items() if name != "x"},
         tokens,
         tuple(Gap(dropout, 1000 + k, 7) for k in range(layers - 1)) if dropout else (),
     )
 
 
+def output_width(cell: Cell, hidden: int) -> int:
+    """Columns of h, which a cell that projects makes narrower."""
+    return (hidden + 1) // 2 if hasattr(cell, "widths") else hidden
+
+
 def weight_shapes(cell: Cell, width: int, hidden: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a layer's parameters, both biases among them."""
     first, second = (*(len(gates) * hidden for gates in cell.RECURRENT), 0, 0)[:2]
     rows = len(cell.GATES) * hidden
-    shapes = {"w_ih": (rows, width), "w_hh": (first, hidden), "b_ih": (rows,), "b_hh": (first,)}
+    output = output_width(cell, hidden)
+    shapes = {"w_ih": (rows, width), "w_hh": (first, output), "b_ih": (rows,), "b_hh": (first,)}
     if second:
-        shapes["w_ch"] = (second, hidden)
+        shapes["w_ch"] = (output if hasattr(cell, "widths") else second, hidden)
     if cell.UNITS:
         shapes["w_ch"] = (len(cell.UNITS) * hidden,)
     return {name: shape for name, shape in shapes.items() if shape[0]}

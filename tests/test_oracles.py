@@ -85,7 +85,7 @@ def test_any_shape(
 
 
 def test_every_cell_has_an_oracle() -> None:
-    assert {make(1, 1).cell for make in LAYERS.values()} == reference.CELLS.keys()
+    assert {make(2, 2).cell for make in LAYERS.values()} == reference.CELLS.keys()
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -201,6 +201,7 @@ WRONG = {
     "Sigmoid": ("staticmethod(torch.sigmoid)", "staticmethod(torch.nn.functional.hardsigmoid)"),
     "Identity": ("staticmethod(torch.positive)", "staticmethod(torch.tanh)"),
     "Lstm": ('("o", h))\n        new = f * c + i * g', '("o", h))\n        new = f * c + g'),
+    "Projected": ("h @ self.weight_hr.T", "h @ self.weight_hr.T.abs()"),
     "Coupled": ("new = f * c + (1 - f) * g", "new = (1 - f) * c + f * g"),
     "Peephole": ('self.p("o", new)', 'self.p("o", c)'),
     "Peephole full": ('self.p("o", new)', 'self.p("o", new.detach())'),

@@ -17,6 +17,7 @@ from fastrnn import _core
 KINDS: dict[str, tuple[type, dict[str, Any]]] = {
     "rnn": (fastrnn.RNN, {}),
     "lstm": (fastrnn.LSTM, {}),
+    "projected": (fastrnn.LSTM, {"proj_size": 7}),
     "coupled": (fastrnn.LSTM, {"coupled": True}),
     "peephole": (fastrnn.LSTM, {"peephole": "diagonal"}),
     "full peephole": (fastrnn.LSTM, {"peephole": "full"}),

@@ -81,6 +81,14 @@ class Lstm(Cell):
         return o * torch.tanh(new), new
 
 
+class Projected(Lstm):
+    """Sak, Senior and Beaufays 2014: h is a linear function of the LSTM's."""
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        h, c = super().forward(x, h, c)
+        return (h @ self.weight_hr.T if hasattr(self, "weight_hr") else h), c
+
+
 class Peephole(Cell):
     """Gers and Schmidhuber 2000: i and f see the old c, o sees the new one; each its own unit, or all."""
 

@@ -39,9 +39,11 @@ struct Plan {
 struct Shape {
   ptrdiff_t steps, rows, inputs, hidden;
   ptrdiff_t vocabulary;                // rows of the table of a token input, else 0
+  ptrdiff_t projected = 0;             // width of h where the cell projects it, else 0
   const ptrdiff_t* lengths = nullptr;  // [rows], or null: all have `steps`
   const ptrdiff_t* places = nullptr;   // [steps + 1]: places[t] is the number of rows of steps >= t
 
+  ptrdiff_t output() const { return projected != 0 ? projected : hidden; }  // width P of h, and so of y
   bool ragged() const { return lengths != nullptr; }
   ptrdiff_t length(ptrdiff_t b) const { return ragged() ? lengths[b] : steps; }
   // Rows of step t; there are none after the last step.
@@ -64,7 +66,8 @@ struct Shape {
 template <class T>
 struct Weights {
   const T* input;                    // [G*H, I], gates in PyTorch's order
-  const T* recurrent[kMaxMatrices];  // [gates*H, H], as many gates as CellInfo says; none: null
+  const T* recurrent[kMaxMatrices];  // [gates*H, P], as many gates as CellInfo says; none: null.  Second: [gates*H, H],
+                                     // or [P, H] of a cell that projects h
   const T* input_bias;               // [G*H] or null
   const T* recurrent_bias;           // [gates*H] of the first recurrent matrix, or null
   const T* units;                    // [CellInfo::units, H], or null if the cell has none
@@ -105,10 +108,10 @@ struct Forward {
   const std::int32_t* tokens;  // in the order of `saved`, each in [0, vocabulary), or null
   const T* table;              // [vocabulary, I]
   Weights<T> weights;
-  const T* initial[kMaxStates];  // [B, H] rows, initial_stride apart; stride 0: one row of zeros for all
+  const T* initial[kMaxStates];  // [B, P or H] rows, initial_stride apart; stride 0: one row of zeros for all
   ptrdiff_t initial_stride[kMaxStates];
-  Rows<T> y;                            // [T, B, H]  out
-  T* final[kMaxStates];                 // [B, H] contiguous  out
+  Rows<T> y;                            // [T, B, P]  out
+  T* final[kMaxStates];                 // like initial, contiguous  out
   T *saved, *stash, *panels, *scratch;  // see Sizes
   bool prepared;                        // panels and scratch are as a call with these weights and this plan left them
   bool (*interrupted)();                // asked by thread 0 now and then; true: leave early
@@ -127,18 +130,18 @@ struct Backward {
   Rows<const T> y;
   T* saved;  // in: gates; out: their gradients
   const T* stash;
-  Rows<const T> dy;             // [T, B, H], p null: zeros
-  const T* dfinal[kMaxStates];  // [B, H] contiguous, null: zeros
+  Rows<const T> dy;             // [T, B, P], p null: zeros
+  const T* dfinal[kMaxStates];  // like initial, contiguous, null: zeros
   Rows<T> dx;                   // [T, B, I]  out, p null: not wanted.  May be dy
   bool add_dx;                  // add into dx instead
   T* dtable;                    // [vocabulary, I], added into, null: not wanted
   Gradients<T> grads;
-  T* dinitial[kMaxStates];  // [B, H] contiguous  out
+  T* dinitial[kMaxStates];  // like initial, contiguous  out
   T *panels, *scratch;
   bool (*interrupted)();
 };
 
-inline constexpr int kCells = 12;  // in the table, in the order of kernels/recurrent.cc
+inline constexpr int kCells = 13;  // in the table, in the order of kernels/recurrent.cc
 
 struct CellInfo {
   const char* name;
@@ -146,7 +149,8 @@ struct CellInfo {
   int recurrent_gates[kMaxMatrices];  // of the recurrent matrices; 0: there is none
   int units;                          // parameters that every unit has of its own
   int slots, states;
-  int barriers;  // of a step, when units are shared out
+  int barriers;   // of a step, when units are shared out
+  bool projects;  // h is narrower than the cell
 };
 
 template <class T>

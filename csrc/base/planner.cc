@@ -21,7 +21,7 @@ double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes
   const double rows = static_cast<double>(ceil_div(s.rows, row_groups));
   const double units = static_cast<double>(ceil_div(ceil_div(s.hidden, kBlock), unit_groups) * kBlock);
   const int gates = cell.recurrent_gates[0] + cell.recurrent_gates[1];
-  const double bytes = units * gates * static_cast<double>(s.hidden * element_bytes);
+  const double bytes = units * gates * static_cast<double>(s.output() * element_bytes);
   const bool near = bytes < 0.75 * static_cast<double>(m.l2_bytes);
   const double panels = std::ceil(rows / static_cast<double>(kRowsPerPanel));
   const double fma = rows * bytes / 64;  // two 32-byte fma a cycle
@@ -66,7 +66,7 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
   const double row = static_cast<double>(s.rows * element_bytes) * hidden / 64 / m.threads;
   const double by_input = row * cell.gates * inputs;  // cycles of one product
-  const double by_hidden = row * (cell.recurrent_gates[0] + cell.recurrent_gates[1]) * hidden;
+  const double by_hidden = row * (cell.recurrent_gates[0] + cell.recurrent_gates[1]) * static_cast<double>(s.output());
   const double sequential = s.steps == 0 ? 1 : best / static_cast<double>(s.steps);
   d.predicted_share = 3 * (by_input + by_hidden) / (2 * sequential + (by_hidden + 3 * by_input) / 0.95);
   return d;

@@ -30,7 +30,7 @@ Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element,
 namespace {
 
 py::dict explain(const std::string& cell, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t hidden,
-                 std::optional<int> threads, const std::string& dtype) {
+                 std::optional<int> threads, const std::string& dtype, ptrdiff_t projected) {
   const int index = find_cell(cell);
   for (const auto& [name, value] : {std::pair{"T", steps}, {"B", rows}, {"I", inputs}, {"H", hidden}})
     if (value < 1) fail_value(name, "a positive integer", std::to_string(value));
@@ -38,7 +38,8 @@ py::dict explain(const std::string& cell, ptrdiff_t steps, ptrdiff_t rows, ptrdi
   if (dtype != "float32" && dtype != "float64") fail_value("dtype", "float32 or float64", "'" + dtype + "'");
   const std::size_t element = dtype == "float32" ? sizeof(float) : sizeof(double);
   const CellInfo& info = kernels().f32.recurrent[index].info;
-  const Decision d = plan_for({steps, rows, inputs, hidden, 0}, info, element, threads.value_or(usable_threads()));
+  const Shape shape{steps, rows, inputs, hidden, 0, projected};
+  const Decision d = plan_for(shape, info, element, threads.value_or(usable_threads()));
   py::dict out;
   out["threads"] = d.forward.threads();
   out["row_groups"] = d.forward.row_groups;
@@ -48,9 +49,10 @@ py::dict explain(const std::string& cell, ptrdiff_t steps, ptrdiff_t rows, ptrdi
   out["barriers_per_step"] = d.forward.unit_groups > 1 ? info.barriers : 0;
   out["predicted_share"] = d.predicted_share;
   const auto h = static_cast<double>(hidden), i = static_cast<double>(inputs);
+  const auto p = static_cast<double>(shape.output());
   const int recurrent_gates = info.recurrent_gates[0] + info.recurrent_gates[1];
   out["flops"] =
-      6.0 * static_cast<double>(steps) * static_cast<double>(rows) * h * (info.gates * i + recurrent_gates * h);
+      6.0 * static_cast<double>(steps) * static_cast<double>(rows) * h * (info.gates * i + recurrent_gates * p);
   out["isa"] = kernels().name;
   return out;
 }
@@ -66,6 +68,7 @@ py::dict cells() {
     cell["states"] = info.states;
     cell["units"] = info.units;
     cell["second_gates"] = info.recurrent_gates[1];
+    cell["projects"] = info.projects;
     out[info.name] = cell;
   }
   return out;
@@ -76,7 +79,7 @@ py::dict cells() {
 void bind_plan(py::module_& m) {
   m.def("cells", &cells);
   m.def("explain", &explain, py::arg("cell"), py::arg("T"), py::arg("B"), py::arg("I"), py::arg("H"),
-        py::arg("threads") = py::none(), py::arg("dtype") = "float32");
+        py::arg("threads") = py::none(), py::arg("dtype") = "float32", py::arg("P") = 0);
 }
 
 }  // namespace fastrnn::bindings

@@ -10,7 +10,7 @@ namespace {
 struct Prepared {
   int cell;
   bool float32;
-  ptrdiff_t inputs, hidden;
+  Shape shape;  // of no steps
   Plan plan;
   Block panels, scratch;
 };
@@ -19,12 +19,14 @@ struct Prepared {
 template <class T>
 std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights) {
   Weighed<T> w(cell, weights);
-  const Shape shape{0, 1, w.shape.inputs, w.shape.hidden, 0};
-  const Shape step{1, 1, shape.inputs, shape.hidden, 0};
+  Shape shape = w.shape, step;
+  shape.rows = 1;
+  step = shape;
+  step.steps = 1;
   Plan plan = plan_for(step, w.info, sizeof(T), usable_threads()).forward;
   plan.row_groups = 1;
   const Sizes sizes = w.kernel.forward_sizes(shape, plan, 0);
-  auto out = std::make_unique<Prepared>(Prepared{cell, std::is_same_v<T, float>, shape.inputs, shape.hidden, plan,
+  auto out = std::make_unique<Prepared>(Prepared{cell, std::is_same_v<T, float>, shape, plan,
                                                  block_of<T>(sizes.panels, "packed weights"),
                                                  block_of<T>(sizes.scratch, "packed weights")});
   const Block stash = block_of<T>(sizes.stash, "states"), row = block_of<T>(shape.hidden, "state");
@@ -52,8 +54,11 @@ py::tuple run(const Prepared& p, py::handle x_value, py::handle state_value) {
   const RecurrentKernels<T>& kernel = kernels().of<T>().recurrent[p.cell];
   const py::array x = input<T>(x_value, "x");
   const bool one = x.ndim() == 2;
-  check_shape(x, "x", one ? Dims{-1, p.inputs} : Dims{-1, -1, p.inputs}, one ? "(B, I)" : "(T, B, I)");
-  const Shape shape{one ? 1 : x.shape(0), x.shape(one ? 0 : 1), p.inputs, p.hidden, 0};
+  check_shape(x, "x", one ? Dims{-1, p.shape.inputs} : Dims{-1, -1, p.shape.inputs}, one ? "(B, I)" : "(T, B, I)");
+  Shape shape = p.shape;
+  shape.steps = one ? 1 : x.shape(0);
+  shape.rows = x.shape(one ? 0 : 1);
+  const ptrdiff_t output = shape.output();
   if (shape.rows == 0) fail_value("x", "at least one row (B >= 1)", text(shape_of(x)));
   InitialStates<T> initial(kernel.info, shape, state_value);
   Forward<T> call{};
@@ -63,11 +68,11 @@ py::tuple run(const Prepared& p, py::handle x_value, py::handle state_value) {
   call.x = one ? Rows<const T>{pointer<T>(x), 0, stride<T>(x, 0)} : rows3<T>(x, false);
   initial.fill(call);
   const Sizes sizes = kernel.forward_sizes(shape, call.plan, 0);
-  py::array y = pooled<T>(one ? Dims{shape.rows, p.hidden} : Dims{shape.steps, shape.rows, p.hidden}, "y");
-  call.y = one ? Rows<T>{mutable_pointer<T>(y), 0, p.hidden} : mutable_rows3<T>(y, false);
+  py::array y = pooled<T>(one ? Dims{shape.rows, output} : Dims{shape.steps, shape.rows, output}, "y");
+  call.y = one ? Rows<T>{mutable_pointer<T>(y), 0, output} : mutable_rows3<T>(y, false);
   py::tuple final_state(static_cast<std::size_t>(kernel.info.states));
   for (std::size_t i = 0; i < final_state.size(); ++i) {
-    py::array s = pooled<T>({shape.rows, p.hidden}, "state");
+    py::array s = pooled<T>({shape.rows, width_of(shape, i)}, "state");
     call.final[i] = mutable_pointer<T>(s);
     final_state[i] = s;
   }

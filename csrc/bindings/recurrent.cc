@@ -39,7 +39,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   call.plan = plan.forward;
   call.keep = keep ? plan.backward.chunk : 0;
   const Sizes sizes = a.kernel.forward_sizes(a.shape, plan.forward, call.keep);
-  py::array y = result<T>(y_value, "y", a.sequence_dims(a.shape.hidden), a.hidden_letters());
+  py::array y = result<T>(y_value, "y", a.sequence_dims(a.shape.output()), a.hidden_letters());
   auto kept = std::make_unique<Saved>();
   kept->saved = block_of<T>(sizes.saved, "saved");
   kept->stash = block_of<T>(sizes.stash, "saved states");
@@ -48,7 +48,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   call.y = a.mutable_sequence(y);
   py::tuple final_state(static_cast<std::size_t>(a.info.states));
   for (std::size_t i = 0; i < final_state.size(); ++i) {
-    py::array s = pooled<T>({a.shape.rows, a.shape.hidden}, "state");
+    py::array s = pooled<T>({a.shape.rows, width_of(a.shape, i)}, "state");
     call.final[i] = mutable_pointer<T>(s);
     final_state[i] = s;
   }
@@ -78,14 +78,15 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
 // The arrays that weight gradients are added into.
 template <class T>
 Gradients<T> gradients(const Arguments<T>& a, const py::tuple& grads) {
-  constexpr const char* kNames[5] = {"dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh", "dweight_ch"};
+  const char* const names[5] = {"dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh",
+                                a.info.projects ? "dweight_hr" : "dweight_ch"};
   if (grads.size() != a.number_of_weights())
     fail_value("grads", std::to_string(a.number_of_weights()) + " arrays or None", std::to_string(grads.size()));
   T* to[5] = {};
   for (std::size_t i = 0; i < grads.size(); ++i) {
     if (!a.given[i] || grads[i].is_none()) continue;
-    const py::array g = output<T>(grads[i], kNames[i]);
-    check_shape(g, kNames[i], shape_of(a.weights[i]), "of its weight");
+    const py::array g = output<T>(grads[i], names[i]);
+    check_shape(g, names[i], shape_of(a.weights[i]), "of its weight");
     to[i] = mutable_pointer<T>(g);
   }
   const bool units = a.info.units > 0;
@@ -99,10 +100,10 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
-      s.inputs != saved.shape.inputs || s.vocabulary != saved.shape.vocabulary)
+      s.projected != saved.shape.projected || s.inputs != saved.shape.inputs || s.vocabulary != saved.shape.vocabulary)
     fail_value("saved", "the arrays of its forward call", "arrays of other shapes");
   const py::array y = input<T>(y_value, "y");
-  check_shape(y, "y", a.sequence_dims(s.hidden), a.hidden_letters());
+  check_shape(y, "y", a.sequence_dims(s.output()), a.hidden_letters());
 
   Backward<T> call{};
   a.fill(call);
@@ -114,7 +115,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   py::array dy;
   if (!dy_value.is_none()) {
     dy = input<T>(dy_value, "dy");
-    check_shape(dy, "dy", a.sequence_dims(s.hidden), a.hidden_letters());
+    check_shape(dy, "dy", a.sequence_dims(s.output()), a.hidden_letters());
     call.dy = a.sequence(dy);
   }
   const auto states = static_cast<std::size_t>(a.info.states);
@@ -125,7 +126,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     for (std::size_t i = 0; i < states; ++i) {
       if (values[i].is_none()) continue;
       dfinal[i] = input<T>(values[i], kNames[i]);
-      check_shape(dfinal[i], kNames[i], {s.rows, s.hidden}, "(B, H)");
+      check_shape(dfinal[i], kNames[i], {s.rows, width_of(s, i)}, letters_of(s, i));
       if (!(dfinal[i].flags() & py::array::c_style)) dfinal[i] = py::array(dfinal[i].attr("copy")());
       call.dfinal[i] = pointer<T>(dfinal[i]);
     }
@@ -146,7 +147,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   }
   py::tuple dinitial(states);
   for (std::size_t i = 0; i < states; ++i) {
-    py::array d = pooled<T>({s.rows, s.hidden}, "dstate");
+    py::array d = pooled<T>({s.rows, width_of(s, i)}, "dstate");
     call.dinitial[i] = mutable_pointer<T>(d);
     dinitial[i] = d;
   }

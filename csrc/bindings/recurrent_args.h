@@ -46,6 +46,12 @@ struct Lengths {
   bool given() const { return !of.empty(); }
 };
 
+// How wide a state is.
+inline ptrdiff_t width_of(const Shape& shape, std::size_t state) { return state == 0 ? shape.output() : shape.hidden; }
+inline const char* letters_of(const Shape& shape, std::size_t state) {
+  return state == 0 && shape.projected != 0 ? "(B, P)" : "(B, H)";
+}
+
 // What forward keeps for backward; used up by one call of it.
 struct Saved {
   int cell;
@@ -67,13 +73,16 @@ struct Weighed {
   std::array<py::array, 5> weights;
   std::array<bool, 5> given{};
 
-  static constexpr const char* kNames[5] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch"};
+  const char* name_of(std::size_t i) const {
+    constexpr const char* kNames[4] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+    return i < 4 ? kNames[i] : info.projects ? "weight_hr" : "weight_ch";
+  }
 
   Weighed(int cell, const py::tuple& values) : kernel(kernels().of<T>().recurrent[cell]), info(kernel.info) {
     take_weights(values);
   }
 
-  // Matrix 1, or the parameters that each unit has of its own; no cell has both.
+  // Matrix 1, a projection or not, or the parameters that each unit has of its own; no cell has both.
   ptrdiff_t more_gates() const { return info.units + info.recurrent_gates[1]; }
   std::size_t number_of_weights() const { return more_gates() > 0 ? 5 : 4; }
 
@@ -82,13 +91,15 @@ struct Weighed {
     const ptrdiff_t h = shape.hidden, gates = info.recurrent_gates[0];
     if (i == 0) return {info.gates * h, shape.inputs};
     if (i == 2) return {info.gates * h};
-    if (i == 1) return gates == 0 ? Dims{} : Dims{gates * h, h};
+    if (i == 1) return gates == 0 ? Dims{} : Dims{gates * h, shape.output()};
     if (i == 3) return gates == 0 ? Dims{} : Dims{gates * h};
     if (info.units > 0) return {info.units * h};
+    if (info.projects) return {shape.output(), h};
     return info.recurrent_gates[1] > 0 ? Dims{info.recurrent_gates[1] * h, h} : Dims{};
   }
-  static const char* letters(std::size_t i, const Dims& dims) {
+  const char* letters(std::size_t i, const Dims& dims) const {
     if (dims.size() == 1) return "(G*H,)";
+    if (info.projects && i > 0) return i == 1 ? "(G*H, P)" : "(P, H)";
     return i == 0 ? "(G*H, I)" : "(G*H, H)";
   }
 
@@ -96,26 +107,27 @@ struct Weighed {
     if (values.size() != number_of_weights())
       fail_value("weights", std::to_string(number_of_weights()) + " arrays (the biases may be None)",
                  std::to_string(values.size()));
-    weights[0] = input<T>(values[0], kNames[0]);
-    check_shape(weights[0], kNames[0], {-1, -1}, "(G*H, I)");
-    const bool recurrent = info.recurrent_gates[0] > 0;
-    if (recurrent) {
-      const py::array hidden = input<T>(values[1], kNames[1]);
-      check_shape(hidden, kNames[1], {-1, -1}, "(G*H, H)");
-      shape.hidden = hidden.shape(1);
-    } else {
-      shape.hidden = weights[0].shape(0) / info.gates;
+    weights[0] = input<T>(values[0], name_of(0));
+    check_shape(weights[0], name_of(0), {-1, -1}, "(G*H, I)");
+    shape.hidden = weights[0].shape(0) / info.gates;
+    if (info.recurrent_gates[0] > 0) {
+      const py::array hidden = input<T>(values[1], name_of(1));
+      check_shape(hidden, name_of(1), {-1, -1}, info.projects ? "(G*H, P)" : "(G*H, H)");
+      (info.projects ? shape.projected : shape.hidden) = hidden.shape(1);
     }
     shape.inputs = weights[0].shape(1);
     if (shape.hidden == 0 || shape.inputs == 0)
       fail_value("weights", "I >= 1 and H >= 1", text({shape.inputs, shape.hidden}));
+    if (info.projects && (shape.projected == 0 || shape.projected > shape.hidden))
+      fail_value("weight_hh", "(G*H, P) with 1 <= P <= H = " + std::to_string(shape.hidden),
+                 text(shape_of(array(values[1], "weight_hh"))));
     for (std::size_t i = 0; i < number_of_weights(); ++i) {
       const Dims dims = dims_of(i);
       const bool bias = i == 2 || i == 3;
-      if (dims.empty() && !values[i].is_none()) fail_type(kNames[i], "None for this cell", "an array");
+      if (dims.empty() && !values[i].is_none()) fail_type(name_of(i), "None for this cell", "an array");
       if (dims.empty() || (bias && values[i].is_none())) continue;
-      weights[i] = input<T>(values[i], kNames[i]);
-      check_shape(weights[i], kNames[i], dims, letters(i, dims));
+      weights[i] = input<T>(values[i], name_of(i));
+      check_shape(weights[i], name_of(i), dims, letters(i, dims));
       if (weights[i].size() > 0 && !(weights[i].flags() & py::array::c_style))
         weights[i] = py::array(weights[i].attr("copy")());
       given[i] = true;
@@ -161,7 +173,7 @@ struct InitialStates {
     const py::tuple values = states_tuple(value, "state", states);
     for (std::size_t i = 0; i < states; ++i) {
       state[i] = input<T>(values[i], kNames[i]);
-      check_shape(state[i], kNames[i], {shape.rows, shape.hidden}, "(B, H)");
+      check_shape(state[i], kNames[i], {shape.rows, width_of(shape, i)}, letters_of(shape, i));
     }
     given = true;
   }
@@ -238,8 +250,8 @@ struct Arguments : Weighed<T> {
     return batch_first ? Dims{shape.rows, shape.steps, columns} : Dims{shape.steps, shape.rows, columns};
   }
   const char* hidden_letters() const {
-    if (shape.ragged()) return "(N, H)";
-    return batch_first ? "(B, T, H)" : "(T, B, H)";
+    if (shape.projected != 0) return shape.ragged() ? "(N, P)" : batch_first ? "(B, T, P)" : "(T, B, P)";
+    return shape.ragged() ? "(N, H)" : batch_first ? "(B, T, H)" : "(T, B, H)";
   }
 
   // Rows of a sequence, from its last step on if the call runs backwards in time.

@@ -43,6 +43,7 @@ struct CellDefaults {
   static constexpr int kStages = 1;               // pointwise parts of a step; between them units must be exchanged
   static constexpr int kMade = 0;                 // values made for products
   static constexpr bool kHiddenIsDirect = false;  // h reaches h' (or a made value) other than through a Feed
+  static constexpr bool kProjects = false;        // h has its own width; the last stage makes it, and nothing else
   static constexpr List<Reduction, 0> kUnits{};   // one for each parameter that every unit has of its own
   static constexpr Slots gates_in(int) { return {0, 64}; }      // slots that a stage of forward turns into gates: all
   static constexpr Slots gradients_in(int) { return {0, 64}; }  // and that of backward into gradients
@@ -57,6 +58,8 @@ struct Traits {
   static constexpr int kFeeds = Cell::kFeeds.count, kUnits = Cell::kUnits.count, kLast = Cell::kStages - 1;
   static constexpr int kMade = Cell::kMade > 0 ? Cell::kMade : 1;  // length of an array
   static constexpr int made_in(int state) { return Cell::made_in(state) < kLast ? Cell::made_in(state) : kLast; }
+  // Whether a stage works on the units of h where those are fewer than the others.
+  static constexpr bool projects_in(int stage) { return Cell::kProjects && stage == kLast; }
   static constexpr bool has(Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; }
   // The stage of backward in which the gradient by the operand of a feed is wanted.
   static constexpr int wanted_in(const Feed& f) {

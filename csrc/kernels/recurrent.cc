@@ -5,6 +5,7 @@
 #include "kernels/cells/lstm_coupled.h"
 #include "kernels/cells/lstm_full_peephole.h"
 #include "kernels/cells/lstm_peephole.h"
+#include "kernels/cells/lstm_projected.h"
 #include "kernels/cells/min_gru.h"
 #include "kernels/cells/min_lstm.h"
 #include "kernels/cells/rnn.h"
@@ -25,7 +26,8 @@ RecurrentKernels<T> recurrent() {
            Of::kUnits,
            C::kSlots,
            C::kStates,
-           Of::kFeeds > 0 ? C::kStages : 0},
+           Of::kFeeds > 0 ? C::kStages : 0,
+           C::kProjects},
           forward_sizes<C, T>,
           backward_sizes<C, T>,
           run_forward<C, T>,
@@ -41,8 +43,8 @@ void fill_cells(Kernels& table) {
 }  // namespace
 
 void fill_recurrent(Kernels& table) {
-  fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, Gru, GruResetBefore, Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>,
-             Rnn<Identity>, MinGru, MinLstm>(table);
+  fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, Gru, GruResetBefore, Rnn<Tanh>,
+             Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm>(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

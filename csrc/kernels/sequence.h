@@ -22,24 +22,41 @@ inline constexpr ptrdiff_t kRowBlock = 6 * kTileRows;
 // Geometry of one layer.
 template <class Cell>
 struct Geometry {
+  ptrdiff_t hidden, output;  // units, and those of h
   ptrdiff_t blocks, padded, row;
   explicit Geometry(const Shape& s, ptrdiff_t element_bytes)
-      : blocks(ceil_div(s.hidden, kBlock)), padded(blocks * kBlock), row(padded * Cell::kSlots) {
+      : hidden(s.hidden),
+        output(Cell::kProjects ? s.output() : s.hidden),
+        blocks(ceil_div(s.hidden, kBlock)),
+        padded(blocks * kBlock),
+        row(padded * Cell::kSlots) {
     // An odd number of cache lines: a column of many rows then spreads over all sets of the first-level cache.
     if (row * element_bytes / 64 % 2 == 0) row += 64 / element_bytes;
+  }
+  // How many units a state has, and a stage, and the slots that are fed in it; how wide the operand of a feed is.
+  ptrdiff_t units_of(int state) const { return state == 0 ? output : hidden; }
+  ptrdiff_t units_in(int stage) const { return Traits<Cell>::projects_in(stage) ? output : hidden; }
+  ptrdiff_t blocks_in(int stage) const { return Traits<Cell>::projects_in(stage) ? ceil_div(output, kBlock) : blocks; }
+  static constexpr bool reads_hidden(const Feed& feed) { return feed.operand != Operand::kMade && feed.index == 0; }
+  ptrdiff_t width_of(const Feed& feed) const { return reads_hidden(feed) ? output : hidden; }
+  ptrdiff_t panel_size(const Feed& feed) const {
+    return round_to_block(width_of(feed)) * blocks_in(feed.stage) * kBlock * feed.slots.count;
   }
   // A product of several blocks has columns that lie together only if it feeds all slots.
   static constexpr ptrdiff_t kBlocksPerGroup =
       Traits<Cell>::feeds_all_slots() ? max_of(1, kGroupColumns / (kBlock * Cell::kSlots)) : 1;
 };
 
-// The share of one thread: rows of the batch and blocks of units.
+// The share of one thread: rows of the batch, blocks of units, blocks of h.
 struct Share {
-  Range rows, blocks;
+  Range rows, blocks, outputs;
+  Range of(bool projected) const { return projected ? outputs : blocks; }
 };
-FASTRNN_INLINE Share share_of(const Plan& plan, int thread, ptrdiff_t rows, ptrdiff_t blocks) {
+template <class Cell>
+FASTRNN_INLINE Share share_of(const Plan& plan, int thread, ptrdiff_t rows, const Geometry<Cell>& geometry) {
   const int row_group = thread / plan.unit_groups, unit_group = thread % plan.unit_groups;
-  return {part(rows, plan.row_groups, row_group), part(blocks, plan.unit_groups, unit_group)};
+  return {part(rows, plan.row_groups, row_group), part(geometry.blocks, plan.unit_groups, unit_group),
+          part(geometry.blocks_in(Traits<Cell>::kLast), plan.unit_groups, unit_group)};
 }
 
 // The barriers of one call: one for the whole team and one for each row group.
@@ -70,7 +87,8 @@ FASTRNN_INLINE bool run_pass(const Run& run) {
   return interrupt.stopped();
 }
 
-// Rows of a weight matrix that feed the slots of blocks [b0, b1), in column order: calls f(column, matrix row, count).
+// Rows of a weight matrix, `hidden` for each gate, that feed the slots of blocks [b0, b1), in column order: calls
+// f(column, matrix row, count).
 template <class F>
 FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
   for (ptrdiff_t b = blocks.begin; b < blocks.end; ++b)

@@ -52,9 +52,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         const Rows<T> out{wanted.at[place][0], 0, kGroupColumns};
         const Rows<const T> in = begun[place] ? Rows<const T>{out.p, 0, out.inner} : Rows<const T>{this->zeros, 0, 0};
         begun[place] = true;
-        this->through(feed.slots, 1, live - rows.begin,
+        const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
+        this->through(feed.slots, from, 1, live - rows.begin,
                       this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), rows.begin, feed.slots), in, out,
-                      columns, this->feed_panels[k] + this->depth_of(feed.slots) * first);
+                      columns, this->feed_panels[k] + from * kBlock * feed.slots.count * first);
       }
     });
   }
@@ -68,7 +69,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   Vec<T> final_gradient(int state, ptrdiff_t b, ptrdiff_t unit) const {
     if (f.dfinal[state] == nullptr) return Vec<T>{};
-    return load_units(f.dfinal[state] + b * s.hidden + unit, s.hidden - unit);
+    const ptrdiff_t units = geometry.units_of(state);
+    return load_units(f.dfinal[state] + b * units + unit, units - unit);
   }
 
   template <int kStage>
@@ -76,6 +78,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     using V = Vec<T>;
     constexpr bool last = kStage == Of::kLast;
     constexpr int kFirst = Cell::kHiddenIsDirect ? 0 : 1;
+    constexpr int kEnd = Of::projects_in(kStage) ? kFirst : Cell::kStates;  // a projection is of h alone
     const Rows<const T> hidden = hidden_before(t), dys = s.at(f.dy, t);
     const ptrdiff_t live = s.count(t + 1);
     const T *states_before[Cell::kStates], *states_after[Cell::kStates];
@@ -88,7 +91,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         const ptrdiff_t column = (block - blocks.begin) * kBlock;
 #pragma GCC unroll 1
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit, at = b * geometry.padded + unit;
+          const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
+          const ptrdiff_t at = b * geometry.padded + unit;
           V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates], p[Of::kUnits + 1];
           for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
           if constexpr (Cell::kHiddenIsDirect) before[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
@@ -106,7 +110,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
               d[0] = wants(kStage, 0) || b >= live ? given(0) : V{};
               if constexpr (Cell::kHiddenIsDirect) d[0] = d[0] + load(carried_at(0, b) + unit);
               if (f.dy.p != nullptr) d[0] = d[0] + load_units(dys.p + b * dys.inner + unit, valid);
-            } else if (j >= kFirst) {
+            } else if (j >= kFirst && j < kEnd) {
               d[j] = load(carried_at(j, b) + unit);
               if (given_here) d[j] = d[j] + given(j);
             }
@@ -115,7 +119,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
           Cell::template backward<kStage>(a, before, after, d, &value, p);
           for (int g = 0; g < Cell::kSlots; ++g)
             if (Of::has(Cell::gradients_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
-          for (int j = kFirst; j < Cell::kStates; ++j) store(carried_at(j, b) + unit, d[j]);
+          for (int j = kFirst; j < kEnd; ++j) store(carried_at(j, b) + unit, d[j]);
         }
       }
     }
@@ -157,37 +161,50 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         }
   }
 
-  // The gradients of the initial states.
-  void finish(Range rows, Range blocks) const {
-    Wanted wanted;
-    gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
-    for (int j = 0; j < Cell::kStates; ++j)
-      for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-        for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-          const bool given = wants(Of::kLast, j) || b >= s.count(0);
-          const bool carried = j > 0 || Cell::kHiddenIsDirect;
-          Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
-          if (carried) d = d + load(carried_at(j, b) + unit);
-          store_units(f.dinitial[j] + b * s.hidden + unit, d, s.hidden - unit);
-        }
+  // The gradients of the initial states: of all of them, or of h and then of those that are wider.
+  void finish(const Share& share) const {
+    constexpr int kTogether = Cell::kProjects ? 1 : Cell::kStates;
+    for_tiles(share.rows, share.outputs, [&](Range rows, Range blocks) {
+      Wanted wanted;
+      gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
+      for (int j = 0; j < kTogether; ++j) finish(j, rows, blocks, wanted);
+    });
+    if constexpr (Cell::kProjects)
+      for_tiles(share.rows, share.blocks, [&](Range rows, Range blocks) {
+        for (int j = 1; j < Cell::kStates; ++j) finish(j, rows, blocks, {});
+      });
+  }
+  void finish(int j, Range rows, Range blocks, const Wanted& wanted) const {
+    const ptrdiff_t units = geometry.units_of(j);
+    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+      for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
+        const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
+        const bool carried = j > 0 || Cell::kHiddenIsDirect;
+        Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
+        if (carried) d = d + load(carried_at(j, b) + unit);
+        store_units(f.dinitial[j] + b * units + unit, d, units - unit);
+      }
   }
 
   template <class F>
-  static void for_tiles(const Share& share, F visit) {
-    balanced(share.blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
-      balanced(share.rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { visit(Range{r0, r1}, Range{b0, b1}); });
+  static void for_tiles(Range rows, Range blocks, F visit) {
+    balanced(blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
+      balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { visit(Range{r0, r1}, Range{b0, b1}); });
     });
   }
 
   // The groups of columns of one unit group, and the panels of W, are packed by all row groups together.
   void prepare(const Share& share, int thread) const {
     ptrdiff_t turn = 0;
-    balanced(share.blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
-      if (turn++ % f.plan.row_groups != thread / f.plan.unit_groups) return;
-      for_constants<Of::kFeeds>([&](auto k) {
-        constexpr Feed feed = Cell::kFeeds.at[k];
-        pack_rows(this->feed_panels[k] + this->depth_of(feed.slots) * b0 * kBlock, f.weights.recurrent[feed.matrix],
-                  s.hidden, s.hidden, feed.slots, geometry.blocks, {b0 * kBlock, b1 * kBlock});
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
+      const Range own = share.of(Cell::kProjects && this->geometry.reads_hidden(feed));
+      balanced(own, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
+        if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups)
+          pack_rows(this->feed_panels[k] + from * kBlock * feed.slots.count * b0 * kBlock,
+                    f.weights.recurrent[feed.matrix], this->geometry.width_of(feed), this->geometry.units_in(feed.stage),
+                    feed.slots, from, {b0 * kBlock, b1 * kBlock});
       });
     });
     if (thread == f.plan.threads() - 1) {
@@ -201,7 +218,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
-    const Share share = share_of(f.plan, thread, s.rows, geometry.blocks);
+    const Share share = share_of(f.plan, thread, s.rows, geometry);
     const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     prepare(share, thread);
     barriers.team.wait();
@@ -214,8 +231,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         stop = interrupt.check(thread);
         for_constants<Cell::kStages>([&](auto k) {
           constexpr int kStage = Of::kLast - k;
-          const Share active{{share.rows.begin, min_of(share.rows.end, s.count(t))}, share.blocks};
-          for_tiles(active, [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
+          const Range active{share.rows.begin, min_of(share.rows.end, s.count(t))};
+          for_tiles(active, share.of(Of::projects_in(kStage)),
+                    [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
           if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
         });
       }
@@ -227,7 +245,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       barriers.team.wait();
       this->token_gradients(thread);
     }
-    for_tiles(share, [&](Range rows, Range blocks) { finish(rows, blocks); });
+    finish(share);
   }
 };
 

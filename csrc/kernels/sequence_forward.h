@@ -21,8 +21,7 @@ struct ForwardRun {
       : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.keep)) {
     Scratch<T> scratch{args.scratch}, panels{args.panels};
     input_panels = panels.take(round_to_block(s.inputs) * geometry.padded * Cell::kInput.count);
-    for (int i = 0; i < Of::kFeeds; ++i)
-      feed_panels[i] = panels.take(geometry.padded * geometry.padded * Cell::kFeeds.at[i].slots.count);
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
     bias = scratch.take(geometry.padded * Cell::kSlots);
     units = scratch.take(geometry.padded * Of::kUnits);
     projected = scratch.take(s.vocabulary * geometry.row);
@@ -33,8 +32,18 @@ struct ForwardRun {
     used = scratch.used;
   }
 
-  // Everything of a group of blocks that does not depend on the step.
+  // Everything of a group of blocks that does not depend on the step: of the cell, then of a projection.
+  template <bool kProjection>
   void prepare(Range blocks) const {
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      if constexpr (Of::projects_in(feed.stage) == kProjection) {
+        const ptrdiff_t depth = geometry.width_of(feed);
+        pack_transposed(feed_panels[k] + panel_offset(depth, feed.slots, blocks), f.weights.recurrent[feed.matrix],
+                        depth, geometry.units_in(feed.stage), feed.slots, blocks);
+      }
+    });
+    if constexpr (kProjection) return;
     pack_transposed(input_panels + panel_offset(s.inputs, Cell::kInput, blocks), f.weights.input, s.inputs, s.hidden,
                     Cell::kInput, blocks);
     T* to = bias + column(blocks);
@@ -42,8 +51,6 @@ struct ForwardRun {
     add_bias(to, f.weights.input_bias, Cell::kInput, blocks);
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
-      pack_transposed(feed_panels[k] + panel_offset(s.hidden, feed.slots, blocks), f.weights.recurrent[feed.matrix],
-                      s.hidden, s.hidden, feed.slots, blocks);
       if constexpr (feed.matrix == 0) add_bias(to, f.weights.recurrent_bias, feed.slots, blocks);
     });
     pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, blocks);
@@ -127,14 +134,15 @@ struct ForwardRun {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (feed.stage == kStage) {
         T* out = saved_at(t, rows.begin) + column(blocks) + feed.slots.first * kBlock;
+        const ptrdiff_t depth = geometry.width_of(feed);
         product<T>({1,
                     rows.end - rows.begin,
-                    s.hidden,
+                    depth,
                     (blocks.end - blocks.begin) * kBlock * feed.slots.count,
                     moved(operand(feed, t), 0, rows.begin),
                     {out, 0, geometry.row},
                     {out, 0, geometry.row},
-                    feed_panels[k] + panel_offset(s.hidden, feed.slots, blocks),
+                    feed_panels[k] + panel_offset(depth, feed.slots, blocks),
                     0});
       }
     });
@@ -154,7 +162,8 @@ struct ForwardRun {
         T* slots = row + block * kBlock * Cell::kSlots;
 #pragma GCC unroll 1
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, valid = s.hidden - unit, at = b * geometry.padded + unit;
+          const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
+          const ptrdiff_t at = b * geometry.padded + unit;
           V a[Cell::kSlots], state[Cell::kStates], value[Of::kMade], p[Of::kUnits + 1];
           for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
           if constexpr (Cell::kHiddenIsDirect) state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
@@ -187,12 +196,15 @@ struct ForwardRun {
     for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b) {
       const ptrdiff_t end = s.length(b);
       const Rows<const T> hidden = hidden_before(end);
-      for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>) {
-        const ptrdiff_t valid = s.hidden - unit, at = b * s.hidden + unit;
-        store_units(f.final[0] + at, load_units(hidden.p + b * hidden.inner + unit, valid), valid);
-        for (int j = 1; j < Cell::kStates; ++j)
-          store_units(f.final[j] + at, load(state_at(j, end) + b * geometry.padded + unit), valid);
+      for (ptrdiff_t unit = share.outputs.begin * kBlock; unit < share.outputs.end * kBlock; unit += kLanes<T>) {
+        const ptrdiff_t valid = geometry.output - unit;
+        store_units(f.final[0] + b * geometry.output + unit, load_units(hidden.p + b * hidden.inner + unit, valid),
+                    valid);
       }
+      for (int j = 1; j < Cell::kStates; ++j)
+        for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)
+          store_units(f.final[j] + b * s.hidden + unit, load(state_at(j, end) + b * geometry.padded + unit),
+                      s.hidden - unit);
     }
   }
 
@@ -207,28 +219,34 @@ struct ForwardRun {
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
-    const Share share = share_of(f.plan, thread, s.rows, geometry.blocks);
+    const Share share = share_of(f.plan, thread, s.rows, geometry);
     const Range rows = share.rows;
     const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
-    const auto for_groups = [&](auto g) {
-      balanced(share.blocks, most, [&](ptrdiff_t b0, ptrdiff_t b1) { g(Range{b0, b1}); });
+    const auto for_groups = [&](Range blocks, auto g) {
+      balanced(blocks, most, [&](ptrdiff_t b0, ptrdiff_t b1) { g(Range{b0, b1}); });
     };
     // The groups of one unit group are prepared by all row groups together.
     ptrdiff_t turn = 0;
-    if (!f.prepared)
-      for_groups([&](Range blocks) {
-        if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups) prepare(blocks);
+    const auto my_turn = [&] { return turn++ % f.plan.row_groups == thread / f.plan.unit_groups; };
+    if (!f.prepared) {
+      for_groups(share.blocks, [&](Range blocks) {
+        if (my_turn()) prepare<false>(blocks);
       });
+      if constexpr (Cell::kProjects)
+        for_groups(share.outputs, [&](Range blocks) {
+          if (my_turn()) prepare<true>(blocks);
+        });
+    }
     start(share);
     barriers.team.wait();
     bool stop = false;
     for (ptrdiff_t t0 = 0; t0 < s.steps && !stop; t0 += f.plan.chunk) {
       const ptrdiff_t t1 = min_of(s.steps, t0 + f.plan.chunk);
-      if (f.tokens == nullptr) for_groups([&](Range blocks) { project_chunk(t0, t1, rows, blocks); });
+      if (f.tokens == nullptr) for_groups(share.blocks, [&](Range blocks) { project_chunk(t0, t1, rows, blocks); });
       for (ptrdiff_t t = t0; t < t1 && !stop; ++t) {
         stop = interrupt.check(thread);
         for_constants<Cell::kStages>([&](auto k) {
-          for_groups([&](Range blocks) {
+          for_groups(share.of(Of::projects_in(k)), [&](Range blocks) {
             balanced({rows.begin, min_of(rows.end, s.count(t))}, kRowBlock,
                      [&](ptrdiff_t r0, ptrdiff_t r1) { stage<k>(t, {r0, r1}, blocks); });
           });

@@ -25,9 +25,8 @@ struct ChunkGradients {
   explicit ChunkGradients(const Backward<T>& args)
       : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.plan.chunk)) {
     Scratch<T> scratch{args.scratch}, panels{args.panels};
-    input_panels = panels.take(depth_of(Cell::kInput) * round_to_block(s.inputs));
-    for (int i = 0; i < Of::kFeeds; ++i)
-      feed_panels[i] = panels.take(depth_of(Cell::kFeeds.at[i].slots) * geometry.padded);
+    input_panels = panels.take(geometry.padded * Cell::kInput.count * round_to_block(s.inputs));
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
     units = scratch.take(geometry.padded * Of::kUnits);
     carried = scratch.take(Cell::kStates * s.rows * geometry.padded);
     by_token = scratch.take(s.vocabulary * geometry.row);
@@ -35,14 +34,12 @@ struct ChunkGradients {
     const ptrdiff_t rows = f.plan.chunk * s.rows;
     for (int i = 0; i < 2; ++i) {
       packed_x[i] = scratch.take(s.vocabulary != 0 ? 0 : rows * round_to_block(s.inputs));
-      packed_h[i] = scratch.take(kReadsHidden ? rows * geometry.padded : 0);
+      packed_h[i] = scratch.take(kReadsHidden ? rows * round_to_block(geometry.output) : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
     }
     panels_used = panels.used;
     used = scratch.used;
   }
-  ptrdiff_t depth_of(Slots slots) const { return geometry.padded * slots.count; }
-
   ptrdiff_t zero_count() const { return max_of(kGroupColumns, round_to_block(s.inputs)); }
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (s.place(t) + b) * geometry.row; }
   // Row 0 of state i >= 1 before step t of the chunk that ends with t1, or (i >= kStates) of what step t has made.
@@ -62,12 +59,12 @@ struct ChunkGradients {
     return {saved_at(t, b) + slots.first * kBlock, -s.rows * geometry.row, geometry.row};
   }
 
-  // out = in + dG w for rows of dG and panels of some columns of w.
-  void through(Slots slots, ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<const T> in, Rows<T> out,
-               ptrdiff_t columns, const T* panels) const {
+  // out = in + dG w for rows of dG, the slots of the first `blocks` blocks, and panels of some columns of w.
+  void through(Slots slots, ptrdiff_t blocks, ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<const T> in,
+               Rows<T> out, ptrdiff_t columns, const T* panels) const {
     const bool whole = slots.count == Cell::kSlots;  // the slots of all blocks lie together
-    product<T>({outer, inner, whole ? depth_of(slots) : slots.count * kBlock, columns, dg, in, out, panels, 0,
-                whole ? 1 : geometry.blocks, Cell::kSlots * kBlock});
+    product<T>({outer, inner, (whole ? blocks : 1) * slots.count * kBlock, columns, dg, in, out, panels, 0,
+                whole ? 1 : blocks, Cell::kSlots * kBlock});
   }
 
   // dx of steps [t0, t1): the rows are dealt to the whole team.
@@ -87,14 +84,14 @@ struct ChunkGradients {
   }
   void input_gradient(ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<T> dx) const {
     const Rows<const T> in = f.add_dx ? Rows<const T>{dx.p, dx.outer, dx.inner} : Rows<const T>{zeros, 0, 0};
-    through(Cell::kInput, outer, inner, dg, in, dx, s.inputs, input_panels);
+    through(Cell::kInput, geometry.blocks, outer, inner, dg, in, dx, s.inputs, input_panels);
   }
   static Range shifted(Range r, ptrdiff_t by) { return {r.begin + by, r.end + by}; }
 
   // Weight gradients of steps [t0, t1): t descends, rows ascend.  The runs of kBlock matrix rows are dealt to the team.
   void weight_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const ptrdiff_t buffer = chunk_of(t1) % 2, rows = s.between(t0, t1);
-    for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+    for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
       if (f.grads.input_bias != nullptr) add_rows(f.grads.input_bias + matrix_row, of_chunk(t1, column), rows, count);
       if (f.tokens != nullptr)
         sum_by_token(t0, t1, column);  // their weights: see token_gradients
@@ -112,12 +109,13 @@ struct ChunkGradients {
       constexpr Feed feed = Cell::kFeeds.at[k];
       T* const weight = f.grads.recurrent[feed.matrix];
       T* const bias = feed.matrix == 0 ? f.grads.recurrent_bias : nullptr;
-      for_own_runs(feed.slots, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      const ptrdiff_t units = geometry.units_in(feed.stage), width = geometry.width_of(feed);
+      for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
         if (bias != nullptr) add_rows(bias + matrix_row, of_chunk(t1, column), rows, count);
         if (weight == nullptr) return;
-        T* const to = weight + matrix_row * s.hidden;
+        T* const to = weight + matrix_row * width;
         if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
-          outer_product<T>({1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, s.hidden, count, s.hidden});
+          outer_product<T>({1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, width, count, width});
         else
           add_again<feed>(t0, t1, column, to, count);
       });
@@ -177,10 +175,10 @@ struct ChunkGradients {
                      s.inputs, panels);
     }
     if constexpr (!kReadsHidden) return;
-    const Range panels = part(panel_count<T>(s.hidden), f.plan.threads(), thread);
+    const Range panels = part(panel_count<T>(geometry.output), f.plan.threads(), thread);
     ptrdiff_t at = 0;
     for (ptrdiff_t t = t1; t-- > t0; at += s.count(t))
-      pack_grid<T>(packed_h[buffer], total, at, hidden_before(t), 1, s.count(t), s.hidden, panels);
+      pack_grid<T>(packed_h[buffer], total, at, hidden_before(t), 1, s.count(t), geometry.output, panels);
   }
 
   // A column of dG, in the order of the chains, of the chunk that ends with t1.
@@ -189,13 +187,12 @@ struct ChunkGradients {
   }
 
   template <class F>
-  void for_own_runs(Slots slots, int thread, F visit) const {
-    const Range own = part(geometry.blocks * slots.count, f.plan.threads(), thread);
+  void for_own_runs(Slots slots, ptrdiff_t units, int thread, F visit) const {
+    const Range own = part(ceil_div(units, kBlock) * slots.count, f.plan.threads(), thread);
     for (ptrdiff_t run = own.begin; run < own.end; ++run) {
       const ptrdiff_t block = run / slots.count, slot = run % slots.count;
       visit((block * Cell::kSlots + slots.first + slot) * kBlock,
-            slots.gate_of(static_cast<int>(slot)) * s.hidden + block * kBlock,
-            min_of(kBlock, s.hidden - block * kBlock));
+            slots.gate_of(static_cast<int>(slot)) * units + block * kBlock, min_of(kBlock, units - block * kBlock));
     }
   }
 
@@ -219,7 +216,7 @@ struct ChunkGradients {
   }
 
   void zero_by_token(int thread) const {
-    for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t, ptrdiff_t) {
+    for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t, ptrdiff_t) {
       for (ptrdiff_t v = 0; v < s.vocabulary; ++v)
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) store(by_token + v * geometry.row + column + i, Vec<T>{});
     });
@@ -227,7 +224,7 @@ struct ChunkGradients {
 
   void token_gradients(int thread) const {
     if (f.grads.input != nullptr)
-      for_own_runs(Cell::kInput, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
         outer_product<T>({1,
                           s.vocabulary,
                           {by_token + column, 0, geometry.row},
@@ -240,7 +237,7 @@ struct ChunkGradients {
     if (f.dtable == nullptr) return;
     const Range rows = part(s.vocabulary, f.plan.threads(), thread);
     T* to = f.dtable + rows.begin * s.inputs;
-    through(Cell::kInput, 1, rows.end - rows.begin,
+    through(Cell::kInput, geometry.blocks, 1, rows.end - rows.begin,
             {by_token + rows.begin * geometry.row + Cell::kInput.first * kBlock, 0, geometry.row}, {to, 0, s.inputs},
             {to, 0, s.inputs}, s.inputs, input_panels);
   }

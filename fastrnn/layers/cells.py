@@ -55,9 +55,12 @@ class LSTM(_Recurrent):
         2000), or all of them, by ``weight_ch`` [3*H, H]. Gates in the order i, f, o.
     coupled : bool
         i = 1 - f (CIFG, Greff et al. 2017): gates f, g, o, and three quarters of the work.
+    proj_size : int
+        P < H: h' = Q (o * tanh(c')) with Q = ``weight_hr`` [P, H], as in PyTorch (Sak et al. 2014,
+        arXiv:1402.1128). y has P columns, h is [L*D, B, P], ``weight_hh`` [4*H, P]. 0: h is not projected.
     """
 
-    _own = MappingProxyType({"peephole": None, "coupled": False})
+    _own = MappingProxyType({"peephole": None, "coupled": False, "proj_size": 0})
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class LSTM(_Recurrent):
         *,
         peephole: str | None = None,
         coupled: bool = False,
+        proj_size: int = 0,
         **options: Any,
     ) -> None:
         self.peephole, self.coupled = peephole, _check.flag("coupled", coupled)
@@ -74,10 +78,14 @@ class LSTM(_Recurrent):
             _check.choice("peephole", peephole, ("diagonal", "full"))
         if coupled and peephole is not None:
             raise ValueError(f"peephole: expected None because coupled is True, got {peephole!r}")
-        kind = (
-            "_coupled" if coupled else {None: "", "diagonal": "_peephole", "full": "_full_peephole"}[peephole]
+        if proj_size and (coupled or peephole is not None):
+            other = "coupled is True" if coupled else f"peephole is {peephole!r}"
+            raise ValueError(f"proj_size: expected 0 because {other}, got {_check.describe(proj_size)}")
+        peepholes = {None: "", "diagonal": "_peephole", "full": "_full_peephole"}
+        kind = "_coupled" if coupled else "_projected" if proj_size else peepholes[peephole]
+        super().__init__(
+            f"lstm{kind}", ("h", "c"), input_size, hidden_size, num_layers, proj_size=proj_size, **options
         )
-        super().__init__(f"lstm{kind}", ("h", "c"), input_size, hidden_size, num_layers, **options)
 
 
 class GRU(_Recurrent):

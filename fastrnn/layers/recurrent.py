@@ -44,6 +44,8 @@ class Recurrent(Layer):
     bidirectional : bool
         D = 2: each level has a second set of parameters, ``..._reverse``, that runs from the last step to the
         first; the outputs of both lie side by side.
+    proj_size : int
+        P of an LSTM whose h is projected to fewer numbers, 0 for none; other cells take 0 alone.
     dtype : {"float32", "float64"}
         Of parameters, input and output.
     seed : int, optional
@@ -74,6 +76,7 @@ class Recurrent(Layer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
@@ -81,6 +84,9 @@ class Recurrent(Layer):
         self.input_size = _check.integer("input_size", input_size, 1)
         self.hidden_size = _check.integer("hidden_size", hidden_size, 1)
         self.num_layers = _check.integer("num_layers", num_layers, 1)
+        self.proj_size = _check.integer("proj_size", proj_size, 0, self.hidden_size - 1)
+        if proj_size and not CELLS[cell]["projects"]:
+            raise ValueError(f"proj_size: expected 0 for {type(self).__name__}, got {proj_size}")
         self.bias = _check.flag("bias", bias)
         self.batch_first = _check.flag("batch_first", batch_first)
         self.dropout = _check.real("dropout", dropout, 0.0, 1.0)
@@ -98,7 +104,9 @@ class Recurrent(Layer):
     @property
     def _widths(self) -> tuple[Width, ...]:
         """Letter and size: of y in one direction, then of each state."""
-        return (("H", self.hidden_size),) * (1 + len(self.states))
+        hidden = ("H", self.hidden_size)
+        h = ("P", self.proj_size) if self.proj_size else hidden
+        return (h, h) + (hidden,) * (len(self.states) - 1)
 
     @property
     def output_size(self) -> int:
@@ -117,7 +125,7 @@ class Recurrent(Layer):
 
     def _block(self, kind: str) -> int:
         """Rows of one gate in the parameters of one kind."""
-        return self.hidden_size
+        return self.proj_size if kind == "weight_hr" else self.hidden_size
 
     def _kinds(self, width: int) -> dict[str, Shape]:
         """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
@@ -125,12 +133,14 @@ class Recurrent(Layer):
         rows, recurrent, second = (cell[k] * hidden for k in ("gates", "recurrent_gates", "second_gates"))
         kinds: dict[str, Shape] = {"weight_ih": (rows, width)}
         if recurrent:
-            kinds["weight_hh"] = (recurrent, hidden)
+            kinds["weight_hh"] = (recurrent, self.output_size)
         if self.bias:
             kinds["bias_ih"] = (rows,)
             if recurrent:
                 kinds["bias_hh"] = (recurrent,)
-        if second:
+        if self.proj_size:
+            kinds["weight_hr"] = (self.proj_size, hidden)
+        elif second:
             kinds["weight_ch"] = (second, hidden)
         if cell["units"]:
             kinds["weight_ch"] = (cell["units"] * hidden,)
@@ -144,7 +154,7 @@ class Recurrent(Layer):
         x : ndarray, [T, B, I], or [B, T, I] if batch_first
             The last axis contiguous; other axes may have any stride.
         state : tuple of ndarray, each [L*D, B, H], optional
-            The initial states, zero by default. LSTM: (h, c).
+            The initial states, zero by default. LSTM: (h, c); with projections h is [L*D, B, P].
         lengths : array of int, [B], optional
             Of the rows, in any order, each in [0, T]; T by default. Work and memory follow their sum. y is
             zero past the end of a row, and the state is that after its last step.
@@ -269,7 +279,13 @@ class Recurrent(Layer):
         return tuple(joined)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
-        order = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch")
+        order = (
+            "weight_ih",
+            "weight_hh",
+            "bias_ih",
+            "bias_hh",
+            "weight_hr" if self.proj_size else "weight_ch",
+        )
         more = CELLS[self.cell]["units"] + CELLS[self.cell]["second_gates"] > 0
         return [
             tuple([named.get(f"{kind}_l{level}{suffix}") for kind in order[: 5 if more else 4]])
@@ -279,10 +295,16 @@ class Recurrent(Layer):
 
     def _letters(self, name: str) -> str:
         kind, level = name.removesuffix("_reverse").rsplit("_l", 1)
-        rows = self._shapes[name][0] // self.hidden_size
-        wide = ("D*" if self.bidirectional else "") + self._widths[0][0]
-        columns = {"weight_ih": "I" if level == "0" else wide, "weight_hh": "H", "weight_ch": "H"}
-        return f"{rows}*H, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows}*H,"
+        rows = "P" if kind == "weight_hr" else f"{self._shapes[name][0] // self.hidden_size}*H"
+        h = self._widths[0][0]
+        wide = ("D*" if self.bidirectional else "") + h
+        columns = {
+            "weight_ih": "I" if level == "0" else wide,
+            "weight_hh": h,
+            "weight_ch": "H",
+            "weight_hr": "H",
+        }
+        return f"{rows}, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows},"
 
     def _describe(self) -> str:
         own = {name: getattr(self, name) for name in self._own}

@@ -21,7 +21,8 @@ from .linear import linear, linear_backward
 class Weights(NamedTuple):
     """Parameters of one layer: w_ih [G*H, I], w_hh [G*H, H], b_ih and b_hh [G*H] or None.
 
-    w_ch is the second recurrent matrix of a cell that has one, or what its units have of their own, [n*H].
+    w_ch is the second recurrent matrix of a cell that has one, a projection [P, H] (then w_hh is [G*H, P]),
+    or what its units have of their own, [n*H].
     """
 
     w_ih: Array

@@ -23,17 +23,20 @@ Rows<T> sequence(T* p, const Shape& s, ptrdiff_t columns, bool batch_first) {
 template <class T>
 Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Plan& plan, const Options& options) {
   const CellInfo& info = kernel.info;
-  const ptrdiff_t rows = info.gates * s.hidden, states = info.states, cells = s.rows * s.hidden;
-  const ptrdiff_t recurrent = info.recurrent_gates[0] * s.hidden, second = info.recurrent_gates[1] * s.hidden;
+  const ptrdiff_t rows = info.gates * s.hidden, states = info.states, output = s.output();
+  const ptrdiff_t recurrent = info.recurrent_gates[0] * s.hidden;
+  const ptrdiff_t second = info.projects ? output : info.recurrent_gates[1] * s.hidden;
   const ptrdiff_t places = s.steps * s.rows;
-  const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(recurrent * s.hidden, 2), b = draw<T>(rows, 3);
+  const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(recurrent * output, 2), b = draw<T>(rows, 3);
   const auto q = draw<T>(second * s.hidden, 8), p = draw<T>(info.units * s.hidden, 9);
   const auto c = draw<T>(recurrent, 4), x = draw<T>(places * s.inputs, 5), table = draw<T>(s.vocabulary * s.inputs, 6);
   const auto tokens = draw_tokens(places, s.vocabulary == 0 ? 1 : s.vocabulary, 7);
   const Array<T> zeros(s.hidden, T(0));
-  Array<T> y(places * s.hidden), y_only(places * s.hidden);
+  Array<T> y(places * output), y_only(places * output);
   std::vector<Array<T>> initial, final, dfinal, dinitial;
+  const auto width = [&](ptrdiff_t i) { return i == 0 ? output : s.hidden; };
   for (ptrdiff_t i = 0; i < states; ++i) {
+    const ptrdiff_t cells = s.rows * width(i);
     initial.push_back(draw<T>(cells, 10 + static_cast<std::uint64_t>(i)));
     dfinal.push_back(draw<T>(cells, 20 + static_cast<std::uint64_t>(i)));
     final.emplace_back(cells);
@@ -51,13 +54,13 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
                p};
   for (std::size_t i = 0; i < initial.size(); ++i) {
     f.initial[i] = options.state ? initial[i] : zeros;
-    f.initial_stride[i] = options.state ? s.hidden : 0;
+    f.initial_stride[i] = options.state ? width(static_cast<ptrdiff_t>(i)) : 0;
     f.final[i] = final[i];
   }
   Sizes sizes = kernel.forward_sizes(s, plan, 0);
   {
     Array<T> saved(sizes.saved), stash(sizes.stash), panels(sizes.panels), scratch(sizes.scratch);
-    f.y = sequence<T>(y_only, s, s.hidden, options.batch_first);
+    f.y = sequence<T>(y_only, s, output, options.batch_first);
     f.saved = saved, f.stash = stash, f.panels = panels, f.scratch = scratch;
     CHECK(!kernel.forward(f));
   }
@@ -66,7 +69,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   {
     Array<T> panels(sizes.panels), scratch(sizes.scratch);
     f.keep = plan.chunk;
-    f.y = sequence<T>(y, s, s.hidden, options.batch_first);
+    f.y = sequence<T>(y, s, output, options.batch_first);
     f.saved = saved, f.stash = stash, f.panels = panels, f.scratch = scratch;
     CHECK(!kernel.forward(f));
   }
@@ -79,11 +82,11 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   }());
   for (const auto& a : final) results.add(a);
 
-  const auto dy = draw<T>(places * s.hidden, 30);
+  const auto dy = draw<T>(places * output, 30);
   Array<T> dx(places * s.inputs), scratch(kernel.backward_sizes(s, plan).scratch - options.missing);
   Array<T> panels(kernel.backward_sizes(s, plan).panels);
   auto dtable = draw<T>(s.vocabulary * s.inputs, 31), dw = draw<T>(rows * s.inputs, 32);
-  auto dr = draw<T>(recurrent * s.hidden, 33), db = draw<T>(rows, 34), dc = draw<T>(recurrent, 35);
+  auto dr = draw<T>(recurrent * output, 33), db = draw<T>(rows, 34), dc = draw<T>(recurrent, 35);
   auto dq = draw<T>(second * s.hidden, 36), dp = draw<T>(info.units * s.hidden, 37);
   Backward<T> g{};
   g.shape = s;
@@ -101,7 +104,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
     g.dinitial[i] = dinitial[i];
   }
   const bool with_dx = options.everything && s.vocabulary == 0;
-  g.dy = sequence<const T>(dy, s, s.hidden, options.batch_first);
+  g.dy = sequence<const T>(dy, s, output, options.batch_first);
   if (with_dx) g.dx = sequence<T>(dx, s, s.inputs, options.batch_first);
   if (options.everything && s.vocabulary != 0) g.dtable = dtable;
   g.grads.recurrent[0] = dr;
@@ -122,9 +125,10 @@ void test_cells() {
                           {2, 50, 3, 65, 0}, {4, 3, 17, 130, 0}, {6, 7, 9, 33, 5}};
   const Options all[] = {{true, true, false, true}, {false, false, true, true}, {true, false, false, false}};
   for (int cell = 0; cell < kCells; ++cell)
-    for (const Shape& s : shapes)
+    for (Shape s : shapes)
       for (const Options& options : all) {
         const auto& kernel = table<T>().recurrent[cell];
+        if (kernel.info.projects) s.projected = (s.hidden + 1) / 2;
         const Results<T> alone = run_cell<T>(kernel, s, {1, 1, s.steps}, options);
         const int rows = static_cast<int>(s.rows < 3 ? s.rows : 3);
         const int blocks = static_cast<int>(s.hidden > 2 * kBlock ? 3 : s.hidden > kBlock ? 2 : 1);
