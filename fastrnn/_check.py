@@ -89,10 +89,10 @@ def seed(value: Any) -> int | None:
     return None if value is None else integer("seed", value, 0)
 
 
-def key(value: Any, p: float) -> int:
-    """The random key of a call with dropout `p`."""
+def key(value: Any, p: float, option: str = "dropout") -> int:
+    """The random key of a call with dropout `p`, or another option that draws."""
     if value is None:
-        raise ValueError(f"key: expected an int because dropout is {p:g}, got None")
+        raise ValueError(f"key: expected an int because {option} is {p:g}, got None")
     return integer("key", value)
 
 

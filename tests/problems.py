@@ -142,11 +142,11 @@ def _differentiated(
     )
 
 
-def run_cells(torch_cells: ModuleType, problem: Problem) -> Run:
-    """On the oracle of its kind, in float64 whatever the dtype of the problem."""
+def run_cells(torch_cells: ModuleType, problem: Problem, noise: Any = None) -> Run:
+    """On the oracle of its kind, in float64 whatever the dtype of the problem; `noise` of each place."""
     torch, kind = torch_cells.torch, problem.kind.split()[0]
     parameters = {name: a.astype(np.float64) for name, a in problem.layer.params.items()}
-    network = torch_cells.Network(getattr(torch_cells, kind), parameters)
+    network = torch_cells.Network(getattr(torch_cells, kind), parameters, noise)
     return _differentiated(torch, problem, torch.float64, network, network.gradients)
 
 

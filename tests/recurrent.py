@@ -13,6 +13,7 @@ from fastrnn import _core, reference
 from fastrnn.reference.cells import Cell
 from fastrnn.reference.sequence import Weights
 from fastrnn.reference.stack import Gap
+from fastrnn.reference.state_noise import Noise
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Case:
     into: Run = field(default_factory=dict)
     tokens: np.ndarray | None = None
     gaps: tuple[Gap, ...] = ()
+    noise: tuple[Noise, ...] = ()  # of each layer
 
     def astype(self, dtype: np.typing.DTypeLike) -> Case:
         """The same numbers in another type."""
@@ -37,7 +39,15 @@ class Case:
             {name: a.astype(dtype) for name, a in run.items()}
             for run in (self.inputs, self.cotangents, self.into)
         )
-        return replace(self, inputs=inputs, cotangents=cotangents, into=into)
+        noise = masked(self.noise, lambda a: a.astype(dtype), lambda a: a.astype(dtype))
+        return replace(self, inputs=inputs, cotangents=cotangents, into=into, noise=noise)
+
+
+def masked(noise: tuple[Noise, ...], drop: Callable, zone: Callable) -> tuple[Noise, ...]:
+    """Noise with functions of its masks [B, P] and [T, B, width]."""
+    return tuple(
+        Noise(n.drop if n.drop is None else drop(n.drop), tuple(zone(a) for a in n.zone)) for n in noise
+    )
 
 
 def make_case(
@@ -51,6 +61,7 @@ def make_case(
     state: bool = True,
     vocabulary: int = 0,
     dropout: float = 0.0,
+    noise: bool = False,
 ) -> Case:
     """Random problem of shape (T, B, I, H); integer input and a table if `vocabulary` is positive."""
     steps, rows, width, hidden = shape
@@ -80,7 +91,19 @@ def make_case(
         {name: normal(*a.shape) for name, a in {**source, **parameters}.items() if name != "x"},
         tokens,
         tuple(Gap(dropout, 1000 + k, 7) for k in range(layers - 1)) if dropout else (),
+        tuple(make_noise(rng, cell, steps, rows, hidden, dtype) for _ in range(layers)) if noise else (),
     )
+
+
+def make_noise(
+    rng: np.random.Generator, name: str, steps: int, rows: int, hidden: int, dtype: np.typing.DTypeLike
+) -> Noise:
+    """Masks for as much as the cell takes."""
+    cell, traits = reference.CELLS[name], _core.cells()[name]
+    widths = (output_width(cell, hidden), *[hidden] * (len(cell.STATES) - 1))
+    drop = (rng.random((rows, widths[0])) < 0.7) / 0.7 if traits["recurrent_gates"] else None
+    zone = () if traits["sees_made_states"] else [rng.random((steps, rows, w)) < 0.3 for w in widths]
+    return Noise(None if drop is None else drop.astype(dtype), tuple(a.astype(dtype) for a in zone))
 
 
 def output_width(cell: Cell, hidden: int) -> int:
@@ -127,7 +150,7 @@ def reference_functions(
         state = [_states(inputs, cell, k) for k in range(case.layers)]
         x = inputs["x"] if case.tokens is None else case.tokens
         given = None if state[0] is None else state
-        return weights, stack.forward(cell, x, weights, given, inputs.get("table"), case.gaps)
+        return weights, stack.forward(cell, x, weights, given, inputs.get("table"), case.gaps, case.noise)
 
     def forward(inputs: Run) -> Run:
         _, (y, final, _) = call(inputs)
@@ -138,7 +161,8 @@ def reference_functions(
         weights, (_, _, saved) = call(inputs)
         dstate = [_states(cotangents, cell, k) for k in range(case.layers)]
         given = None if dstate[0] is None else dstate
-        g = stack.backward(cell, saved, weights, cotangents["y"], given, inputs.get("table"), case.gaps)
+        table, dy = inputs.get("table"), cotangents["y"]
+        g = stack.backward(cell, saved, weights, dy, given, table, case.gaps, case.noise)
         found = {"x": g.x, "table": g.table}
         for k in range(case.layers):
             found |= {f"{name}_l{k}": a for name, a in g.weights[k]._asdict().items()}
@@ -188,7 +212,11 @@ def run_kernel(
     into = {name: a.copy() for name, a in case.into.items() if name not in frozen}
     grads = kernel_weights(case.cell, into)
 
-    y, final, saved = _core.recurrent_forward(case.cell, x, table, weights, state, batch_first, True)
+    noise = masked(case.noise, np.asarray, lambda a: np.ascontiguousarray(turn(a)))
+    drop, zone = (noise[0].drop, noise[0].zone or None) if noise else (None, None)
+    y, final, saved = _core.recurrent_forward(
+        case.cell, x, table, weights, state, batch_first, True, drop=drop, zone=zone
+    )
     dstate = _states(case.cotangents, cell, 0)
     dstate = None if dstate is None else tuple(layout("dstate", s) for s in dstate)
     dy = case.cotangents.get("y")
@@ -205,6 +233,8 @@ def run_kernel(
         grads,
         into.get("table"),
         "x" in case.inputs and "x" not in frozen,
+        drop=drop,
+        zone=zone,
     )
     run = {"y": turn(y), **{f"d {name}": a for name, a in into.items()}}
     if dx is not None:
@@ -232,9 +262,9 @@ def take_rows(run: Run, rows: np.ndarray | slice) -> Run:
 def take_batch(case: Case, rows: np.ndarray | slice) -> Case:
     """The case of some rows of the batch."""
     tokens = None if case.tokens is None else case.tokens[:, rows]
-    return replace(
-        case, inputs=take_rows(case.inputs, rows), cotangents=take_rows(case.cotangents, rows), tokens=tokens
-    )
+    noise = masked(case.noise, lambda a: a[rows], lambda a: a[:, rows])
+    inputs, cotangents = take_rows(case.inputs, rows), take_rows(case.cotangents, rows)
+    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens, noise=noise)
 
 
 def run_in_chunks(case: Case, cuts: list[int], run: Runner) -> Run:
@@ -268,4 +298,5 @@ def _cut(case: Case, begin: int, end: int, state: Run) -> Case:
         inputs["x"] = inputs["x"][begin:end]
     tokens = None if case.tokens is None else case.tokens[begin:end]
     cotangents = {**case.cotangents, "y": case.cotangents["y"][begin:end]}
-    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens)
+    noise = masked(case.noise, np.asarray, lambda a: a[begin:end])
+    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens, noise=noise)

@@ -43,6 +43,10 @@ SEQUENCES = {
     "final gradient lost": ("if dstate is None else tuple(dstate)", "if True else ()"),
     "bias of one step": ("self.dbias[rows] += found.bias", "self.dbias[rows] = found.bias"),
     "new states for old": ("units, saved.states[t],", "units, saved.states[t + 1],"),
+    "states after zoneout": ("saved.made[t], d)", "saved.states[t + 1], d)"),
+    "nothing past the cell": ("a + b for a, b in zip(d, past", "a for a, b in zip(d, past"),
+    "no mask on the way down": ("return self._dropped(found.x, matrix)", "return found.x"),
+    "weights see h itself": ("self._dropped(operand, matrix), whole[rows])", "operand, whole[rows])"),
 }
 STACKS = {
     "mask of another gap": ("else gaps[layer - 1](g.x)", "else gaps[layer - 2](g.x)"),
@@ -99,7 +103,7 @@ class TestReference:
 
     @pytest.mark.parametrize("what", SEQUENCES)
     def test_sequences(self, rng: np.random.Generator, what: str) -> None:
-        case = make_case(rng, SHAPE)
+        case = make_case(rng, SHAPE, noise=True)
         self.both_fail(rng, case, recurrent.reference_functions(case, wrong_sequence(what)))
 
     @pytest.mark.parametrize("what", STACKS)

@@ -6,7 +6,8 @@ A cell takes x and the states before the step, and returns the states after it, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ class Cell(torch.nn.Module):
 
     w_gates = r_gates = p_gates = ""  # in the order of the rows of weight_ih, weight_hh, weight_ch
     states: tuple[str, ...] = ("h",)
+    drop: Tensor | float = 1.0  # mask of recurrent dropout
 
     def __init__(self, parameters: Mapping[str, np.ndarray]) -> None:
         super().__init__()
@@ -35,7 +37,7 @@ class Cell(torch.nn.Module):
         return self._seen("ih", self.w_gates, gate, x)
 
     def r(self, gate: str, h: Tensor) -> Tensor:
-        return self._seen("hh", self.r_gates, gate, h)
+        return self._seen("hh", self.r_gates, gate, h * self.drop)
 
     def p(self, gate: str, c: Tensor) -> Tensor:
         return self._seen("ch", self.p_gates, gate, c)
@@ -176,10 +178,16 @@ class MinLstm(Cell):
 
 
 class Network(torch.nn.Module):
-    """Levels of a cell, each in one or two directions, the outputs of both side by side."""
+    """Levels of a cell, each in one or two directions, the outputs of both side by side.
 
-    def __init__(self, kind: type[Cell], parameters: Mapping[str, np.ndarray]) -> None:
+    noise: for each of them a mask of recurrent dropout, or None, and masks of zoneout for each state, if any.
+    """
+
+    def __init__(
+        self, kind: type[Cell], parameters: Mapping[str, np.ndarray], noise: Sequence[Any] | None = None
+    ) -> None:
         super().__init__()
+        self.noise = [] if noise is None else noise
         suffixes = dict.fromkeys("_l" + name.rsplit("_l", 1)[1] for name in parameters)
         self.cells = torch.nn.ModuleDict(
             {
@@ -195,10 +203,18 @@ class Network(torch.nn.Module):
         outputs: list[Tensor] = []
         for place, cell in enumerate(self.cells.values()):
             state = tuple(s[place] for s in states)
+            drop, zone = self.noise[place] if self.noise else (None, ())
+            if drop is not None:
+                cell.drop = torch.tensor(drop)
             steps = range(len(x))
             found: list[Tensor] = []
             for t in steps if place % self.directions == 0 else reversed(steps):
-                state = cell(x[t], *state)
+                old, state = state, cell(x[t], *state)
+                if zone:
+                    state = tuple(
+                        z * a + (1 - z) * b
+                        for z, a, b in zip([torch.tensor(z[t]) for z in zone], old, state, strict=True)
+                    )
                 found.append(state[0])
             if place % self.directions:
                 found.reverse()

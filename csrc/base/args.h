@@ -99,6 +99,22 @@ struct StateSteps {
   }
 };
 
+// What training does to the states besides the cell.
+template <class T>
+struct StateNoise {
+  Rows<const T> drop;  // [1, B, P], or null: products read h times this
+  T* dropped;          // [B + N, P rounded up]: what they read, before the first step and then as in `saved`.  Forward
+                       // writes it, backward reads it
+  Rows<const T> zone[kMaxStates];  // [T, B, P or H], or null: how much of a state before a step is kept as it is
+
+  bool zones() const { return zone[0].p != nullptr || zone[1].p != nullptr; }
+  // Row 0 of what they read at step t.
+  T* at(const Shape& s, ptrdiff_t t) const {
+    const ptrdiff_t row = (s.output() + kBlock - 1) / kBlock * kBlock;
+    return dropped + (t == 0 ? 0 : s.rows + s.place(t - 1)) * row;
+  }
+};
+
 template <class T>
 struct Forward {
   Shape shape;
@@ -110,6 +126,7 @@ struct Forward {
   Weights<T> weights;
   const T* initial[kMaxStates];  // [B, P or H] rows, initial_stride apart; stride 0: one row of zeros for all
   ptrdiff_t initial_stride[kMaxStates];
+  StateNoise<T> noise;
   Rows<T> y;                            // [T, B, P]  out
   T* final[kMaxStates];                 // like initial, contiguous  out
   T *saved, *stash, *panels, *scratch;  // see Sizes
@@ -127,6 +144,7 @@ struct Backward {
   Weights<T> weights;
   const T* initial[kMaxStates];
   ptrdiff_t initial_stride[kMaxStates];
+  StateNoise<T> noise;
   Rows<const T> y;
   T* saved;  // in: gates; out: their gradients
   const T* stash;
@@ -151,6 +169,7 @@ struct CellInfo {
   int slots, states;
   int barriers;   // of a step, when units are shared out
   bool projects;  // h is narrower than the cell
+  bool sees_made_states;
 };
 
 template <class T>

@@ -69,6 +69,7 @@ py::dict cells() {
     cell["units"] = info.units;
     cell["second_gates"] = info.recurrent_gates[1];
     cell["projects"] = info.projects;
+    cell["sees_made_states"] = info.sees_made_states;
     out[info.name] = cell;
   }
   return out;

@@ -1,5 +1,6 @@
 // Prepared: the packed weights of one layer, for inference.
 #include "bindings/module.h"
+#include "bindings/noise.h"
 #include "bindings/plan.h"
 #include "bindings/recurrent_args.h"
 
@@ -12,12 +13,12 @@ struct Prepared {
   bool float32;
   Shape shape;  // of no steps
   Plan plan;
-  Block panels, scratch;
+  Block panels, scratch, zones;
 };
 
 // A forward call of no steps packs the weights and does nothing else.
 template <class T>
-std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights) {
+std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights, py::handle zone) {
   Weighed<T> w(cell, weights);
   Shape shape = w.shape, step;
   shape.rows = 1;
@@ -26,9 +27,9 @@ std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights) {
   Plan plan = plan_for(step, w.info, sizeof(T), usable_threads()).forward;
   plan.row_groups = 1;
   const Sizes sizes = w.kernel.forward_sizes(shape, plan, 0);
-  auto out = std::make_unique<Prepared>(Prepared{cell, std::is_same_v<T, float>, shape, plan,
-                                                 block_of<T>(sizes.panels, "packed weights"),
-                                                 block_of<T>(sizes.scratch, "packed weights")});
+  auto out = std::make_unique<Prepared>(
+      Prepared{cell, std::is_same_v<T, float>, shape, plan, block_of<T>(sizes.panels, "packed weights"),
+               block_of<T>(sizes.scratch, "packed weights"), zone_rows<T>(w.info, shape, zone)});
   const Block stash = block_of<T>(sizes.stash, "states"), row = block_of<T>(shape.hidden, "state");
   std::memset(row.data(), 0, static_cast<std::size_t>(shape.hidden) * sizeof(T));
   const Block final = block_of<T>(shape.hidden * kMaxStates, "states");
@@ -67,6 +68,7 @@ py::tuple run(const Prepared& p, py::handle x_value, py::handle state_value) {
   call.plan.chunk = std::max<ptrdiff_t>(1, std::min<ptrdiff_t>(shape.steps, 128 / shape.rows));
   call.x = one ? Rows<const T>{pointer<T>(x), 0, stride<T>(x, 0)} : rows3<T>(x, false);
   initial.fill(call);
+  fill_zones(call.noise, p.zones, kernel.info, shape);
   const Sizes sizes = kernel.forward_sizes(shape, call.plan, 0);
   py::array y = pooled<T>(one ? Dims{shape.rows, output} : Dims{shape.steps, shape.rows, output}, "y");
   call.y = one ? Rows<T>{mutable_pointer<T>(y), 0, output} : mutable_rows3<T>(y, false);
@@ -96,13 +98,13 @@ py::tuple run(const Prepared& p, py::handle x_value, py::handle state_value) {
 
 void bind_prepared(py::module_& m) {
   py::class_<Prepared>(m, "Prepared")
-      .def(py::init([](const std::string& cell, const py::tuple& weights) {
+      .def(py::init([](const std::string& cell, const py::tuple& weights, py::handle zone) {
              const int index = find_cell(cell);
              if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
-             return is_float32(weights[0], "weight_ih") ? prepare<float>(index, weights)
-                                                        : prepare<double>(index, weights);
+             return is_float32(weights[0], "weight_ih") ? prepare<float>(index, weights, zone)
+                                                        : prepare<double>(index, weights, zone);
            }),
-           py::arg("cell"), py::arg("weights"))
+           py::arg("cell"), py::arg("weights"), py::arg("zone") = py::none())
       .def(
           "__call__",
           [](const Prepared& p, py::handle x, py::handle state) {

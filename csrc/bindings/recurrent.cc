@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bindings/module.h"
+#include "bindings/noise.h"
 #include "bindings/plan.h"
 #include "bindings/recurrent_args.h"
 
@@ -30,9 +31,11 @@ py::array result(py::handle given, const char* name, const Dims& dims, const cha
 
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
-                  bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths) {
+                  bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths, py::handle drop,
+                  py::handle zone) {
   Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
+  const Noise<T> noise(a, drop, zone);
   const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads());
   Forward<T> call{};
   a.fill(call);
@@ -43,6 +46,8 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   auto kept = std::make_unique<Saved>();
   kept->saved = block_of<T>(sizes.saved, "saved");
   kept->stash = block_of<T>(sizes.stash, "saved states");
+  kept->dropped = noise.room();
+  noise.fill(call.noise, kept->dropped);
   const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
@@ -96,7 +101,8 @@ Gradients<T> gradients(const Arguments<T>& a, const py::tuple& grads) {
 template <class T>
 py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                    py::handle y_value, py::handle dy_value, py::handle dstate_value, const py::tuple& grads,
-                   py::handle dtable_value, bool want_dx, py::handle dx_value, bool add) {
+                   py::handle dtable_value, bool want_dx, py::handle dx_value, bool add, py::handle drop,
+                   py::handle zone) {
   const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
@@ -107,6 +113,9 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
 
   Backward<T> call{};
   a.fill(call);
+  const Noise<T> noise(a, drop, zone);
+  if (noise.drops != (saved.dropped.data() != nullptr)) fail_value("drop", "as in its forward call", "otherwise");
+  noise.fill(call.noise, saved.dropped);
   call.plan = saved.backward;
   call.tokens = s.vocabulary == 0 ? nullptr : saved.tokens.data();
   call.y = a.sequence(y);
@@ -163,6 +172,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   }
   saved.saved = Block();
   saved.stash = Block();
+  saved.dropped = Block();
   if (left_early) throw py::error_already_set();
   return py::make_tuple(dx, dinitial);
 }
@@ -174,28 +184,30 @@ void bind_recurrent(py::module_& m) {
   m.def(
       "recurrent_forward",
       [](const std::string& cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
-         bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value) {
+         bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value, py::handle drop,
+         py::handle zone) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
         Lengths lengths(lengths_value);
-        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths);
+        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none(),
-      py::arg("lengths") = py::none());
+      py::arg("lengths") = py::none(), py::arg("drop") = py::none(), py::arg("zone") = py::none());
   m.def(
       "recurrent_backward",
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,
          py::handle dy, py::handle dstate, const py::tuple& grads, py::handle dtable, bool want_dx, py::handle dx,
-         bool add) {
+         bool add, py::handle drop, py::handle zone) {
         if (saved.used) throw std::runtime_error("saved: a pullback can be used once, and this one has been");
         const auto run = saved.float32 ? &backward<float> : &backward<double>;
-        return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add);
+        return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add, drop, zone);
       },
       py::arg("saved"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("y"), py::arg("dy").none(true), py::arg("dstate").none(true), py::arg("grads"),
-      py::arg("dtable").none(true), py::arg("want_dx"), py::arg("dx") = py::none(), py::arg("add") = false);
+      py::arg("dtable").none(true), py::arg("want_dx"), py::arg("dx") = py::none(), py::arg("add") = false,
+      py::arg("drop") = py::none(), py::arg("zone") = py::none());
 }
 
 }  // namespace fastrnn::bindings

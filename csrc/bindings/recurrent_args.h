@@ -58,7 +58,7 @@ struct Saved {
   bool float32, batch_first, reverse;
   Shape shape;
   Plan backward;
-  Block saved, stash;
+  Block saved, stash, dropped;
   Tokens tokens;
   Lengths lengths;
   bool used = false;

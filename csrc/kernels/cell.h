@@ -65,6 +65,20 @@ struct Traits {
   static constexpr int wanted_in(const Feed& f) {
     return f.operand == Operand::kBefore ? kLast : f.operand == Operand::kAfter ? made_in(f.index) : f.stage - 1;
   }
+  // Whether dropout of h in products falls on a made value too: it is made of h for the same matrix.
+  static constexpr bool drops_made() {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].operand == Operand::kMade && Cell::kFeeds.at[i].matrix == 0) return true;
+    return false;
+  }
+  // Whether something else sees a state that was just made; zoneout would change it before it is seen again.
+  static constexpr bool sees_made_states() {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].operand == Operand::kAfter) return true;
+    for (int i = 0; i < kUnits; ++i)
+      if (Cell::kUnits.at[i].operand == Operand::kAfter) return true;
+    return false;
+  }
   static constexpr bool feeds_from(Operand operand, int index) {
     for (int i = 0; i < kFeeds; ++i)
       if (Cell::kFeeds.at[i].operand == operand && Cell::kFeeds.at[i].index == index) return true;

@@ -58,13 +58,19 @@ struct BackwardRun : ChunkGradients<Cell, T> {
                       columns, this->feed_panels[k] + from * kBlock * feed.slots.count * first);
       }
     });
+    constexpr bool dropped = kStage == Of::kLast ? Base::kReadsHidden : Of::drops_made();
+    if (dropped && f.noise.drop.p != nullptr)
+      drop_gradients(f.noise, s, {rows.begin, live}, blocks, wanted.at[0][0], kGroupColumns);
   }
 
   template <int kStage>
   void stage(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks) const {
     Wanted wanted;
     gradients_by_operands<kStage>(t, rows, blocks, wanted);
-    pointwise<kStage>(t, t1, rows, blocks, wanted);
+    if (f.noise.zones())
+      pointwise<kStage, true>(t, t1, rows, blocks, wanted);
+    else
+      pointwise<kStage, false>(t, t1, rows, blocks, wanted);
   }
 
   Vec<T> final_gradient(int state, ptrdiff_t b, ptrdiff_t unit) const {
@@ -73,12 +79,13 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     return load_units(f.dfinal[state] + b * units + unit, units - unit);
   }
 
-  template <int kStage>
+  template <int kStage, bool kZones>
   void pointwise(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks, const Wanted& wanted) const {
     using V = Vec<T>;
     constexpr bool last = kStage == Of::kLast;
-    constexpr int kFirst = Cell::kHiddenIsDirect ? 0 : 1;
-    constexpr int kEnd = Of::projects_in(kStage) ? kFirst : Cell::kStates;  // a projection is of h alone
+    constexpr bool kPast = kZones && last;  // part of dL/dh' goes past the cell to dL/dh
+    constexpr int kFirst = Cell::kHiddenIsDirect || kPast ? 0 : 1;
+    constexpr int kEnd = Of::projects_in(kStage) ? 1 : Cell::kStates;  // a projection is of h alone
     const Rows<const T> hidden = hidden_before(t), dys = s.at(f.dy, t);
     const ptrdiff_t live = s.count(t + 1);
     const T *states_before[Cell::kStates], *states_after[Cell::kStates];
@@ -108,7 +115,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             if (j == 0 && last) {
               // Without a feed from h only a row's last step has a gradient here, that of the final state.
               d[0] = wants(kStage, 0) || b >= live ? given(0) : V{};
-              if constexpr (Cell::kHiddenIsDirect) d[0] = d[0] + load(carried_at(0, b) + unit);
+              if constexpr (Cell::kHiddenIsDirect || kPast) d[0] = d[0] + load(carried_at(0, b) + unit);
               if (f.dy.p != nullptr) d[0] = d[0] + load_units(dys.p + b * dys.inner + unit, valid);
             } else if (j >= kFirst && j < kEnd) {
               d[j] = load(carried_at(j, b) + unit);
@@ -116,7 +123,18 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             }
           }
           if constexpr (!last && Cell::kMade > 0) value = given(0);
-          Cell::template backward<kStage>(a, before, after, d, &value, p);
+          if constexpr (kZones) {
+            V again[Cell::kStates], made[Of::kMade];
+            for (int j = Cell::kHiddenIsDirect ? 0 : 1; j < Cell::kStates; ++j) again[j] = before[j];
+            Cell::recall(a, again, made);  // what the cell made: after zoneout it is not kept
+            ZoneOut<Cell, kStage, T> zone(f.noise, s, t, b, unit, valid);
+            zone.backward(d);
+            Cell::template backward<kStage>(a, before, again, d, &value, p);
+            for (int j = kFirst; j < kEnd; ++j)
+              d[j] = j == 0 && last && !Cell::kHiddenIsDirect ? zone.past[j] : d[j] + zone.past[j];
+          } else {
+            Cell::template backward<kStage>(a, before, after, d, &value, p);
+          }
           for (int g = 0; g < Cell::kSlots; ++g)
             if (Of::has(Cell::gradients_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
           for (int j = kFirst; j < kEnd; ++j) store(carried_at(j, b) + unit, d[j]);
@@ -133,6 +151,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   // States before the steps of [t0, t1) and what they made, again from the gates, by the equations of forward.
+  template <bool kZones>
   void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
     using V = Vec<T>;
     if constexpr (kAgain == 0) return;
@@ -150,11 +169,21 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
             V a[Cell::kSlots];
             for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
+            if constexpr (kZones && !Cell::kHiddenIsDirect) state[0] = V{};
             if constexpr (Cell::kHiddenIsDirect) {
               const Rows<const T> hidden = hidden_before(t);
               state[0] = load_units(hidden.p + b * hidden.inner + unit, s.hidden - unit);
             }
-            Cell::recall(a, state, value);
+            if constexpr (kZones) {
+              ZoneOut<Cell, Of::made_in(1), T> zone(f.noise, s, t, b, unit, s.hidden - unit);
+              zone.keep(state);
+              Cell::recall(a, state, value);
+              zone.forward(state);
+            } else {
+              Cell::recall(a, state, value);
+            }
+            if (Of::drops_made() && f.noise.drop.p != nullptr)
+              value[0] = value[0] * dropped_units(f.noise, b, unit, s.hidden - unit);
             for (int j = 1; j < Cell::kStates; ++j) store(again_at(j, t + 1, t1) + at, state[j]);
             for (int j = 0; j < Cell::kMade; ++j) store(again_at(Cell::kStates + j, t, t1) + at, value[j]);
           }
@@ -179,7 +208,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
       for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
         const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
-        const bool carried = j > 0 || Cell::kHiddenIsDirect;
+        const bool carried = j > 0 || Cell::kHiddenIsDirect || f.noise.zones();
         Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
         if (carried) d = d + load(carried_at(j, b) + unit);
         store_units(f.dinitial[j] + b * units + unit, d, units - unit);
@@ -203,8 +232,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       balanced(own, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
         if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups)
           pack_rows(this->feed_panels[k] + from * kBlock * feed.slots.count * b0 * kBlock,
-                    f.weights.recurrent[feed.matrix], this->geometry.width_of(feed), this->geometry.units_in(feed.stage),
-                    feed.slots, from, {b0 * kBlock, b1 * kBlock});
+                    f.weights.recurrent[feed.matrix], this->geometry.width_of(feed),
+                    this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock});
       });
     });
     if (thread == f.plan.threads() - 1) {
@@ -225,7 +254,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     for (ptrdiff_t t1 = s.steps; t1 > 0; t1 -= f.plan.chunk) {
       const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
       bool stop = false;
-      recall(t0, t1, share);
+      if (f.noise.zones())
+        recall<true>(t0, t1, share);
+      else
+        recall<false>(t0, t1, share);
       this->pack_chunk(t0, t1, thread);
       for (ptrdiff_t t = t1; t-- > t0 && !stop;) {
         stop = interrupt.check(thread);

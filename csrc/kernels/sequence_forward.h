@@ -1,7 +1,7 @@
 // The time loop forward: project a chunk of inputs, then step by step products and pointwise.
 #pragma once
 
-#include "kernels/sequence.h"
+#include "kernels/state_noise.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -114,6 +114,7 @@ struct ForwardRun {
   Rows<const T> operand(const Feed& feed, ptrdiff_t t) const {
     if (feed.operand == Operand::kMade) return {made + feed.index * s.rows * geometry.padded, 0, geometry.padded};
     const ptrdiff_t when = feed.operand == Operand::kBefore ? t : t + 1;
+    if (feed.index == 0 && f.noise.drop.p != nullptr) return {f.noise.at(s, when), 0, round_to_block(geometry.output)};
     if (feed.index == 0) return hidden_before(when);
     return {state_at(feed.index, when), 0, geometry.padded};
   }
@@ -146,10 +147,15 @@ struct ForwardRun {
                     0});
       }
     });
-    pointwise<kStage>(t, rows, blocks);
+    if (f.noise.zones())
+      pointwise<kStage, true>(t, rows, blocks);
+    else
+      pointwise<kStage, false>(t, rows, blocks);
+    if (kStage == Of::kLast && f.noise.drop.p != nullptr)
+      drop_hidden(f.noise, s, t + 1, hidden_before(t + 1), rows, blocks);
   }
 
-  template <int kStage>
+  template <int kStage, bool kZones>
   void pointwise(ptrdiff_t t, Range rows, Range blocks) const {
     using V = Vec<T>;
     const Rows<const T> hidden = hidden_before(t);
@@ -166,15 +172,25 @@ struct ForwardRun {
           const ptrdiff_t at = b * geometry.padded + unit;
           V a[Cell::kSlots], state[Cell::kStates], value[Of::kMade], p[Of::kUnits + 1];
           for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
-          if constexpr (Cell::kHiddenIsDirect) state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
+          if constexpr (Cell::kHiddenIsDirect || (kZones && kStage == Of::kLast))
+            state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
           for (int j = 1; j < Cell::kStates; ++j) state[j] = load((Of::made_in(j) < kStage ? after : before)[j] + at);
           for (int k = 0; k < Of::kUnits; ++k) p[k] = load(units + k * geometry.padded + unit);
-          Cell::template forward<kStage>(a, state, value, p);
+          if constexpr (kZones) {
+            ZoneOut<Cell, kStage, T> zone(f.noise, s, t, b, unit, valid);
+            zone.keep(state);
+            Cell::template forward<kStage>(a, state, value, p);
+            zone.forward(state);
+          } else {
+            Cell::template forward<kStage>(a, state, value, p);
+          }
           if (f.keep != 0 || kStage < Of::kLast)
             for (int g = 0; g < Cell::kSlots; ++g)
               if (Of::has(Cell::gates_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
           for (int j = 1; j < Cell::kStates; ++j)
             if (Of::made_in(j) == kStage) store(after[j] + at, state[j]);
+          if (Of::drops_made() && kStage < Of::kLast && f.noise.drop.p != nullptr)
+            value[0] = value[0] * dropped_units(f.noise, b, unit, valid);
           if constexpr (kStage < Of::kLast)
             for (int j = 0; j < Cell::kMade; ++j) store(made + j * s.rows * geometry.padded + at, value[j]);
           else
@@ -185,6 +201,7 @@ struct ForwardRun {
   }
 
   void start(const Share& share) const {
+    if (f.noise.drop.p != nullptr) drop_hidden(f.noise, s, 0, hidden_before(0), share.rows, share.outputs);
     for (int j = 1; j < Cell::kStates; ++j)
       for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
         for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)

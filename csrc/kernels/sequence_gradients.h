@@ -1,7 +1,7 @@
 // The memory of a backward pass, and what it forms by chunk: the gradients of x and of the weights.
 #pragma once
 
-#include "kernels/sequence.h"
+#include "kernels/state_noise.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -177,8 +177,12 @@ struct ChunkGradients {
     if constexpr (!kReadsHidden) return;
     const Range panels = part(panel_count<T>(geometry.output), f.plan.threads(), thread);
     ptrdiff_t at = 0;
-    for (ptrdiff_t t = t1; t-- > t0; at += s.count(t))
-      pack_grid<T>(packed_h[buffer], total, at, hidden_before(t), 1, s.count(t), geometry.output, panels);
+    for (ptrdiff_t t = t1; t-- > t0; at += s.count(t)) {
+      const Rows<const T> read = f.noise.drop.p == nullptr
+                                     ? hidden_before(t)
+                                     : Rows<const T>{f.noise.at(s, t), 0, round_to_block(geometry.output)};
+      pack_grid<T>(packed_h[buffer], total, at, read, 1, s.count(t), geometry.output, panels);
+    }
   }
 
   // A column of dG, in the order of the chains, of the chunk that ends with t1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import _core
+from .state_noise import NONE, Noise
 
 if TYPE_CHECKING:
     from .._typing import Array, State
@@ -25,6 +26,8 @@ class Way(NamedTuple):
         A backward pass may follow.
     step : int
         The absolute step of x[0].
+    noise : Noise
+        What is done to the states besides the cell.
     """
 
     level: int
@@ -33,6 +36,7 @@ class Way(NamedTuple):
     lengths: Array | None
     keep: bool
     step: int
+    noise: Noise = NONE
 
     @property
     def reverse(self) -> bool:
@@ -99,7 +103,7 @@ class CellPass:
         Where to write the output, if that is a part of a larger array.
     """
 
-    __slots__ = ("first", "last", "saved", "table", "weights", "x", "y")
+    __slots__ = ("first", "last", "noise", "saved", "table", "weights", "x", "y")
 
     def __init__(
         self,
@@ -111,9 +115,9 @@ class CellPass:
         first: State | None,
         y: Array | None,
     ) -> None:
-        self.weights, self.x, self.table, self.first = weights, x, table, first
+        self.weights, self.x, self.table, self.first, self.noise = weights, x, table, first, way.noise
         self.y, self.last, self.saved = _core.recurrent_forward(
-            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths
+            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths, *way.noise
         )
 
     def backward(
@@ -130,5 +134,5 @@ class CellPass:
         assert self.saved is not None, "a pass that kept nothing"
         return _core.recurrent_backward(
             self.saved, self.x, self.table, self.weights, self.first, self.y,
-            dy, dlast, grads, dtable, want_dx, dx, add,
+            dy, dlast, grads, dtable, want_dx, dx, add, *self.noise,
         )  # fmt: skip

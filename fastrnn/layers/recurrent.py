@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _check, _core
-from .base import Layer
+from . import state_noise
 from .level import CellPass
 from .prepared import Prepared
+from .recurrent_parameters import RecurrentParameters
 from .recurrent_pullback import RecurrentPullback
 from .stack import Stack, input_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from .._typing import Array, Shape, State, Width
+    from .._typing import Array, Shape, State
     from .level import LevelPass, Way
 
 
-CELLS: dict[str, dict[str, int]] = _core.cells()
-
-
-class Recurrent(Layer):
+class Recurrent(RecurrentParameters):
     """Stacked recurrent layer over one cell; the base of ``LSTM`` and of every other cell.
 
     Parameters
@@ -44,6 +41,13 @@ class Recurrent(Layer):
     bidirectional : bool
         D = 2: each level has a second set of parameters, ``..._reverse``, that runs from the last step to the
         first; the outputs of both lie side by side.
+    recurrent_dropout : float
+        p of variational dropout (Gal and Ghahramani 2016, arXiv:1512.05287): in ``vjp``, products read m * h
+        where they would read h, m being 0 with probability p and else 1 / (1 - p), the same at all steps.
+    zoneout : float or tuple of float
+        For each state, or all of them, the probability that an element stays as it was in a step (Krueger et
+        al. 2016, arXiv:1606.01305): s' = z * s + (1 - z) * S where the cell makes S, with z 0 or 1 in ``vjp``
+        and the probability itself otherwise. An LSTM's h is made of its own new c, before zoneout.
     proj_size : int
         P of an LSTM whose h is projected to fewer numbers, 0 for none; other cells take 0 alone.
     dtype : {"float32", "float64"}
@@ -60,9 +64,6 @@ class Recurrent(Layer):
     """
 
     recurrent = True
-    _own: Mapping[str, object] = MappingProxyType({})
-    cell: str
-    states: tuple[str, ...]
 
     def __init__(
         self,
@@ -76,6 +77,8 @@ class Recurrent(Layer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
         proj_size: int = 0,
         dtype: str = "float32",
         seed: int | None = None,
@@ -85,14 +88,17 @@ class Recurrent(Layer):
         self.hidden_size = _check.integer("hidden_size", hidden_size, 1)
         self.num_layers = _check.integer("num_layers", num_layers, 1)
         self.proj_size = _check.integer("proj_size", proj_size, 0, self.hidden_size - 1)
-        if proj_size and not CELLS[cell]["projects"]:
+        if proj_size and not self._traits["projects"]:
             raise ValueError(f"proj_size: expected 0 for {type(self).__name__}, got {proj_size}")
         self.bias = _check.flag("bias", bias)
         self.batch_first = _check.flag("batch_first", batch_first)
         self.dropout = _check.real("dropout", dropout, 0.0, 1.0)
         self.bidirectional = _check.flag("bidirectional", bidirectional)
         self.directions = 2 if self.bidirectional else 1
-        self._draws = self.dropout > 0 and self.num_layers > 1
+        several = type(self)._run is not Recurrent._run  # calls of the extension
+        self.recurrent_dropout, self.zoneout = state_noise.check(self, recurrent_dropout, zoneout, several)
+        self._noisy = self.recurrent_dropout > 0 or any(self.zoneout)
+        self._draws = self._noisy or (self.dropout > 0 and self.num_layers > 1)
         shapes = dict[str, "Shape"]()
         for level in range(self.num_layers):
             width = self.output_size * self.directions if level else self.input_size
@@ -101,53 +107,8 @@ class Recurrent(Layer):
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
 
-    @property
-    def _widths(self) -> tuple[Width, ...]:
-        """Letter and size: of y in one direction, then of each state."""
-        hidden = ("H", self.hidden_size)
-        h = ("P", self.proj_size) if self.proj_size else hidden
-        return (h, h) + (hidden,) * (len(self.states) - 1)
-
-    @property
-    def output_size(self) -> int:
-        """Columns of y in each direction."""
-        return self._widths[0][1]
-
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """Columns of each state."""
-        return tuple([size for _, size in self._widths[1:]])
-
-    @property
-    def gates(self) -> int:
-        """Blocks of H rows in weight_ih."""
-        return CELLS[self.cell]["gates"]
-
-    def _block(self, kind: str) -> int:
-        """Rows of one gate in the parameters of one kind."""
-        return self.proj_size if kind == "weight_hr" else self.hidden_size
-
-    def _kinds(self, width: int) -> dict[str, Shape]:
-        """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
-        cell, hidden = CELLS[self.cell], self.hidden_size
-        rows, recurrent, second = (cell[k] * hidden for k in ("gates", "recurrent_gates", "second_gates"))
-        kinds: dict[str, Shape] = {"weight_ih": (rows, width)}
-        if recurrent:
-            kinds["weight_hh"] = (recurrent, self.output_size)
-        if self.bias:
-            kinds["bias_ih"] = (rows,)
-            if recurrent:
-                kinds["bias_hh"] = (recurrent,)
-        if self.proj_size:
-            kinds["weight_hr"] = (self.proj_size, hidden)
-        elif second:
-            kinds["weight_ch"] = (second, hidden)
-        if cell["units"]:
-            kinds["weight_ch"] = (cell["units"] * hidden,)
-        return kinds
-
     def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> tuple[Array, State]:
-        """Run over a sequence, without dropout; nothing is kept for a backward pass.
+        """Run over a sequence, without dropout, with zoneout's mean; nothing is kept for a backward pass.
 
         Parameters
         ----------
@@ -188,10 +149,11 @@ class Recurrent(Layer):
         x, state, lengths
             As in a plain call. x must not change before the pullback has run.
         key : int, optional
-            Chooses the dropout masks; needed when ``dropout > 0``. Equal keys give equal masks.
+            Chooses the masks of dropout, recurrent dropout and zoneout; needed when there are any. Equal keys
+            give equal masks.
         step : int
             The absolute step of x[0]; masks depend on the absolute step, so chunks of a sequence see the
-            masks of the whole.
+            masks of the whole. Those of recurrent dropout do not.
 
         Returns
         -------
@@ -231,7 +193,7 @@ class Recurrent(Layer):
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
         """Pack one level: x, [B, I] or [T, B, I], and the states before it to y and the states after it."""
-        return _core.Prepared(self.cell, weights)
+        return _core.Prepared(self.cell, weights, state_noise.of_inference(self).zone)
 
     def _infer(
         self, x: Array, state: State | None, table: Array | None, lengths: Any = None
@@ -277,44 +239,3 @@ class Recurrent(Layer):
                 whole[level] = part
             joined.append(whole)
         return tuple(joined)
-
-    def _pack(self, named: Mapping[str, Array]) -> Any:
-        order = (
-            "weight_ih",
-            "weight_hh",
-            "bias_ih",
-            "bias_hh",
-            "weight_hr" if self.proj_size else "weight_ch",
-        )
-        more = CELLS[self.cell]["units"] + CELLS[self.cell]["second_gates"] > 0
-        return [
-            tuple([named.get(f"{kind}_l{level}{suffix}") for kind in order[: 5 if more else 4]])
-            for level in range(self.num_layers)
-            for suffix in ("", "_reverse")[: self.directions]
-        ]
-
-    def _letters(self, name: str) -> str:
-        kind, level = name.removesuffix("_reverse").rsplit("_l", 1)
-        rows = "P" if kind == "weight_hr" else f"{self._shapes[name][0] // self.hidden_size}*H"
-        h = self._widths[0][0]
-        wide = ("D*" if self.bidirectional else "") + h
-        columns = {
-            "weight_ih": "I" if level == "0" else wide,
-            "weight_hh": h,
-            "weight_ch": "H",
-            "weight_hr": "H",
-        }
-        return f"{rows}, {columns[kind]}" if len(self._shapes[name]) == 2 else f"{rows},"
-
-    def _describe(self) -> str:
-        own = {name: getattr(self, name) for name in self._own}
-        options = [
-            *([f"num_layers={self.num_layers}"] if self.num_layers > 1 else []),
-            *[f"{name}={value!r}" for name, value in own.items() if value != self._own[name]],
-            *(["bias=False"] if not self.bias else []),
-            *(["batch_first=True"] if self.batch_first else []),
-            *([f"dropout={self.dropout:g}"] if self.dropout else []),
-            *(["bidirectional=True"] if self.bidirectional else []),
-            *([f"dtype={str(self.dtype)!r}"] if self.dtype != np.float32 else []),
-        ]
-        return ", ".join([str(self.input_size), str(self.hidden_size), *options])

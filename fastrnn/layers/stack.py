@@ -8,6 +8,7 @@ from .. import _check, _core
 from .._random import fold
 from .level import Way
 from .ragged import Ragged
+from .state_noise import NONE, of_inference, of_training
 
 if TYPE_CHECKING:
     from .._typing import Array, State
@@ -43,8 +44,8 @@ class Stack:
         self.layer, self.step, self.ragged = layer, step, None
         if lengths is not None:
             self.ragged = Ragged(lengths, input_shape(x, table), layer.batch_first)
-        self.p = layer.dropout if keep and layer._draws else 0.0
-        self.key = _check.key(key, self.p) if self.p else 0
+        self.p = layer.dropout if keep and layer.num_layers > 1 else 0.0
+        self.key = _check.key(key, *layer._random) if keep and layer._draws else 0
         self.levels: list[_Level] = []
         self.finals: list[State] = []
         below = None
@@ -109,7 +110,14 @@ class _Level:
         for direction in range(layer.directions):
             place = number * layer.directions + direction
             first, weights = None if initial is None else initial[place], layer._weights[place]
-            way = Way(number, direction, layer.batch_first, lengths, keep, stack.step)
+            noise = NONE
+            if layer._noisy:
+                noise = (
+                    of_training(layer, place, x.shape, stack.key, stack.step, ragged)
+                    if keep
+                    else of_inference(layer)
+                )
+            way = Way(number, direction, layer.batch_first, lengths, keep, stack.step, noise)
             under = None if below is None else below.passes[direction]
             if ragged is None:
                 part = None if whole is None else whole[..., self._columns(direction)]

@@ -16,6 +16,7 @@ from ._types import Array
 from .cells import Cell, States
 from .embedding import embedding, embedding_backward
 from .linear import linear, linear_backward
+from .state_noise import NONE, Noise
 
 
 class Weights(NamedTuple):
@@ -35,8 +36,8 @@ class Weights(NamedTuple):
 class Products:
     """The recurrent products of a layer, and the gradients of their weights."""
 
-    def __init__(self, cell: Cell, weights: Weights) -> None:
-        self.cell = cell
+    def __init__(self, cell: Cell, weights: Weights, drop: Array | None = None) -> None:
+        self.cell, self.drop = cell, drop
         second = weights.w_ch if len(cell.RECURRENT) > 1 else None
         self.matrices = (weights.w_hh, second)
         self.bias = weights.b_hh
@@ -54,8 +55,13 @@ class Products:
         """Rows of one gate of a matrix."""
         return len(whole) // len(self.cell.RECURRENT[matrix])
 
+    def _dropped(self, a: Array, matrix: int) -> Array:
+        """What a product reads, and the gradient by what it would have read."""
+        return a if self.drop is None or matrix else a * self.drop
+
     def __call__(self, operand: Array, gates: slice = slice(None), matrix: int = 0) -> tuple[Array, ...]:
         whole, rows = self._rows(gates, matrix)
+        operand = self._dropped(operand, matrix)
         bias = None if matrix or self.bias is None else self.bias[rows]
         product = linear(operand, whole[rows], bias)
         return tuple(np.split(product, product.shape[-1] // self._height(whole, matrix), axis=-1))
@@ -65,13 +71,13 @@ class Products:
     ) -> Array:
         """The gradient by the operand of a call; adds to those of the weights."""
         whole, rows = self._rows(gates, matrix)
-        found = linear_backward(np.concatenate(d, axis=-1), operand, whole[rows])
+        found = linear_backward(np.concatenate(d, axis=-1), self._dropped(operand, matrix), whole[rows])
         dwhole = self.dmatrices[matrix]
         assert dwhole is not None
         dwhole[rows] += found.weight
         if not matrix and self.dbias is not None:
             self.dbias[rows] += found.bias
-        return found.x
+        return self._dropped(found.x, matrix)
 
 
 class Units:
@@ -93,10 +99,11 @@ class Units:
 
 @dataclass(frozen=True)
 class Saved:
-    """What forward keeps for backward: what the cell keeps of each step, and all states."""
+    """What forward keeps for backward: what the cell keeps of each step and makes, and all states."""
 
     gates: list[tuple[Array, ...]]
     states: list[States]
+    made: list[States]
 
 
 class Gradients(NamedTuple):
@@ -125,7 +132,12 @@ def zero_state(cell: Cell, x: Array, weights: Weights) -> States:
 
 
 def forward(
-    cell: Cell, x: Array, weights: Weights, state: States | None = None, table: Array | None = None
+    cell: Cell,
+    x: Array,
+    weights: Weights,
+    state: States | None = None,
+    table: Array | None = None,
+    noise: Noise = NONE,
 ) -> tuple[Array, States, Saved]:
     """One layer over a whole sequence.
 
@@ -140,6 +152,8 @@ def forward(
         Initial states in the order of ``cell.STATES``; zeros if None.
     table : ndarray, shape (V, I), optional
         Rows to use as input in place of tokens.
+    noise : Noise
+        Dropout and zoneout of the states.
 
     Returns
     -------
@@ -150,15 +164,17 @@ def forward(
     saved : Saved
     """
     inputs = x if table is None else embedding(x, table)
-    saved = Saved([], [zero_state(cell, x, weights) if state is None else tuple(state)])
-    products, units = Products(cell, weights), Units(cell, weights)
+    saved = Saved([], [zero_state(cell, x, weights) if state is None else tuple(state)], [])
+    products, units = Products(cell, weights, noise.drop), Units(cell, weights)
     cuts = np.cumsum(widths(cell, weights)[0])[:-1]
     outputs = []
-    for x_t in inputs:
+    for t, x_t in enumerate(inputs):
         gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), cuts, axis=-1))
-        kept, new = cell.forward(gates, products, units, saved.states[-1])
+        kept, made = cell.forward(gates, products, units, saved.states[-1])
+        new = noise.forward(t, saved.states[-1], made)
         saved.gates.append(kept)
         saved.states.append(new)
+        saved.made.append(made)
         outputs.append(new[0])
     y = np.stack(outputs) if outputs else np.zeros((0, *saved.states[0][0].shape), weights.w_ih.dtype)
     return y, saved.states[-1], saved
@@ -172,12 +188,13 @@ def backward(
     dy: Array | None = None,
     dstate: States | None = None,
     table: Array | None = None,
+    noise: Noise = NONE,
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the call of `forward` that gave `saved`.
 
     Parameters
     ----------
-    x, weights, table
+    x, weights, table, noise
         As given to `forward`.
     dy : ndarray, shape (T, B, H), optional
         Zeros if None.
@@ -187,11 +204,13 @@ def backward(
     steps = len(saved.gates)
     d = tuple(np.zeros_like(s) for s in saved.states[-1]) if dstate is None else tuple(dstate)
     dpre = np.zeros((steps, x.shape[1], weights.w_ih.shape[0]), weights.w_ih.dtype)
-    products, units = Products(cell, weights), Units(cell, weights)
+    products, units = Products(cell, weights, noise.drop), Units(cell, weights)
     for t in reversed(range(steps)):
         if dy is not None:
             d = (d[0] + dy[t], *d[1:])
-        dgates, d = cell.backward(saved.gates[t], products, units, saved.states[t], saved.states[t + 1], d)
+        past, d = noise.backward(t, d)
+        dgates, d = cell.backward(saved.gates[t], products, units, saved.states[t], saved.made[t], d)
+        d = tuple(a + b for a, b in zip(d, past, strict=True))
         dpre[t] = np.concatenate(dgates, axis=-1)
     inputs = x if table is None else embedding(x, table)
     through_x = linear_backward(dpre, inputs, weights.w_ih)

@@ -15,6 +15,7 @@ from ._types import Array
 from .cells import Cell, States
 from .dropout import dropout as drop
 from .sequence import Saved, Weights
+from .state_noise import NONE, Noise
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def forward(
     state: Sequence[States] | None = None,
     table: Array | None = None,
     gaps: Sequence[Gap] = (),
+    noise: Sequence[Noise] = (),
 ) -> tuple[Array, list[States], StackSaved]:
     """Layers from the first to the last.
 
@@ -67,6 +69,8 @@ def forward(
         One element for each layer; zeros if None.
     gaps : sequence of Gap
         Dropout after each layer but the last; empty for none.
+    noise : sequence of Noise
+        Of the states of each layer; empty for none.
     """
     saved = StackSaved([], [])
     final: list[States] = []
@@ -75,7 +79,9 @@ def forward(
             x = gaps[layer - 1](x)
         saved.inputs.append(x)
         initial = None if state is None else state[layer]
-        x, states, kept = sequence.forward(cell, x, w, initial, table if layer == 0 else None)
+        x, states, kept = sequence.forward(
+            cell, x, w, initial, table if layer == 0 else None, noise[layer] if noise else NONE
+        )
         saved.layers.append(kept)
         final.append(states)
     return x, final, saved
@@ -89,13 +95,15 @@ def backward(
     dstate: Sequence[States] | None = None,
     table: Array | None = None,
     gaps: Sequence[Gap] = (),
+    noise: Sequence[Noise] = (),
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the `forward` that gave `saved`."""
     found: list[sequence.Gradients] = []
     for layer in reversed(range(len(weights))):
         d = None if dstate is None else dstate[layer]
         x, w, rows = saved.inputs[layer], weights[layer], table if layer == 0 else None
-        g = sequence.backward(cell, saved.layers[layer], x, w, dy, d, rows)
+        n = noise[layer] if noise else NONE
+        g = sequence.backward(cell, saved.layers[layer], x, w, dy, d, rows, n)
         found.insert(0, g)
         dy = g.x if layer == 0 or not gaps or g.x is None else gaps[layer - 1](g.x)
     return Gradients(dy, [g.state for g in found], [g.weights for g in found], found[0].table)
