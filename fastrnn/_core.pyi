@@ -46,6 +46,8 @@ def recurrent_forward(
     lengths: Array | None = None,
     drop: Array | None = None,
     zone: tuple[Array | float | None, ...] | None = None,
+    side: Array | None = None,
+    cells: Array | None = None,
 ) -> tuple[Array, States, Saved | None]: ...
 def recurrent_backward(
     saved: Saved,
@@ -63,6 +65,9 @@ def recurrent_backward(
     add: bool = False,
     drop: Array | None = None,
     zone: tuple[Array | float | None, ...] | None = None,
+    side: Array | None = None,
+    dside: Array | None = None,
+    dcells: Array | None = None,
 ) -> tuple[Array | None, States]: ...
 def cells() -> dict[str, dict[str, int]]: ...
 def empty(shape: tuple[int, ...], like: Array) -> Array: ...

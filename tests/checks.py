@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cuts import Runner, per_row, run_in_chunks, take_batch, take_rows
 from ops import Run
-from recurrent import Case, Runner, per_row, run_in_chunks, take_batch, take_rows
+from recurrent import Case
 from tolerances import TABLE
 
 from fastrnn import _core

@@ -22,6 +22,7 @@ class Case:
 
     inputs: x [T,B,I] (or table [V,I]), w_ih_l0 ..., and h_l0, c_l0 ... where there is an initial state.
     cotangents: y, and h_l0, c_l0 ... where there is an initial state.
+    Both have a sequence more where the cell has a SIDE: side [T,B,H], and cells [T,B,H], c after each step.
     """
 
     cell: str
@@ -83,11 +84,14 @@ def make_case(
         f"{s}_l{k}": hidden if j else output for k in range(layers) for j, s in enumerate(traits.STATES)
     }
     states = states if state else {}
+    has_side = hasattr(traits, "SIDE")
+    side = {"side": normal(steps, rows, hidden)} if has_side else {}
+    cells = {"cells": normal(steps, rows, hidden)} if has_side else {}
     return Case(
         cell,
         layers,
-        {**source, **parameters, **{s: normal(rows, n) for s, n in states.items()}},
-        {"y": normal(steps, rows, output), **{s: normal(rows, n) for s, n in states.items()}},
+        {**source, **side, **parameters, **{s: normal(rows, n) for s, n in states.items()}},
+        {"y": normal(steps, rows, output), **cells, **{s: normal(rows, n) for s, n in states.items()}},
         {name: normal(*a.shape) for name, a in {**source, **parameters}.items() if name != "x"},
         tokens,
         tuple(Gap(dropout, 1000 + k, 7) for k in range(layers - 1)) if dropout else (),
@@ -150,20 +154,25 @@ def reference_functions(
         state = [_states(inputs, cell, k) for k in range(case.layers)]
         x = inputs["x"] if case.tokens is None else case.tokens
         given = None if state[0] is None else state
-        return weights, stack.forward(cell, x, weights, given, inputs.get("table"), case.gaps, case.noise)
+        return weights, stack.forward(
+            cell, x, weights, given, inputs.get("table"), case.gaps, case.noise, inputs.get("side")
+        )
 
     def forward(inputs: Run) -> Run:
-        _, (y, final, _) = call(inputs)
+        _, (y, final, saved) = call(inputs)
+        more = {"cells": stack.cells(saved.layers[-1])} if "cells" in case.cotangents else {}
         states = {f"{s}_l{k}": final[k][j] for k in range(case.layers) for j, s in enumerate(cell.STATES)}
-        return {"y": y, **{name: a for name, a in states.items() if name in case.cotangents}}
+        return {"y": y, **more, **{name: a for name, a in states.items() if name in case.cotangents}}
 
     def backward(inputs: Run, cotangents: Run) -> Run:
         weights, (_, _, saved) = call(inputs)
         dstate = [_states(cotangents, cell, k) for k in range(case.layers)]
         given = None if dstate[0] is None else dstate
         table, dy = inputs.get("table"), cotangents["y"]
-        g = stack.backward(cell, saved, weights, dy, given, table, case.gaps, case.noise)
-        found = {"x": g.x, "table": g.table}
+        g = stack.backward(
+            cell, saved, weights, dy, given, table, case.gaps, case.noise, cotangents.get("cells")
+        )
+        found = {"x": g.x, "table": g.table, "side": g.side}
         for k in range(case.layers):
             found |= {f"{name}_l{k}": a for name, a in g.weights[k]._asdict().items()}
             found |= {f"{s}_l{k}": g.state[k][j] for j, s in enumerate(cell.STATES)}
@@ -214,8 +223,13 @@ def run_kernel(
 
     noise = masked(case.noise, np.asarray, lambda a: np.ascontiguousarray(turn(a)))
     drop, zone = (noise[0].drop, noise[0].zone or None) if noise else (None, None)
+    side, dcells = (
+        None if a is None else layout("side", np.ascontiguousarray(turn(a)))
+        for a in (case.inputs.get("side"), case.cotangents.get("cells"))
+    )
+    cells, dside = (None if side is None else np.empty_like(np.ascontiguousarray(side)) for _ in range(2))
     y, final, saved = _core.recurrent_forward(
-        case.cell, x, table, weights, state, batch_first, True, drop=drop, zone=zone
+        case.cell, x, table, weights, state, batch_first, True, drop=drop, zone=zone, side=side, cells=cells
     )
     dstate = _states(case.cotangents, cell, 0)
     dstate = None if dstate is None else tuple(layout("dstate", s) for s in dstate)
@@ -235,68 +249,16 @@ def run_kernel(
         "x" in case.inputs and "x" not in frozen,
         drop=drop,
         zone=zone,
+        side=side,
+        dside=dside,
+        dcells=dcells,
     )
     run = {"y": turn(y), **{f"d {name}": a for name, a in into.items()}}
     if dx is not None:
         run["d x"] = turn(dx)
+    if side is not None:
+        run |= {"cells": turn(cells), "d side": turn(dside)}
     if state is not None:
         run |= {f"{s}_l0": final[j] for j, s in enumerate(cell.STATES)}
         run |= {f"d {s}_l0": dinitial[j] for j, s in enumerate(cell.STATES)}
     return run
-
-
-Runner = Callable[[Case], Run]
-
-
-def per_row(name: str) -> bool:
-    """Whether the array of this name has an axis for the rows of the batch."""
-    states = {s for cell in reference.CELLS.values() for s in cell.STATES}
-    return name.removeprefix("d ").split("_")[0] in {"x", "y", *states}
-
-
-def take_rows(run: Run, rows: np.ndarray | slice) -> Run:
-    """Some rows of the batch of every array that has them; the axis before the last."""
-    return {name: a[..., rows, :] if per_row(name) else a for name, a in run.items()}
-
-
-def take_batch(case: Case, rows: np.ndarray | slice) -> Case:
-    """The case of some rows of the batch."""
-    tokens = None if case.tokens is None else case.tokens[:, rows]
-    noise = masked(case.noise, lambda a: a[rows], lambda a: a[:, rows])
-    inputs, cotangents = take_rows(case.inputs, rows), take_rows(case.cotangents, rows)
-    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens, noise=noise)
-
-
-def run_in_chunks(case: Case, cuts: list[int], run: Runner) -> Run:
-    """One layer, cut in time: states are carried forward, their gradients back, weight gradients added up.
-
-    Each chunk is run twice, since a gradient of its final state is known only when the later chunks are done.
-    """
-    cell = reference.CELLS[case.cell]
-    names = [f"{s}_l0" for s in cell.STATES]
-    bounds = list(zip([0, *cuts], [*cuts, len(case.cotangents["y"])], strict=True))
-    state = {name: case.inputs[name] for name in names}
-    starts = []
-    for begin, end in bounds:
-        starts.append(state)
-        state = {name: a for name, a in run(_cut(case, begin, end, state)).items() if name in names}
-    dstate, into, found = {name: case.cotangents[name] for name in names}, case.into, []
-    for (begin, end), start in reversed(list(zip(bounds, starts, strict=True))):
-        part = _cut(case, begin, end, start)
-        part = replace(part, cotangents={**part.cotangents, **dstate}, into=into)
-        found.insert(0, run(part))
-        dstate = {name: found[0][f"d {name}"] for name in names}
-        into = {name: found[0][f"d {name}"] for name in case.into}
-    first, last = found[0], found[-1]
-    joined = {name: np.concatenate([f[name] for f in found]) for name in ("y", "d x") if name in first}
-    return {name: joined.get(name, last[name] if name in names else first[name]) for name in first}
-
-
-def _cut(case: Case, begin: int, end: int, state: Run) -> Case:
-    inputs = {**case.inputs, **state}
-    if "x" in inputs:
-        inputs["x"] = inputs["x"][begin:end]
-    tokens = None if case.tokens is None else case.tokens[begin:end]
-    cotangents = {**case.cotangents, "y": case.cotangents["y"][begin:end]}
-    noise = masked(case.noise, np.asarray, lambda a: a[begin:end])
-    return replace(case, inputs=inputs, cotangents=cotangents, tokens=tokens, noise=noise)

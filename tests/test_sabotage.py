@@ -18,6 +18,7 @@ import ops
 import pytest
 import recurrent
 import test_torch
+from cuts import Runner
 from mutants import disturbed, mutant, one_bit_off, wrong_cells
 from ops import Run
 from recurrent import Case, make_case
@@ -206,7 +207,7 @@ class TestKernels:
         fails(checks.optimiser_matches, getattr(_core, kind), getattr(module, kind), lists, options)
 
 
-def nudged(run: recurrent.Runner, when: Callable[[Case, Run], bool]) -> recurrent.Runner:
+def nudged(run: Runner, when: Callable[[Case, Run], bool]) -> Runner:
     """A runner whose y is one bit off in its last element for some cases."""
 
     def runner(case: Case) -> Run:

@@ -91,6 +91,23 @@ class Projected(Lstm):
         return (h @ self.weight_hr.T if hasattr(self, "weight_hr") else h), c
 
 
+class DepthGated(Lstm):
+    """Yao et al. 2015, without peepholes: a gate lets in the c of the level below; the first is an Lstm."""
+
+    w_gates = "ifgod"
+    first = Lstm
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+        by_c, by_below = self.weight_ch.chunk(2)
+        d = torch.sigmoid(self.w("d", x) + by_c * c + by_below * below)
+        i = torch.sigmoid(self.w("i", x) + self.r("i", h))
+        f = torch.sigmoid(self.w("f", x) + self.r("f", h))
+        g = torch.tanh(self.w("g", x) + self.r("g", h))
+        o = torch.sigmoid(self.w("o", x) + self.r("o", h))
+        new = f * c + i * g + d * below
+        return o * torch.tanh(new), new
+
+
 class Peephole(Cell):
     """Gers and Schmidhuber 2000: i and f see the old c, o sees the new one; each its own unit, or all."""
 
@@ -191,7 +208,9 @@ class Network(torch.nn.Module):
         suffixes = dict.fromkeys("_l" + name.rsplit("_l", 1)[1] for name in parameters)
         self.cells = torch.nn.ModuleDict(
             {
-                suffix: kind({n.removesuffix(suffix): a for n, a in parameters.items() if n.endswith(suffix)})
+                suffix: (getattr(kind, "first", kind) if suffix.startswith("_l0") else kind)(
+                    {n.removesuffix(suffix): a for n, a in parameters.items() if n.endswith(suffix)}
+                )
                 for suffix in suffixes
             }
         )
@@ -201,6 +220,7 @@ class Network(torch.nn.Module):
         """x [T,B,I] and states [L*D,B,H]; y [T,B,D*H] and the states after the last step."""
         finals: list[tuple[Tensor, ...]] = []
         outputs: list[Tensor] = []
+        cells: list[dict[int, Tensor]] = []  # of each place and step
         for place, cell in enumerate(self.cells.values()):
             state = tuple(s[place] for s in states)
             drop, zone = self.noise[place] if self.noise else (None, ())
@@ -208,8 +228,11 @@ class Network(torch.nn.Module):
                 cell.drop = torch.tensor(drop)
             steps = range(len(x))
             found: list[Tensor] = []
+            cells.append({})
             for t in steps if place % self.directions == 0 else reversed(steps):
-                old, state = state, cell(x[t], *state)
+                below = (cells[place - self.directions][t],) if isinstance(cell, DepthGated) else ()
+                old, state = state, cell(x[t], *state, *below)
+                cells[place][t] = state[-1]
                 if zone:
                     state = tuple(
                         z * a + (1 - z) * b

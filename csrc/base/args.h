@@ -127,6 +127,8 @@ struct Forward {
   const T* initial[kMaxStates];  // [B, P or H] rows, initial_stride apart; stride 0: one row of zeros for all
   ptrdiff_t initial_stride[kMaxStates];
   StateNoise<T> noise;
+  Rows<const T> side;                   // [T, B, H]  what a cell with a side slot finds there; null: zeros
+  Rows<T> cells;                        // [T, B, H]  out: c after each step, or null
   Rows<T> y;                            // [T, B, P]  out
   T* final[kMaxStates];                 // like initial, contiguous  out
   T *saved, *stash, *panels, *scratch;  // see Sizes
@@ -145,6 +147,9 @@ struct Backward {
   const T* initial[kMaxStates];
   ptrdiff_t initial_stride[kMaxStates];
   StateNoise<T> noise;
+  Rows<const T> side;
+  Rows<T> dside;         // [T, B, H]  out, or null: not wanted
+  Rows<const T> dcells;  // [T, B, H], or null: zeros
   Rows<const T> y;
   T* saved;  // in: gates; out: their gradients
   const T* stash;
@@ -159,7 +164,7 @@ struct Backward {
   bool (*interrupted)();
 };
 
-inline constexpr int kCells = 13;  // in the table, in the order of kernels/recurrent.cc
+inline constexpr int kCells = 14;  // in the table, in the order of kernels/recurrent.cc
 
 struct CellInfo {
   const char* name;
@@ -170,6 +175,7 @@ struct CellInfo {
   int barriers;   // of a step, when units are shared out
   bool projects;  // h is narrower than the cell
   bool sees_made_states;
+  bool side;  // reads a second sequence, of H numbers
 };
 
 template <class T>

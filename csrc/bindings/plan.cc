@@ -70,6 +70,7 @@ py::dict cells() {
     cell["second_gates"] = info.recurrent_gates[1];
     cell["projects"] = info.projects;
     cell["sees_made_states"] = info.sees_made_states;
+    cell["side"] = info.side;
     out[info.name] = cell;
   }
   return out;

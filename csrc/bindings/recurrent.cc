@@ -29,13 +29,31 @@ py::array result(py::handle given, const char* name, const Dims& dims, const cha
   return a;
 }
 
+// A sequence of c, of the level below or of this one, or a gradient by it.
+template <class T>
+py::array cells_of(const Arguments<T>& a, py::handle value, const char* name) {
+  if (a.info.states < 2) fail_type(name, "None for a cell without c", "an array");
+  py::array cells = input<T>(value, name);
+  check_shape(cells, name, a.sequence_dims(a.shape.hidden), a.shape.ragged() ? "(N, H)" : "like y");
+  return cells;
+}
+
+// What a cell reads besides x.
+template <class T>
+py::array side_of(const Arguments<T>& a, py::handle value) {
+  if (!a.info.side && !value.is_none()) fail_type("side", "None for this cell", "an array");
+  if (value.is_none()) return {};
+  return cells_of(a, value, "side");
+}
+
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                   bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths, py::handle drop,
-                  py::handle zone) {
+                  py::handle zone, py::handle side_value, py::handle cells_value) {
   Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
   const Noise<T> noise(a, drop, zone);
+  const py::array side = side_of(a, side_value);
   const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads());
   Forward<T> call{};
   a.fill(call);
@@ -51,6 +69,12 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
+  if (!side_value.is_none()) call.side = a.sequence(side);
+  py::array cells;
+  if (!cells_value.is_none()) {
+    cells = cells_of(a, cells_value, "cells");
+    call.cells = a.mutable_sequence(result<T>(cells_value, "cells", a.sequence_dims(a.shape.hidden), "like y"));
+  }
   py::tuple final_state(static_cast<std::size_t>(a.info.states));
   for (std::size_t i = 0; i < final_state.size(); ++i) {
     py::array s = pooled<T>({a.shape.rows, width_of(a.shape, i)}, "state");
@@ -102,7 +126,7 @@ template <class T>
 py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                    py::handle y_value, py::handle dy_value, py::handle dstate_value, const py::tuple& grads,
                    py::handle dtable_value, bool want_dx, py::handle dx_value, bool add, py::handle drop,
-                   py::handle zone) {
+                   py::handle zone, py::handle side_value, py::handle dside_value, py::handle dcells_value) {
   const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
@@ -116,6 +140,17 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   const Noise<T> noise(a, drop, zone);
   if (noise.drops != (saved.dropped.data() != nullptr)) fail_value("drop", "as in its forward call", "otherwise");
   noise.fill(call.noise, saved.dropped);
+  const py::array side = side_of(a, side_value);
+  py::array dside, dcells;
+  if (!side_value.is_none()) {
+    call.side = a.sequence(side);
+    dside = result<T>(dside_value, "dside", a.sequence_dims(s.hidden), "of side");
+    call.dside = a.mutable_sequence(dside);
+  }
+  if (!dcells_value.is_none()) {
+    dcells = cells_of(a, dcells_value, "dcells");
+    call.dcells = a.sequence(dcells);
+  }
   call.plan = saved.backward;
   call.tokens = s.vocabulary == 0 ? nullptr : saved.tokens.data();
   call.y = a.sequence(y);
@@ -185,29 +220,32 @@ void bind_recurrent(py::module_& m) {
       "recurrent_forward",
       [](const std::string& cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
          bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value, py::handle drop,
-         py::handle zone) {
+         py::handle zone, py::handle side, py::handle cells) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
         Lengths lengths(lengths_value);
-        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone);
+        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone, side, cells);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none(),
-      py::arg("lengths") = py::none(), py::arg("drop") = py::none(), py::arg("zone") = py::none());
+      py::arg("lengths") = py::none(), py::arg("drop") = py::none(), py::arg("zone") = py::none(),
+      py::arg("side") = py::none(), py::arg("cells") = py::none());
   m.def(
       "recurrent_backward",
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,
          py::handle dy, py::handle dstate, const py::tuple& grads, py::handle dtable, bool want_dx, py::handle dx,
-         bool add, py::handle drop, py::handle zone) {
+         bool add, py::handle drop, py::handle zone, py::handle side, py::handle dside, py::handle dcells) {
         if (saved.used) throw std::runtime_error("saved: a pullback can be used once, and this one has been");
         const auto run = saved.float32 ? &backward<float> : &backward<double>;
-        return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add, drop, zone);
+        return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add, drop, zone, side,
+                   dside, dcells);
       },
       py::arg("saved"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("y"), py::arg("dy").none(true), py::arg("dstate").none(true), py::arg("grads"),
       py::arg("dtable").none(true), py::arg("want_dx"), py::arg("dx") = py::none(), py::arg("add") = false,
-      py::arg("drop") = py::none(), py::arg("zone") = py::none());
+      py::arg("drop") = py::none(), py::arg("zone") = py::none(), py::arg("side") = py::none(),
+      py::arg("dside") = py::none(), py::arg("dcells") = py::none());
 }
 
 }  // namespace fastrnn::bindings

@@ -15,6 +15,7 @@ enum class Operand {
   kBefore,  // a state before the step: known to all threads since the last step
   kAfter,   // a state that an earlier stage of this step has made
   kMade,    // a value that the stage before has made for this purpose
+  kSide,    // of a Reduction: what the side sequence has for the step
 };
 
 // A product of the recurrent kind: operand times rows of a matrix, into slots, before the pointwise of its stage.
@@ -29,7 +30,7 @@ struct Feed {
 // The gradient of a unit parameter: the sum over steps and rows of a slot's gradient times a state.
 struct Reduction {
   int slot, state;
-  Operand operand;  // kBefore or kAfter
+  Operand operand;  // kBefore, kAfter or kSide
 };
 
 template <class Item, int n>
@@ -43,6 +44,7 @@ struct CellDefaults {
   static constexpr int kStages = 1;               // pointwise parts of a step; between them units must be exchanged
   static constexpr int kMade = 0;                 // values made for products
   static constexpr bool kHiddenIsDirect = false;  // h reaches h' (or a made value) other than through a Feed
+  static constexpr int kSide = -1;                // slot of what a second input sequence has, as it is; none
   static constexpr bool kProjects = false;        // h has its own width; the last stage makes it, and nothing else
   static constexpr List<Reduction, 0> kUnits{};   // one for each parameter that every unit has of its own
   static constexpr Slots gates_in(int) { return {0, 64}; }      // slots that a stage of forward turns into gates: all

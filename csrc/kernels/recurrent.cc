@@ -3,6 +3,7 @@
 #include "kernels/cells/gru_reset_before.h"
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/lstm_coupled.h"
+#include "kernels/cells/lstm_depth_gated.h"
 #include "kernels/cells/lstm_full_peephole.h"
 #include "kernels/cells/lstm_peephole.h"
 #include "kernels/cells/lstm_projected.h"
@@ -28,7 +29,8 @@ RecurrentKernels<T> recurrent() {
            C::kStates,
            Of::kFeeds > 0 ? C::kStages : 0,
            C::kProjects,
-           Of::sees_made_states()},
+           Of::sees_made_states(),
+           C::kSide >= 0},
           forward_sizes<C, T>,
           backward_sizes<C, T>,
           run_forward<C, T>,
@@ -44,8 +46,8 @@ void fill_cells(Kernels& table) {
 }  // namespace
 
 void fill_recurrent(Kernels& table) {
-  fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, Gru, GruResetBefore, Rnn<Tanh>,
-             Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm>(table);
+  fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, LstmDepthGated, Gru, GruResetBefore,
+             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm>(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -135,4 +135,23 @@ FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
     store_n(p, v, valid);
 }
 
+// Calls f(row, unit) for every vector of units in some blocks.
+template <class T, class F>
+FASTRNN_INLINE void for_units(Range rows, Range blocks, F f) {
+  for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+    for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) f(b, unit);
+}
+
+// What a row of the side sequence has, which may be missing.
+template <class T>
+FASTRNN_INLINE Vec<T> side_units(Rows<const T> side, ptrdiff_t b, ptrdiff_t unit, ptrdiff_t valid) {
+  return side.p == nullptr ? Vec<T>{} : load_units(side.p + b * side.inner + unit, valid);
+}
+
+// Where a slot of a unit is in a row of `saved`.
+template <class Cell>
+FASTRNN_INLINE ptrdiff_t slot_of(ptrdiff_t unit, ptrdiff_t slot) {
+  return (unit / kBlock * Cell::kSlots + slot) * kBlock + unit % kBlock;
+}
+
 }  // namespace fastrnn::FASTRNN_ISA

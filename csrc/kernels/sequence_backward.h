@@ -67,10 +67,22 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   void stage(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks) const {
     Wanted wanted;
     gradients_by_operands<kStage>(t, rows, blocks, wanted);
+    if (Cell::kStates > 1 && kStage == Of::made_in(1) && f.dcells.p != nullptr)
+      for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        const Rows<const T> dcells = s.at(f.dcells, t);
+        T* at = carried_at(1, b) + unit;
+        store(at, load(at) + load_units(dcells.p + b * dcells.inner + unit, s.hidden - unit));
+      });
     if (f.noise.zones())
       pointwise<kStage, true>(t, t1, rows, blocks, wanted);
     else
       pointwise<kStage, false>(t, t1, rows, blocks, wanted);
+    if (kStage == 0 && Cell::kSide >= 0 && f.dside.p != nullptr)
+      for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        const Rows<T> dside = s.at(f.dside, t);
+        store_units(dside.p + b * dside.inner + unit, load(saved_at(t, b) + slot_of<Cell>(unit, Cell::kSide)),
+                    s.hidden - unit);
+      });
   }
 
   Vec<T> final_gradient(int state, ptrdiff_t b, ptrdiff_t unit) const {
@@ -127,7 +139,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             V again[Cell::kStates], made[Of::kMade];
             for (int j = Cell::kHiddenIsDirect ? 0 : 1; j < Cell::kStates; ++j) again[j] = before[j];
             Cell::recall(a, again, made);  // what the cell made: after zoneout it is not kept
-            ZoneOut<Cell, kStage, T> zone(f.noise, s, t, b, unit, valid);
+            ZoneOut<Cell, kStage, true, T> zone(f.noise, s, t, b, unit, valid);
             zone.backward(d);
             Cell::template backward<kStage>(a, before, again, d, &value, p);
             for (int j = kFirst; j < kEnd; ++j)
@@ -144,50 +156,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   void start(const Share& share) const {
-    for (int j = 0; j < Cell::kStates; ++j)
-      for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
-        for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)
-          store(carried_at(j, b) + unit, j == 0 ? Vec<T>{} : final_gradient(j, b, unit));
-  }
-
-  // States before the steps of [t0, t1) and what they made, again from the gates, by the equations of forward.
-  template <bool kZones>
-  void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
-    using V = Vec<T>;
-    if constexpr (kAgain == 0) return;
-    for (ptrdiff_t b = share.rows.begin; b < min_of(share.rows.end, s.count(t0)); ++b)
-      for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
-#pragma GCC unroll 1
-        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, at = b * geometry.padded + unit;
-          V state[Cell::kStates], value[Of::kMade];
-          for (int j = 1; j < Cell::kStates; ++j) {
-            state[j] = load(kept_at(j, t0) + at);
-            store(again_at(j, t0, t1) + at, state[j]);
-          }
-          for (ptrdiff_t t = t0; t < min_of(t1, s.length(b)); ++t) {
-            const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
-            V a[Cell::kSlots];
-            for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
-            if constexpr (kZones && !Cell::kHiddenIsDirect) state[0] = V{};
-            if constexpr (Cell::kHiddenIsDirect) {
-              const Rows<const T> hidden = hidden_before(t);
-              state[0] = load_units(hidden.p + b * hidden.inner + unit, s.hidden - unit);
-            }
-            if constexpr (kZones) {
-              ZoneOut<Cell, Of::made_in(1), T> zone(f.noise, s, t, b, unit, s.hidden - unit);
-              zone.keep(state);
-              Cell::recall(a, state, value);
-              zone.forward(state);
-            } else {
-              Cell::recall(a, state, value);
-            }
-            if (Of::drops_made() && f.noise.drop.p != nullptr)
-              value[0] = value[0] * dropped_units(f.noise, b, unit, s.hidden - unit);
-            for (int j = 1; j < Cell::kStates; ++j) store(again_at(j, t + 1, t1) + at, state[j]);
-            for (int j = 0; j < Cell::kMade; ++j) store(again_at(Cell::kStates + j, t, t1) + at, value[j]);
-          }
-        }
+    for_units<T>(share.rows, share.blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+      store(carried_at(0, b) + unit, Vec<T>{});
+      for (int j = 1; j < Cell::kStates; ++j) store(carried_at(j, b) + unit, final_gradient(j, b, unit));
+    });
   }
 
   // The gradients of the initial states: of all of them, or of h and then of those that are wider.
@@ -205,14 +177,13 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
   void finish(int j, Range rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t units = geometry.units_of(j);
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-      for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-        const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
-        const bool carried = j > 0 || Cell::kHiddenIsDirect || f.noise.zones();
-        Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
-        if (carried) d = d + load(carried_at(j, b) + unit);
-        store_units(f.dinitial[j] + b * units + unit, d, units - unit);
-      }
+    for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+      const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
+      const bool carried = j > 0 || Cell::kHiddenIsDirect || f.noise.zones();
+      Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
+      if (carried) d = d + load(carried_at(j, b) + unit);
+      store_units(f.dinitial[j] + b * units + unit, d, units - unit);
+    });
   }
 
   template <class F>
@@ -255,9 +226,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
       bool stop = false;
       if (f.noise.zones())
-        recall<true>(t0, t1, share);
+        this->template recall<true>(t0, t1, share);
       else
-        recall<false>(t0, t1, share);
+        this->template recall<false>(t0, t1, share);
       this->pack_chunk(t0, t1, thread);
       for (ptrdiff_t t = t1; t-- > t0 && !stop;) {
         stop = interrupt.check(thread);

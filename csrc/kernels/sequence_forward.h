@@ -131,6 +131,10 @@ struct ForwardRun {
   template <int kStage>
   void stage(ptrdiff_t t, Range rows, Range blocks) const {
     if (kStage == 0 && f.tokens != nullptr) input_of_tokens(t, rows, blocks);
+    if constexpr (kStage == 0 && Cell::kSide >= 0)
+      for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        store(saved_at(t, b) + slot_of<Cell>(unit, Cell::kSide), side_units(s.at(f.side, t), b, unit, s.hidden - unit));
+      });
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (feed.stage == kStage) {
@@ -151,6 +155,12 @@ struct ForwardRun {
       pointwise<kStage, true>(t, rows, blocks);
     else
       pointwise<kStage, false>(t, rows, blocks);
+    if (Cell::kStates > 1 && kStage == Of::made_in(1) && f.cells.p != nullptr)
+      for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        const Rows<T> cells = s.at(f.cells, t);
+        store_units(cells.p + b * cells.inner + unit, load(state_at(1, t + 1) + b * geometry.padded + unit),
+                    s.hidden - unit);
+      });
     if (kStage == Of::kLast && f.noise.drop.p != nullptr)
       drop_hidden(f.noise, s, t + 1, hidden_before(t + 1), rows, blocks);
   }
@@ -176,14 +186,10 @@ struct ForwardRun {
             state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
           for (int j = 1; j < Cell::kStates; ++j) state[j] = load((Of::made_in(j) < kStage ? after : before)[j] + at);
           for (int k = 0; k < Of::kUnits; ++k) p[k] = load(units + k * geometry.padded + unit);
-          if constexpr (kZones) {
-            ZoneOut<Cell, kStage, T> zone(f.noise, s, t, b, unit, valid);
-            zone.keep(state);
-            Cell::template forward<kStage>(a, state, value, p);
-            zone.forward(state);
-          } else {
-            Cell::template forward<kStage>(a, state, value, p);
-          }
+          ZoneOut<Cell, kStage, kZones, T> zone(f.noise, s, t, b, unit, valid);
+          zone.keep(state);
+          Cell::template forward<kStage>(a, state, value, p);
+          zone.forward(state);
           if (f.keep != 0 || kStage < Of::kLast)
             for (int g = 0; g < Cell::kSlots; ++g)
               if (Of::has(Cell::gates_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
@@ -203,26 +209,24 @@ struct ForwardRun {
   void start(const Share& share) const {
     if (f.noise.drop.p != nullptr) drop_hidden(f.noise, s, 0, hidden_before(0), share.rows, share.outputs);
     for (int j = 1; j < Cell::kStates; ++j)
-      for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b)
-        for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)
-          store(state_at(j, 0) + b * geometry.padded + unit,
-                load_units(f.initial[j] + b * f.initial_stride[j] + unit, s.hidden - unit));
+      for_units<T>(share.rows, share.blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        store(state_at(j, 0) + b * geometry.padded + unit,
+              load_units(f.initial[j] + b * f.initial_stride[j] + unit, s.hidden - unit));
+      });
   }
 
   void finish(const Share& share) const {
-    for (ptrdiff_t b = share.rows.begin; b < share.rows.end; ++b) {
-      const ptrdiff_t end = s.length(b);
-      const Rows<const T> hidden = hidden_before(end);
-      for (ptrdiff_t unit = share.outputs.begin * kBlock; unit < share.outputs.end * kBlock; unit += kLanes<T>) {
-        const ptrdiff_t valid = geometry.output - unit;
-        store_units(f.final[0] + b * geometry.output + unit, load_units(hidden.p + b * hidden.inner + unit, valid),
-                    valid);
-      }
-      for (int j = 1; j < Cell::kStates; ++j)
-        for (ptrdiff_t unit = share.blocks.begin * kBlock; unit < share.blocks.end * kBlock; unit += kLanes<T>)
-          store_units(f.final[j] + b * s.hidden + unit, load(state_at(j, end) + b * geometry.padded + unit),
-                      s.hidden - unit);
-    }
+    for_units<T>(share.rows, share.outputs, [&](ptrdiff_t b, ptrdiff_t unit) {
+      const Rows<const T> hidden = hidden_before(s.length(b));
+      const ptrdiff_t valid = geometry.output - unit;
+      store_units(f.final[0] + b * geometry.output + unit, load_units(hidden.p + b * hidden.inner + unit, valid),
+                  valid);
+    });
+    for (int j = 1; j < Cell::kStates; ++j)
+      for_units<T>(share.rows, share.blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+        store_units(f.final[j] + b * s.hidden + unit, load(state_at(j, s.length(b)) + b * geometry.padded + unit),
+                    s.hidden - unit);
+      });
   }
 
   // The input's share of the pre-activations of steps [t0, t1).

@@ -151,10 +151,12 @@ struct ChunkGradients {
           T* to = f.grads.units + k * s.hidden + unit;
           Vec<T> sum = load_units(to, s.hidden - unit);
           for (ptrdiff_t t = t1; t-- > t0;) {
-            const T* state = again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1) + unit;
+            Rows<const T> state = s.at(f.side, t);
+            if constexpr (of.operand != Operand::kSide)
+              state = {again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1), 0, geometry.padded};
             const T* dg = saved_at(t, 0) + column;
             for (ptrdiff_t b = 0; b < s.count(t); ++b)
-              sum = fma(load(dg + b * geometry.row), load(state + b * geometry.padded), sum);
+              sum = fma(load(dg + b * geometry.row), side_units(state, b, unit, s.hidden - unit), sum);
           }
           store_units(to, sum, s.hidden - unit);
         }
@@ -162,6 +164,42 @@ struct ChunkGradients {
   }
 
   ptrdiff_t chunk_of(ptrdiff_t t1) const { return (s.steps - t1) / f.plan.chunk; }
+
+  // States before the steps of [t0, t1) and what they made, again from the gates, by the equations of forward.
+  template <bool kZones>
+  void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
+    using V = Vec<T>;
+    if constexpr (kAgain == 0) return;
+    for (ptrdiff_t b = share.rows.begin; b < min_of(share.rows.end, s.count(t0)); ++b)
+      for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
+#pragma GCC unroll 1
+        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + i, at = b * geometry.padded + unit;
+          V state[Cell::kStates], value[Of::kMade];
+          for (int j = 1; j < Cell::kStates; ++j) {
+            state[j] = load(kept_at(j, t0) + at);
+            store(again_at(j, t0, t1) + at, state[j]);
+          }
+          for (ptrdiff_t t = t0; t < min_of(t1, s.length(b)); ++t) {
+            const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
+            V a[Cell::kSlots];
+            for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
+            if constexpr (kZones && !Cell::kHiddenIsDirect) state[0] = V{};
+            if constexpr (Cell::kHiddenIsDirect) {
+              const Rows<const T> hidden = hidden_before(t);
+              state[0] = load_units(hidden.p + b * hidden.inner + unit, s.hidden - unit);
+            }
+            ZoneOut<Cell, Of::made_in(1), kZones, T> zone(f.noise, s, t, b, unit, s.hidden - unit);
+            zone.keep(state);
+            Cell::recall(a, state, value);
+            zone.forward(state);
+            if (Of::drops_made() && f.noise.drop.p != nullptr)
+              value[0] = value[0] * dropped_units(f.noise, b, unit, s.hidden - unit);
+            for (int j = 1; j < Cell::kStates; ++j) store(again_at(j, t + 1, t1) + at, state[j]);
+            for (int j = 0; j < Cell::kMade; ++j) store(again_at(Cell::kStates + j, t, t1) + at, value[j]);
+          }
+        }
+  }
 
   // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
   void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {

@@ -7,14 +7,14 @@
 namespace fastrnn::FASTRNN_ISA {
 
 // Zoneout (Krueger et al. 2016, arXiv:1606.01305) of the states that a stage has made: a share z of the old one stays.
-// Of one step, row and vector of units.
-template <class Cell, int kStage, class T>
+// Of one step, row and vector of units; without kZones it does nothing.
+template <class Cell, int kStage, bool kZones, class T>
 struct ZoneOut {
   using V = Vec<T>;
   const StateNoise<T>& noise;
   V z[Cell::kStates], past[Cell::kStates];  // past: the old state, or the gradient that goes to it past the cell
 
-  bool falls_on(int j) const { return Traits<Cell>::made_in(j) == kStage && noise.zone[j].p != nullptr; }
+  bool falls_on(int j) const { return kZones && Traits<Cell>::made_in(j) == kStage && noise.zone[j].p != nullptr; }
 
   ZoneOut(const StateNoise<T>& n, const Shape& s, ptrdiff_t t, ptrdiff_t b, ptrdiff_t unit, ptrdiff_t valid)
       : noise(n) {
@@ -51,23 +51,21 @@ FASTRNN_INLINE Vec<T> dropped_units(const StateNoise<T>& noise, ptrdiff_t b, ptr
 template <class T>
 FASTRNN_INLINE void drop_hidden(const StateNoise<T>& noise, const Shape& s, ptrdiff_t t, Rows<const T> hidden,
                                 Range rows, Range blocks) {
-  for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-    for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-      const ptrdiff_t valid = s.output() - unit;
-      store(noise.at(s, t) + b * round_to_block(s.output()) + unit,
-            load_units(hidden.p + b * hidden.inner + unit, valid) * dropped_units(noise, b, unit, valid));
-    }
+  for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+    const ptrdiff_t valid = s.output() - unit;
+    store(noise.at(s, t) + b * round_to_block(s.output()) + unit,
+          load_units(hidden.p + b * hidden.inner + unit, valid) * dropped_units(noise, b, unit, valid));
+  });
 }
 
 // From gradients by what products read to those by h, or by a made value: rows of the blocks, `stride` apart.
 template <class T>
 FASTRNN_INLINE void drop_gradients(const StateNoise<T>& noise, const Shape& s, Range rows, Range blocks, T* d,
                                    ptrdiff_t stride) {
-  for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
-    for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) {
-      T* at = d + (b - rows.begin) * stride + unit - blocks.begin * kBlock;
-      store(at, load(at) * dropped_units(noise, b, unit, s.output() - unit));
-    }
+  for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+    T* at = d + (b - rows.begin) * stride + unit - blocks.begin * kBlock;
+    store(at, load(at) * dropped_units(noise, b, unit, s.output() - unit));
+  });
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _check
+from .level import DepthPass as _DepthPass
 from .recurrent import Recurrent as _Recurrent
 
-__all__ = ["GRU", "LSTM", "RNN", "MinGRU", "MinLSTM"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._typing import Array, Shape, State
+    from .level import LevelPass, Way
+    from .prepared import Prepared
+
+__all__ = ["GRU", "LSTM", "RNN", "DepthGatedLSTM", "MinGRU", "MinLSTM"]
 
 
 class RNN(_Recurrent):
@@ -86,6 +94,57 @@ class LSTM(_Recurrent):
         super().__init__(
             f"lstm{kind}", ("h", "c"), input_size, hidden_size, num_layers, proj_size=proj_size, **options
         )
+
+
+class DepthGatedLSTM(_Recurrent):
+    """LSTMs with cell states joined by gates (Yao et al. 2015, arXiv:1508.03790). Above the first level::
+
+        d = sigmoid(W x + b + w_c * c + w_l * e)      c' = f * c + i * g + d * e
+
+    where e is c' of the level below in the same step and direction; the rest, and the first level, is as
+    `LSTM`. Gates are in the order i, f, g, o, d: ``weight_ih`` [5*H, D*H], ``bias_ih`` [5*H], ``weight_hh``
+    [4*H, H] and ``bias_hh`` [4*H], which d has no part in; ``weight_ch`` [2*H] is w_c, w_l. The state is (h,
+    c). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    num_layers : int
+        At least two.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 2, **options: Any) -> None:
+        _check.integer("num_layers", num_layers, 2)
+        super().__init__("lstm_depth_gated", ("h", "c"), input_size, hidden_size, num_layers, **options)
+
+    def _kinds_of(self, level: int, width: int) -> dict[str, Shape]:
+        if level:
+            return self._kinds(width)
+        kinds = {**self._kinds(width), "weight_ih": (4 * self.hidden_size, width)}
+        if self.bias:
+            kinds["bias_ih"] = kinds["bias_hh"]
+        del kinds["weight_ch"]
+        return kinds
+
+    def _pack(self, named: Mapping[str, Array]) -> Any:
+        levels = super()._pack(named)
+        return [*[part[:4] for part in levels[: self.directions]], *levels[self.directions :]]
+
+    def _run(
+        self,
+        weights: Any,
+        way: Way,
+        x: Array,
+        table: Array | None,
+        first: State | None,
+        y: Array | None,
+        below: Any,
+    ) -> LevelPass:
+        cell, gives = self.cell if way.level else "lstm", way.level < self.num_layers - 1
+        return _DepthPass(cell, weights, way, x, table, first, y, below, gives)
+
+    def prepare(self) -> Prepared:
+        """Raise ValueError: a level cannot go through a sequence without the level below."""
+        raise ValueError("prepare: expected levels that see y of the level below alone, got DepthGatedLSTM")
 
 
 class GRU(_Recurrent):

@@ -101,9 +101,13 @@ class CellPass:
         The initial states; zeros if None.
     y : ndarray or None
         Where to write the output, if that is a part of a larger array.
+    side : ndarray or None
+        What the cell reads besides x, a sequence of H columns.
+    cells : ndarray or None
+        Where to write c after each step, likewise.
     """
 
-    __slots__ = ("first", "last", "noise", "saved", "table", "weights", "x", "y")
+    __slots__ = ("cells", "first", "last", "noise", "saved", "side", "table", "weights", "x", "y")
 
     def __init__(
         self,
@@ -114,11 +118,62 @@ class CellPass:
         table: Array | None,
         first: State | None,
         y: Array | None,
+        side: Array | None = None,
+        cells: Array | None = None,
     ) -> None:
         self.weights, self.x, self.table, self.first, self.noise = weights, x, table, first, way.noise
+        self.side, self.cells = side, cells
         self.y, self.last, self.saved = _core.recurrent_forward(
-            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths, *way.noise
-        )
+            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths,
+            *way.noise, side, cells,
+        )  # fmt: skip
+
+    def backward(
+        self,
+        dy: Array | None,
+        dlast: State | None,
+        grads: Any,
+        dtable: Array | None,
+        want_dx: bool,
+        dx: Array | None,
+        add: bool,
+        dside: Array | None = None,
+        dcells: Array | None = None,
+    ) -> tuple[Array | None, State]:
+        """As `LevelPass` has it; the gradient by `side` goes into `dside`, that by `cells` is `dcells`."""
+        assert self.saved is not None, "a pass that kept nothing"
+        return _core.recurrent_backward(
+            self.saved, self.x, self.table, self.weights, self.first, self.y,
+            dy, dlast, grads, dtable, want_dx, dx, add, *self.noise,
+            self.side, dside, dcells,
+        )  # fmt: skip
+
+
+class DepthPass:
+    """A pass that reads the c of the level below in each step, and gives its own to the level above."""
+
+    __slots__ = ("below", "call", "dcells", "last", "y")
+    call: CellPass
+    dcells: Array | None
+
+    def __init__(
+        self,
+        cell: str,
+        weights: Any,
+        way: Way,
+        x: Array,
+        table: Array | None,
+        first: State | None,
+        y: Array | None,
+        below: DepthPass | None,
+        gives: bool,
+    ) -> None:
+        self.below, self.dcells = below, None
+        steps, hidden = x.shape[: x.ndim - (table is None)], weights[1].shape[1]
+        cells = _core.empty((*steps, hidden), weights[1]) if gives else None
+        side = None if below is None else below.call.cells
+        self.call = CellPass(cell, weights, way, x, table, first, y, side, cells)
+        self.y, self.last = self.call.y, self.call.last
 
     def backward(
         self,
@@ -130,9 +185,10 @@ class CellPass:
         dx: Array | None,
         add: bool,
     ) -> tuple[Array | None, State]:
-        """As `LevelPass` has it."""
-        assert self.saved is not None, "a pass that kept nothing"
-        return _core.recurrent_backward(
-            self.saved, self.x, self.table, self.weights, self.first, self.y,
-            dy, dlast, grads, dtable, want_dx, dx, add, *self.noise,
-        )  # fmt: skip
+        """As `LevelPass` has it; the level below learns of the gradient by its c."""
+        side = self.call.side
+        dside = None if side is None else _core.empty(side.shape, side)
+        found = self.call.backward(dy, dlast, grads, dtable, want_dx, dx, add, dside, self.dcells)
+        if self.below is not None:
+            self.below.dcells = dside
+        return found

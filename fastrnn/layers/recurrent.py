@@ -103,7 +103,8 @@ class Recurrent(RecurrentParameters):
         for level in range(self.num_layers):
             width = self.output_size * self.directions if level else self.input_size
             for suffix in ("", "_reverse")[: self.directions]:
-                shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in self._kinds(width).items()}
+                kinds = self._kinds_of(level, width)
+                shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in kinds.items()}
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
 

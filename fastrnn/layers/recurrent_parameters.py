@@ -76,6 +76,10 @@ class RecurrentParameters(Layer):
         """Rows of one gate in the parameters of one kind."""
         return self.proj_size if kind == "weight_hr" else self.hidden_size
 
+    def _kinds_of(self, level: int, width: int) -> dict[str, Shape]:
+        """`_kinds` of one level, where levels differ."""
+        return self._kinds(width)
+
     def _kinds(self, width: int) -> dict[str, Shape]:
         """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
         cell, hidden = self._traits, self.hidden_size

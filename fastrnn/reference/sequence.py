@@ -113,6 +113,7 @@ class Gradients(NamedTuple):
     state: States
     weights: Weights
     table: Array | None
+    side: Array | None = None
 
 
 def widths(cell: Cell, weights: Weights) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -138,6 +139,7 @@ def forward(
     state: States | None = None,
     table: Array | None = None,
     noise: Noise = NONE,
+    side: Array | None = None,
 ) -> tuple[Array, States, Saved]:
     """One layer over a whole sequence.
 
@@ -154,6 +156,8 @@ def forward(
         Rows to use as input in place of tokens.
     noise : Noise
         Dropout and zoneout of the states.
+    side : ndarray, shape (T, B, H), optional
+        What a cell reads besides x.
 
     Returns
     -------
@@ -170,6 +174,7 @@ def forward(
     outputs = []
     for t, x_t in enumerate(inputs):
         gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), cuts, axis=-1))
+        gates = gates if side is None else (*gates, side[t])
         kept, made = cell.forward(gates, products, units, saved.states[-1])
         new = noise.forward(t, saved.states[-1], made)
         saved.gates.append(kept)
@@ -189,15 +194,19 @@ def backward(
     dstate: States | None = None,
     table: Array | None = None,
     noise: Noise = NONE,
+    side: Array | None = None,
+    dcells: Array | None = None,
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the call of `forward` that gave `saved`.
 
     Parameters
     ----------
-    x, weights, table, noise
+    x, weights, table, noise, side
         As given to `forward`.
     dy : ndarray, shape (T, B, H), optional
         Zeros if None.
+    dcells : ndarray, shape (T, B, H), optional
+        By c after each step; zeros if None.
     dstate : tuple of ndarray, shape (B, H) each, optional
         Zeros if None.
     """
@@ -205,12 +214,17 @@ def backward(
     d = tuple(np.zeros_like(s) for s in saved.states[-1]) if dstate is None else tuple(dstate)
     dpre = np.zeros((steps, x.shape[1], weights.w_ih.shape[0]), weights.w_ih.dtype)
     products, units = Products(cell, weights, noise.drop), Units(cell, weights)
+    dside = None if side is None else np.zeros_like(side)
     for t in reversed(range(steps)):
         if dy is not None:
             d = (d[0] + dy[t], *d[1:])
+        if dcells is not None:
+            d = (d[0], d[1] + dcells[t])
         past, d = noise.backward(t, d)
         dgates, d = cell.backward(saved.gates[t], products, units, saved.states[t], saved.made[t], d)
         d = tuple(a + b for a, b in zip(d, past, strict=True))
+        if dside is not None:
+            *dgates, dside[t] = dgates  # type: ignore[assignment]
         dpre[t] = np.concatenate(dgates, axis=-1)
     inputs = x if table is None else embedding(x, table)
     through_x = linear_backward(dpre, inputs, weights.w_ih)
@@ -223,5 +237,5 @@ def backward(
         more,
     )
     if table is None:
-        return Gradients(through_x.x, d, dweights, None)
-    return Gradients(None, d, dweights, embedding_backward(x, through_x.x, len(table)))
+        return Gradients(through_x.x, d, dweights, None, dside)
+    return Gradients(None, d, dweights, embedding_backward(x, through_x.x, len(table)), dside)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from . import sequence
 from ._types import Array
 from .cells import Cell, States
@@ -33,10 +35,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class StackSaved:
-    """What `forward` keeps: input and `Saved` of each layer."""
+    """What `forward` keeps: inputs and `Saved` of each layer."""
 
     inputs: list[Array]
     layers: list[Saved]
+    sides: list[Array | None]
 
 
 class Gradients(NamedTuple):
@@ -46,6 +49,12 @@ class Gradients(NamedTuple):
     state: list[States]
     weights: list[Weights]
     table: Array | None
+    side: Array | None
+
+
+def cells(saved: Saved) -> Array:
+    """c after each step of a layer: what a layer above reads besides y."""
+    return np.stack([states[1] for states in saved.states])[1:]
 
 
 def forward(
@@ -56,6 +65,7 @@ def forward(
     table: Array | None = None,
     gaps: Sequence[Gap] = (),
     noise: Sequence[Noise] = (),
+    side: Array | None = None,
 ) -> tuple[Array, list[States], StackSaved]:
     """Layers from the first to the last.
 
@@ -71,8 +81,10 @@ def forward(
         Dropout after each layer but the last; empty for none.
     noise : sequence of Noise
         Of the states of each layer; empty for none.
+    side : ndarray, shape (T, B, H), optional
+        What the first layer reads besides x; the others then read the c of the layer below.
     """
-    saved = StackSaved([], [])
+    saved = StackSaved([], [], [])
     final: list[States] = []
     for layer, w in enumerate(weights):
         if layer > 0 and gaps:
@@ -80,8 +92,10 @@ def forward(
         saved.inputs.append(x)
         initial = None if state is None else state[layer]
         x, states, kept = sequence.forward(
-            cell, x, w, initial, table if layer == 0 else None, noise[layer] if noise else NONE
+            cell, x, w, initial, table if layer == 0 else None, noise[layer] if noise else NONE, side
         )
+        saved.sides.append(side)
+        side = None if side is None else cells(kept)
         saved.layers.append(kept)
         final.append(states)
     return x, final, saved
@@ -96,6 +110,7 @@ def backward(
     table: Array | None = None,
     gaps: Sequence[Gap] = (),
     noise: Sequence[Noise] = (),
+    dcells: Array | None = None,
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the `forward` that gave `saved`."""
     found: list[sequence.Gradients] = []
@@ -103,7 +118,8 @@ def backward(
         d = None if dstate is None else dstate[layer]
         x, w, rows = saved.inputs[layer], weights[layer], table if layer == 0 else None
         n = noise[layer] if noise else NONE
-        g = sequence.backward(cell, saved.layers[layer], x, w, dy, d, rows, n)
+        g = sequence.backward(cell, saved.layers[layer], x, w, dy, d, rows, n, saved.sides[layer], dcells)
+        dcells = g.side
         found.insert(0, g)
         dy = g.x if layer == 0 or not gaps or g.x is None else gaps[layer - 1](g.x)
-    return Gradients(dy, [g.state for g in found], [g.weights for g in found], found[0].table)
+    return Gradients(dy, [g.state for g in found], [g.weights for g in found], found[0].table, dcells)

@@ -9,7 +9,7 @@ namespace {
 using namespace testing;
 
 struct Options {
-  bool bias, state, batch_first, everything;  // everything: all gradients are wanted
+  bool bias, state, batch_first, everything;  // everything: all gradients are wanted, and the states have noise
   ptrdiff_t missing = 0;                      // elements that the scratch lacks: sabotage
 };
 
@@ -57,6 +57,17 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
     f.initial_stride[i] = options.state ? width(static_cast<ptrdiff_t>(i)) : 0;
     f.final[i] = final[i];
   }
+  const ptrdiff_t padded = (output + kBlock - 1) / kBlock * kBlock;
+  const auto drop = draw<T>(s.rows * output, 50), side = draw<T>(places * s.hidden, 51);
+  Array<T> dropped((s.rows + places) * padded), cells(places * s.hidden);
+  std::vector<Array<T>> zone;
+  for (ptrdiff_t i = 0; i < states; ++i) zone.push_back(draw<T>(places * width(i), 60 + static_cast<std::uint64_t>(i)));
+  if (options.everything && recurrent > 0) f.noise.drop = {drop, 0, output}, f.noise.dropped = dropped;
+  if (options.everything && !info.sees_made_states)
+    for (std::size_t i = 0; i < zone.size(); ++i)
+      f.noise.zone[i] = sequence<const T>(zone[i], s, width(static_cast<ptrdiff_t>(i)), options.batch_first);
+  if (info.side) f.side = sequence<const T>(side, s, s.hidden, options.batch_first);
+  if (info.side) f.cells = sequence<T>(cells, s, s.hidden, options.batch_first);
   Sizes sizes = kernel.forward_sizes(s, plan, 0);
   {
     Array<T> saved(sizes.saved), stash(sizes.stash), panels(sizes.panels), scratch(sizes.scratch);
@@ -81,6 +92,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
     return kept;
   }());
   for (const auto& a : final) results.add(a);
+  if (info.side) results.add(cells);
 
   const auto dy = draw<T>(places * output, 30);
   Array<T> dx(places * s.inputs), scratch(kernel.backward_sizes(s, plan).scratch - options.missing);
@@ -95,6 +107,11 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   g.tokens = f.tokens;
   g.table = f.table;
   g.weights = f.weights;
+  g.noise = f.noise;
+  g.side = f.side;
+  Array<T> dside(places * s.hidden);
+  if (info.side) g.dside = sequence<T>(dside, s, s.hidden, options.batch_first);
+  if (info.side) g.dcells = sequence<const T>(side, s, s.hidden, options.batch_first);
   g.y = {f.y.p, f.y.outer, f.y.inner};
   g.saved = saved, g.stash = stash, g.panels = panels, g.scratch = scratch;
   for (std::size_t i = 0; i < initial.size(); ++i) {
@@ -114,6 +131,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   if (options.bias) g.grads.input_bias = db, g.grads.recurrent_bias = dc;
   CHECK(!kernel.backward(g));
   if (with_dx) results.add(dx);
+  if (info.side) results.add(dside);
   for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc, &dq, &dp}) results.add(*a);
   for (const auto& a : dinitial) results.add(a);
   return results;

@@ -10,6 +10,7 @@ from . import (
     gru_reset_before,
     lstm,
     lstm_coupled,
+    lstm_depth_gated,
     lstm_full_peephole,
     lstm_peephole,
     lstm_projected,
@@ -44,7 +45,8 @@ class Cell(Protocol):
     """What `fastrnn.reference.sequence` asks of a cell.
 
     Gates and states are tuples of [B, H] in the order of the traits. The first state is the output of the
-    layer. A cell whose gates or states are not all H wide has `widths(weights)`, the columns of both.
+    layer. A cell whose gates or states are not all H wide has `widths(weights)`, the columns of both. A
+    cell with SIDE finds the step's rows of a second sequence after the gates.
     """
 
     @property
@@ -79,6 +81,7 @@ CELLS: dict[str, Cell] = {
         lstm_peephole,
         lstm_full_peephole,
         lstm_projected,
+        lstm_depth_gated,
         gru,
         gru_reset_before,
         *rnn.CELLS,
