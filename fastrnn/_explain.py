@@ -48,8 +48,10 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
             sizes = {"T": T, "B": B, "I": inputs, "H": found.hidden_size}
             threads = _core.get_num_threads()
             P = found.proj_size
-            choice = _core.explain(found.cell, T, B, inputs, found.hidden_size, threads, str(found.dtype), P)
-            levels.append({"cell": found.cell, "level": level, **sizes, **choice})
+            choice = _core.explain(
+                found._cell_of(level), T, B, inputs, found.hidden_size, threads, str(found.dtype), P
+            )
+            levels.append({"cell": found._cell_of(level), "level": level, **sizes, **choice})
     if not levels:
         raise TypeError(
             f"layer: expected a recurrent layer, or one that has some, got {_check.describe(layer)}"

@@ -88,7 +88,7 @@ def saturation(
     Parameters
     ----------
     layer : Recurrent
-        Dropout is left out.
+        Dropout is left out, zoneout is its mean.
     x : ndarray, [T, B, I], or [B, T, I] if batch_first
     state : tuple of ndarray, each [L*D, B, H], optional
         The initial states, zero by default.
@@ -110,24 +110,29 @@ def saturation(
     -----
     Runs `fastrnn.reference`, in float64, at NumPy's speed.
     """
-    from fastrnn.reference import sequence
+    from fastrnn.reference import CELLS, sequence, stack
+    from fastrnn.reference.state_noise import Noise
 
-    cell, margin = _cell(layer), _check.real("margin", margin, 0.0, 0.5)
-    if type(layer)._run is not Recurrent._run:
+    _cell(layer)
+    margin = _check.real("margin", margin, 0.0, 0.5)
+    if type(layer)._run is not Recurrent._run and not layer._traits["side"]:
         raise ValueError(f"layer: expected one of a single cell for saturation(), got {layer!r}")
     layer(x, state)  # checks them
     a = (x.swapaxes(0, 1) if layer.batch_first else x).astype(np.float64)
     shares: dict[str, list[tuple[float, float]]] = {}
+    noise, sides = Noise(None, layer.zoneout), [None] * layer.directions
     for level in range(layer.num_layers):
-        outputs = []
+        cell, outputs = CELLS[layer._cell_of(level)], []
         for direction in range(layer.directions):
             place = level * layer.directions + direction
             arrays: Any = [None if w is None else w.astype(np.float64) for w in layer._weights[place]]
             weights = sequence.Weights(*arrays)
             first = None if state is None else tuple([s[place].astype(np.float64) for s in state])
             order = slice(None, None, -1 if direction else None)
-            y, _, saved = sequence.forward(cell, a[order], weights, first)
+            y, _, saved = sequence.forward(cell, a[order], weights, first, None, noise, sides[direction])
             outputs.append(y[order])
+            if layer._traits["side"]:
+                sides[direction] = stack.cells(saved)  # type: ignore[call-overload]
             for name, share in _shares(cell, saved.gates, margin).items():
                 shares.setdefault(name, []).append(share)
         a = np.concatenate(outputs, axis=-1)

@@ -116,6 +116,9 @@ class DepthGatedLSTM(_Recurrent):
         _check.integer("num_layers", num_layers, 2)
         super().__init__("lstm_depth_gated", ("h", "c"), input_size, hidden_size, num_layers, **options)
 
+    def _cell_of(self, level: int) -> str:
+        return self.cell if level else "lstm"
+
     def _kinds_of(self, level: int, width: int) -> dict[str, Shape]:
         if level:
             return self._kinds(width)
@@ -139,8 +142,8 @@ class DepthGatedLSTM(_Recurrent):
         y: Array | None,
         below: Any,
     ) -> LevelPass:
-        cell, gives = self.cell if way.level else "lstm", way.level < self.num_layers - 1
-        return _DepthPass(cell, weights, way, x, table, first, y, below, gives)
+        gives = way.level < self.num_layers - 1
+        return _DepthPass(self._cell_of(way.level), weights, way, x, table, first, y, below, gives)
 
     def prepare(self) -> Prepared:
         """Raise ValueError: a level cannot go through a sequence without the level below."""

@@ -10,7 +10,7 @@ from .. import _check, _core
 from . import state_noise
 from .level import CellPass
 from .prepared import Prepared
-from .recurrent_parameters import RecurrentParameters
+from .recurrent_parameters import _RecurrentParameters
 from .recurrent_pullback import RecurrentPullback
 from .stack import Stack, input_shape
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .level import LevelPass, Way
 
 
-class Recurrent(RecurrentParameters):
+class Recurrent(_RecurrentParameters):
     """Stacked recurrent layer over one cell; the base of ``LSTM`` and of every other cell.
 
     Parameters
@@ -190,7 +190,7 @@ class Recurrent(RecurrentParameters):
         below: LevelPass | None,
     ) -> LevelPass:
         """Run one direction of a level, see `CellPass`; `below` is what the level below gave for it."""
-        return CellPass(self.cell, weights, way, x, table, first, y)
+        return CellPass(self._cell_of(way.level), weights, way, x, table, first, y)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
         """Pack one level: x, [B, I] or [T, B, I], and the states before it to y and the states after it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CELLS: dict[str, dict[str, int]] = _core.cells()
 
 
-class RecurrentParameters(Layer):
+class _RecurrentParameters(Layer):
     """What follows from the options of a recurrent layer; see `Recurrent`."""
 
     _own: Mapping[str, object] = MappingProxyType({})
@@ -75,6 +75,10 @@ class RecurrentParameters(Layer):
     def _block(self, kind: str) -> int:
         """Rows of one gate in the parameters of one kind."""
         return self.proj_size if kind == "weight_hr" else self.hidden_size
+
+    def _cell_of(self, level: int) -> str:
+        """The cell of one level, where levels differ."""
+        return self.cell
 
     def _kinds_of(self, level: int, width: int) -> dict[str, Shape]:
         """`_kinds` of one level, where levels differ."""

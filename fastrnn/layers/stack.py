@@ -27,7 +27,7 @@ class Stack:
         Of each direction of each level, after the last step.
     """
 
-    __slots__ = ("finals", "key", "layer", "levels", "p", "ragged", "step", "y")
+    __slots__ = ("draws", "finals", "key", "layer", "levels", "p", "ragged", "step", "y")
 
     def __init__(
         self,
@@ -44,8 +44,9 @@ class Stack:
         self.layer, self.step, self.ragged = layer, step, None
         if lengths is not None:
             self.ragged = Ragged(lengths, input_shape(x, table), layer.batch_first)
-        self.p = layer.dropout if keep and layer.num_layers > 1 else 0.0
-        self.key = _check.key(key, *layer._random) if keep and layer._draws else 0
+        self.draws = keep and layer._draws
+        self.p = layer.dropout if self.draws and layer.num_layers > 1 else 0.0
+        self.key = _check.key(key, *layer._random) if self.draws else 0
         self.levels: list[_Level] = []
         self.finals: list[State] = []
         below = None
@@ -111,12 +112,10 @@ class _Level:
             place = number * layer.directions + direction
             first, weights = None if initial is None else initial[place], layer._weights[place]
             noise = NONE
-            if layer._noisy:
-                noise = (
-                    of_training(layer, place, x.shape, stack.key, stack.step, ragged)
-                    if keep
-                    else of_inference(layer)
-                )
+            if layer._noisy and stack.draws:
+                noise = of_training(layer, place, x.shape, stack.key, stack.step, ragged)
+            elif layer._noisy:
+                noise = of_inference(layer)
             way = Way(number, direction, layer.batch_first, lengths, keep, stack.step, noise)
             under = None if below is None else below.passes[direction]
             if ragged is None:
