@@ -69,53 +69,6 @@ CELLS: dict[str, Case] = {
         TypeError,
         "unexpected keyword argument 'coupled'",
     ),
-    "projection of a GRU": (
-        lambda: GRU(I, H, proj_size=3),
-        ValueError,
-        "proj_size: expected 0 for GRU, got 3",
-    ),
-    "projection of an RNN": (
-        lambda: RNN(I, H, proj_size=3),
-        ValueError,
-        "proj_size: expected 0 for RNN, got 3",
-    ),
-    "projection and peepholes": (
-        lambda: LSTM(I, H, peephole="full", proj_size=3),
-        ValueError,
-        "proj_size: expected 0 because peephole is 'full', got 3",
-    ),
-    "projection and coupled": (
-        lambda: LSTM(I, H, coupled=True, proj_size=3),
-        ValueError,
-        "proj_size: expected 0 because coupled is True, got 3",
-    ),
-    "projection as wide as c": (
-        lambda: LSTM(I, H, proj_size=H),
-        ValueError,
-        "proj_size: expected an int <= 5, got 6",
-    ),
-    "projection below zero": (
-        lambda: LSTM(I, H, proj_size=-1),
-        ValueError,
-        "proj_size: expected an int >= 0, got -1",
-    ),
-    "projection of no number": (
-        lambda: LSTM(I, H, proj_size=2.0),
-        TypeError,
-        "proj_size: expected an int, got 2.0",
-    ),
-    "state of a projection": (
-        lambda: LSTM(I, H, proj_size=2)(X, (STATE, STATE)),
-        ValueError,
-        "h: expected shape (L, B, P) = (1, 3, 2), got (1, 3, 6)",
-    ),
-    "weights of a projection": (
-        lambda: LSTM(I, H, proj_size=2).load_params(
-            {**LSTM(I, H, proj_size=2).params, "weight_hr_l0": np.zeros((6, 2), np.float32)}
-        ),
-        ValueError,
-        "weight_hr_l0: expected shape (P, H) = (2, 6), got (6, 2)",
-    ),
     "size": (lambda: MinGRU(0, H), ValueError, "input_size: expected an int >= 1, got 0"),
     "state of two": (
         lambda: RNN(I, H)(X, (STATE, STATE)),

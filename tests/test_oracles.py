@@ -180,13 +180,15 @@ class TestStateDict:
 
     @pytest.mark.parametrize("options", [{}, {"bias": False}, CROSS], ids=str)
     @pytest.mark.parametrize("kind", TORCH)
+    @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
     def test_round_trip(
         self, torch: ModuleType, rng: np.random.Generator, kind: str, options: dict[str, Any]
     ) -> None:
         problem = make_problem(rng, kind, SMALL, "float32", **options)
         layer = problem.layer
-        relu = {"nonlinearity": "relu"} if kind == "Relu" else {}
-        theirs = getattr(torch.nn, TORCH[kind])(4, 6, **options, **relu)
+        more = {"nonlinearity": "relu"} if kind == "Relu" else {}
+        more |= {"proj_size": layer.proj_size} if layer.proj_size else {}
+        theirs = getattr(torch.nn, TORCH[kind])(4, 6, **options, **more)
         assert list(layer.params) == list(theirs.state_dict())
         layer.load_params(theirs.state_dict())
         with torch.no_grad():

@@ -104,7 +104,7 @@ class DepthGated(Lstm):
         f = torch.sigmoid(self.w("f", x) + self.r("f", h))
         g = torch.tanh(self.w("g", x) + self.r("g", h))
         o = torch.sigmoid(self.w("o", x) + self.r("o", h))
-        new = f * c + i * g + d * below
+        new = d * below + f * c + i * g
         return o * torch.tanh(new), new
 
 
