@@ -8,7 +8,7 @@ namespace fastrnn {
 struct Machine {
   int threads;             // that the call may use
   ptrdiff_t l2_bytes;      // of one core
-  ptrdiff_t vector_bytes;  // of the instruction set in use
+  ptrdiff_t fma_bytes;     // operands of the fused multiply-adds of one cycle
 };
 
 struct Decision {
