@@ -151,6 +151,17 @@ std::size_t l2_bytes() noexcept {
   return bytes;
 }
 
+int fma_bytes(int vector_bytes) noexcept {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (vector_bytes == 64 && __builtin_cpu_is("amd")) {
+    const bool wide = __builtin_cpu_supports("avx512vp2intersect");  // Zen 5, and no other of AMD's
+    return wide ? 128 : 64;
+  }
+#endif
+  return 2 * vector_bytes;
+}
+
 std::size_t memory_bytes() noexcept {
   static const std::size_t bytes = find_memory_bytes();
   return bytes;

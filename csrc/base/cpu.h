@@ -12,6 +12,10 @@ bool cpu_supports(const char* isa_name) noexcept;
 // Bytes of the level-2 cache of one core; 1 MiB when the system does not tell.
 std::size_t l2_bytes() noexcept;
 
+// Bytes of the operand of the fused multiply-adds that one core begins in a cycle: two vectors, but one of 64 bytes on
+// Zen 4, whose units have 32.
+int fma_bytes(int vector_bytes) noexcept;
+
 // Bytes of memory: physical, cut by the limits of the control group.
 std::size_t memory_bytes() noexcept;
 

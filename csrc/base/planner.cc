@@ -8,12 +8,15 @@ namespace {
 
 constexpr double kBarrierCycles = 600;     // two cores that share a last-level cache
 constexpr double kTeamCycles = 8000;       // starting a team
-constexpr double kNearBytesPerCycle = 32;  // a weight panel that stays in the second-level cache
-constexpr double kFarBytesPerCycle = 10;
-constexpr ptrdiff_t kRowsPerPanel = 40;  // rows that share one pass over a panel
+constexpr double kNearBytesPerCycle = 32;  // weights that stay in the second-level cache
+constexpr double kFarBytesPerCycle = 20;   // others, beyond what the products take: nothing hides it (K = N = 1024)
+constexpr ptrdiff_t kRowsPerPanel = 40;    // rows that share one pass over a panel in the first-level cache
 constexpr ptrdiff_t kForwardChunkRows = 128, kBackwardChunkRows = 256;
+constexpr ptrdiff_t kFarChunkRows = 512;  // forward, when each chunk fetches the input weights again (H = 1024: 1.2x)
 
 ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+bool near(double bytes, const Machine& m) { return bytes < 0.75 * static_cast<double>(m.l2_bytes); }
 
 // Cycles of one step's recurrent product on the thread with the largest share.
 double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m, int row_groups,
@@ -22,12 +25,14 @@ double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes
   const double units = static_cast<double>(ceil_div(ceil_div(s.hidden, kBlock), unit_groups) * kBlock);
   const int gates = cell.recurrent_gates[0] + cell.recurrent_gates[1];
   const double bytes = units * gates * static_cast<double>(s.output() * element_bytes);
-  const bool near = bytes < 0.75 * static_cast<double>(m.l2_bytes);
-  const double panels = std::ceil(rows / static_cast<double>(kRowsPerPanel));
-  const double fma = rows * bytes / 64;  // two 32-byte fma a cycle
-  const double loads = panels * bytes / (near ? kNearBytesPerCycle : kFarBytesPerCycle);
+  const double fma = rows * bytes / static_cast<double>(m.fma_bytes);
+  // A panel serves all rows of a thread before the next one comes from far, but only some while it is in the first
+  // level.
+  const double passes = std::ceil(rows / static_cast<double>(kRowsPerPanel));
+  const double product =
+      near(bytes, m) ? std::max(fma, passes * bytes / kNearBytesPerCycle) : fma + bytes / kFarBytesPerCycle;
   const double pointwise = rows * units * 6 * static_cast<double>(cell.slots) / 4;
-  return std::max(fma, loads) + pointwise + (unit_groups > 1 ? cell.barriers * kBarrierCycles : 0);
+  return product + pointwise + (unit_groups > 1 ? cell.barriers * kBarrierCycles : 0);
 }
 
 }  // namespace
@@ -60,11 +65,13 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
     return std::clamp<ptrdiff_t>(ceil_div(rows, mean), 1, steps);
   };
   Decision d{};
-  d.forward = {best_rows, best_units, chunk(kForwardChunkRows)};
+  const double input_bytes = static_cast<double>(cell.gates * s.hidden * s.inputs * element_bytes) / best_units;
+  d.forward = {best_rows, best_units, chunk(near(input_bytes, m) ? kForwardChunkRows : kFarChunkRows)};
   d.backward = {best_rows, best_units, chunk(kBackwardChunkRows)};
   // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
-  const double row = static_cast<double>(s.rows * element_bytes) * hidden / 64 / m.threads;
+  const double row =
+      static_cast<double>(s.rows * element_bytes) * hidden / static_cast<double>(m.fma_bytes * m.threads);
   const double by_input = row * cell.gates * inputs;  // cycles of one product
   const double by_hidden = row * (cell.recurrent_gates[0] + cell.recurrent_gates[1]) * static_cast<double>(s.output());
   const double sequential = s.steps == 0 ? 1 : best / static_cast<double>(s.steps);

@@ -6,9 +6,9 @@
 namespace fastrnn {
 
 struct Machine {
-  int threads;             // that the call may use
-  ptrdiff_t l2_bytes;      // of one core
-  ptrdiff_t vector_bytes;  // of the instruction set in use
+  int threads;          // that the call may use
+  ptrdiff_t l2_bytes;   // of one core
+  ptrdiff_t fma_bytes;  // operands of the fused multiply-adds of one cycle
 };
 
 struct Decision {

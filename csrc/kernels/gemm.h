@@ -26,13 +26,13 @@ FASTRNN_INLINE Range part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t index) {
 template <class F>
 FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {
   const ptrdiff_t length = range.end - range.begin;
-  if (length <= most) {  // no division on the common path
-    if (length > 0) f(range.begin, range.end);
-    return;
+  ptrdiff_t parts = length > 0 ? 1 : 0, size = length, longer = 0, begin = range.begin;
+  if (length > most) {  // no division on the common path
+    parts = ceil_div(length, most);
+    size = length / parts;
+    longer = length % parts;
   }
-  const ptrdiff_t parts = ceil_div(length, most), size = length / parts, longer = length % parts;
-  ptrdiff_t begin = range.begin;
-  for (ptrdiff_t i = 0; i < parts; ++i) {
+  for (ptrdiff_t i = 0; i < parts; ++i) {  // one place that calls f: nested, it is inlined once and not 2^n times
     const ptrdiff_t end = begin + size + (i < longer ? 1 : 0);
     f(begin, end);
     begin = end;
