@@ -53,6 +53,7 @@ def spans(*names: str) -> dict[str, list[np.ndarray]]:
 def calls() -> dict[str, Call]:
     """One for each function of ``_core`` that takes arguments, and for some a second in another form."""
     entropy = {"x": X, "weight": TABLE, "bias": BIAS, "targets": TOKENS, "ignore_index": -100, "mean": True}
+    entropy["mask"] = np.ones((T, B), bool)
     gradients = {"dweight": TABLE.copy(), "dbias": BIAS.copy(), "want_dx": True}
     step = {"lr": 0.1, "weight_decay": 0.0, "max_norm": 1.0, "zero_grad": True}
     ragged = forward(x=np.zeros((6, I), np.float32), lengths=np.array([3, 2, 1]))
