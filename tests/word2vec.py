@@ -81,23 +81,27 @@ def make_problem(
     )
 
 
+def arguments(case: Problem, tables: dict[str, Table], loss: bool = True) -> dict[str, Any]:
+    """What ``_core.Word2VecRun`` takes, with these tables to train."""
+    return {
+        "ids": case.ids,
+        "offsets": case.offsets,
+        "types": case.types,
+        **{name: tables[name].padded if name in tables else None for name in ("input", "output", "nodes")},
+        "alias": vocabulary.alias_table(case.counts, 0.75),
+        "paths": _core.huffman_paths(case.counts + 1),
+        "locks": None if (case.locks == 1).all() else case.locks,
+        "window": case.window,
+        "negative": case.negative,
+        "loss": loss,
+        **case.options,
+    }
+
+
 def run_kernel(case: Problem, threads: int = 1, *, loss: bool = True, cuts: Sequence[int] = ()) -> Run:
     """Tables after an epoch, in turns that end at `cuts`, and the loss."""
     tables = {name: Table(a) for name, a in case.tables.items()}
-    padded = {name: tables[name].padded if name in tables else None for name in ("input", "output", "nodes")}
-    run = _core.Word2VecRun(
-        ids=case.ids,
-        offsets=case.offsets,
-        types=case.types,
-        **padded,
-        alias=vocabulary.alias_table(case.counts, 0.75),
-        paths=_core.huffman_paths(case.counts + 1),
-        locks=None if (case.locks == 1).all() else case.locks,
-        window=case.window,
-        negative=case.negative,
-        loss=loss,
-        **case.options,
-    )
+    run = _core.Word2VecRun(**arguments(case, tables, loss))
     turns = itertools.pairwise([0, *cuts, len(case.ids)])
     found = sum(run.train(*turn, KEY, case.rate, case.slope, threads)[0] for turn in turns)
     for table in tables.values():

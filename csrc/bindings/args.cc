@@ -24,13 +24,16 @@ std::string text(const Dims& dims) {
   return out + (dims.size() == 1 ? ",)" : ")");
 }
 
+std::string type_name(py::handle value) {
+  return py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>();
+}
+
 std::string dtype_name(const py::array& a) { return py::str(a.dtype()).cast<std::string>(); }
 
 Dims shape_of(const py::array& a) { return Dims(a.shape(), a.shape() + a.ndim()); }
 
 py::array array(py::handle value, const std::string& name) {
-  if (!py::isinstance<py::array>(value))
-    fail_type(name, "a NumPy array", py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+  if (!py::isinstance<py::array>(value)) fail_type(name, "a NumPy array", type_name(value));
   return py::reinterpret_borrow<py::array>(value);
 }
 
@@ -71,6 +74,8 @@ void check_dtype(const py::array& a, const std::string& name, bool float32) {
   fail_type(name, wanted, dtype_name(a) + "; use " + name + ".astype(np." + wanted + ")");
 }
 
+}  // namespace
+
 bool is_aligned(const py::array& a) {
   if (!(a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) return false;
   for (py::ssize_t i = 0; i < a.ndim(); ++i)
@@ -78,7 +83,9 @@ bool is_aligned(const py::array& a) {
   return true;
 }
 
-}  // namespace
+Bytes::Bytes(const py::buffer& value, const char* name) : info_(value.request()) {
+  if (PyBuffer_IsContiguous(info_.view(), 'C') == 0) fail_value(name, "contiguous bytes", "a strided buffer");
+}
 
 py::array checked_input(py::handle value, const std::string& name, bool float32) {
   const py::array a = array(value, name);

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -21,6 +22,7 @@ using Dims = std::vector<ptrdiff_t>;
 [[noreturn]] void fail_value(const std::string& name, const std::string& expected, const std::string& got);
 
 std::string text(const Dims& dims);  // "(4, 3)"
+std::string type_name(py::handle value);
 std::string dtype_name(const py::array& a);
 Dims shape_of(const py::array& a);
 
@@ -32,6 +34,21 @@ bool is_float32(py::handle value, const std::string& name);
 
 // Checks rank and shape.  -1 in `dims` is free; `symbols` is what the message calls it: "(4*H, H)".
 void check_shape(const py::array& a, const std::string& name, const Dims& dims, const char* symbols);
+
+// Whether the data and the strides of all axes are multiples of an element.
+bool is_aligned(const py::array& a);
+
+// The bytes of an object with a C-contiguous buffer, while this lives.
+class Bytes {
+ public:
+  Bytes(const py::buffer& value, const char* name);
+  std::string_view view() const {
+    return {static_cast<const char*>(info_.ptr), static_cast<std::size_t>(info_.size * info_.itemsize)};
+  }
+
+ private:
+  py::buffer_info info_;
+};
 
 // A float array of T with a contiguous last axis and strides that are whole elements.  Copies only what cannot be
 // addressed otherwise (elements that straddle their own size).

@@ -16,7 +16,7 @@ std::uint64_t word(py::handle value, const char* name) {
   const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!index) {
     PyErr_Clear();
-    fail_type(name, expected, py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+    fail_type(name, expected, type_name(value));
   }
   const unsigned long long n = PyLong_AsUnsignedLongLong(index.ptr());
   if (PyErr_Occurred() != nullptr) {
@@ -82,7 +82,7 @@ class Spans {
   };
   static py::list as_list(py::handle value, const char* name) {
     if (!py::isinstance<py::list>(value) && !py::isinstance<py::tuple>(value))
-      fail_type(name, "a list of arrays", py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+      fail_type(name, "a list of arrays", type_name(value));
     return py::list(py::reinterpret_borrow<py::object>(value));
   }
   static std::string label(const char* name, std::size_t i) {

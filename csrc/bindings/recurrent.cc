@@ -224,7 +224,7 @@ void bind_recurrent(py::module_& m) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
-        Lengths lengths(lengths_value);
+        Lengths lengths(lengths_value, x);
         return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone, side, cells);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),

@@ -23,8 +23,9 @@ struct Lengths {
   std::vector<ptrdiff_t> places;  // see Shape
 
   Lengths() = default;
-  explicit Lengths(py::handle value) {
+  Lengths(py::handle value, py::handle x) {
     if (value.is_none()) return;
+    const Dims stored = shape_of(array(x, "x"));  // (N, I) or (N,): one element for each step of each row
     const py::array a = array(value, "lengths");
     if (a.ndim() != 1 || !py::isinstance<py::array_t<std::int64_t>>(a) || a.size() == 0)
       fail_value("lengths", "an int64 array of shape (B,), B >= 1", text(shape_of(a)));
@@ -34,6 +35,8 @@ struct Lengths {
         fail_value("lengths", "descending numbers >= 0", std::to_string(values(b)));
       of.push_back(values(b));
     }
+    if (stored.empty() || of[0] > stored[0])
+      fail_value("lengths", "as many steps as x of shape " + text(stored) + " has", std::to_string(of[0]));
     places.assign(static_cast<std::size_t>(of[0]) + 1, 0);
     for (const ptrdiff_t n : of)
       if (n > 0) ++places[static_cast<std::size_t>(n) - 1];  // rows that end with this step
@@ -145,8 +148,7 @@ struct Weighed {
 
 inline py::tuple states_tuple(py::handle value, const char* name, std::size_t states) {
   if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value))
-    fail_type(name, "a tuple of " + std::to_string(states) + " arrays",
-              py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>());
+    fail_type(name, "a tuple of " + std::to_string(states) + " arrays", type_name(value));
   py::tuple values(py::reinterpret_borrow<py::sequence>(value));
   if (values.size() != states) fail_value(name, std::to_string(states) + " arrays", std::to_string(values.size()));
   return values;

@@ -50,7 +50,12 @@ void bind_runtime(py::module_& m) {
   m.def("clear_cache", &clear_pool);
   m.def("cache_info", &cache_info);
   m.def(
-      "empty", [](const Dims& shape, py::handle like) { return pooled(shape, is_float32(like, "like"), "empty"); },
+      "empty",
+      [](const Dims& shape, py::handle like) {
+        for (const ptrdiff_t n : shape)
+          if (n < 0) fail_value("shape", "lengths >= 0", text(shape));
+        return pooled(shape, is_float32(like, "like"), "empty");
+      },
       py::arg("shape"), py::arg("like"));
   m.def("barrier_waits", &Barrier::waits);
   m.def("l2_bytes", &l2_bytes);

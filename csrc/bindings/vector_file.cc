@@ -14,13 +14,14 @@ namespace {
 template <class T>
 py::tuple read(const py::buffer& data, ptrdiff_t begin, ptrdiff_t end, bool binary, bool last, py::handle rows_value,
                const std::string& encoding, const std::string& errors) {
-  const py::buffer_info bytes = data.request();
+  const Bytes bytes(data, "data");
   const py::array rows = output<T>(rows_value, "rows");
   check_shape(rows, "rows", {-1, -1}, "(N, D)");
   const ptrdiff_t most = rows.shape(0), size = rows.shape(1);
-  if (begin < 0 || begin > end || end > bytes.size * bytes.itemsize)
-    fail_value("end", "a range of the data", "another");
-  const char* from = static_cast<const char*>(bytes.ptr) + begin;
+  const auto length = static_cast<ptrdiff_t>(bytes.view().size());
+  if (begin < 0 || begin > end || end > length)
+    fail_value("begin, end", "a range of " + std::to_string(length) + " bytes", text({begin, end}));
+  const char* from = bytes.view().data() + begin;
   const auto words = std::make_unique<Word[]>(static_cast<std::size_t>(most));
   Records found;
   {
@@ -55,7 +56,10 @@ py::bytes write(const py::list& words, py::handle rows_value, bool binary) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     char* word;
     Py_ssize_t length;
-    if (PyBytes_AsStringAndSize(words[i].ptr(), &word, &length) != 0) throw py::error_already_set();
+    if (PyBytes_AsStringAndSize(words[i].ptr(), &word, &length) != 0) {
+      PyErr_Clear();
+      fail_type("words[" + std::to_string(i) + "]", "bytes", type_name(words[i]));
+    }
     out.append(word, static_cast<std::size_t>(length));
     const T* row = pointer<T>(rows) + static_cast<ptrdiff_t>(i) * stride<T>(rows, 0);
     if (binary) {

@@ -3,6 +3,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -17,16 +18,26 @@
 namespace fastrnn::bindings {
 namespace {
 
-// A contiguous array of T of this rank; -1 in `length`: any.
+// A contiguous array of T of one axis or, with `pairs`, of shape (length, 2); -1 in `length`: any.
 template <class T>
-py::array exact(py::handle value, const std::string& name, ptrdiff_t rank, ptrdiff_t length = -1) {
+py::array exact(py::handle value, const std::string& name, ptrdiff_t length = -1, bool pairs = false) {
   const py::array a = array(value, name);
   if (!py::isinstance<py::array_t<T>>(a))
     fail_type(name, py::str(py::dtype::of<T>()).cast<std::string>(), dtype_name(a));
-  if (a.ndim() != rank || (length >= 0 && a.shape(0) != length))
-    fail_value(name, rank == 1 ? "one axis of length " + std::to_string(length) : "shape (V, 2)", text(shape_of(a)));
-  if (!(a.flags() & py::array::c_style)) fail_value(name, "a C-contiguous array", "a strided one");
+  check_shape(a, name, pairs ? Dims{length, 2} : Dims{length}, pairs ? "(N, 2)" : "(N,)");
+  if (!(a.flags() & py::array::c_style) || !is_aligned(a))
+    fail_value(name, "a C-contiguous, aligned array", "one that is not");
   return a;
+}
+
+// Far beyond use; scratch of their size can be allocated or refused, and nothing overflows.
+constexpr int kMostWindow = 1 << 20, kMostNegatives = 1 << 20, kMostThreads = 1024;
+
+int check_number(const char* name, int value, int least, int most) {
+  if (value < least || value > most)
+    fail_value(name, "an integer in [" + std::to_string(least) + ", " + std::to_string(most) + "]",
+               std::to_string(value));
+  return value;
 }
 
 // Rows of float32, 64-byte aligned and a multiple of 64 bytes apart.
@@ -59,8 +70,11 @@ class Word2VecRun {
   Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
               py::handle nodes, py::handle alias, const py::object& paths, py::handle locks, int window, int negative,
               bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss) {
+    check_number("window", window, 1, kMostWindow);
+    check_number("negative", negative, output.is_none() ? 0 : 1, kMostNegatives);
+    if (output.is_none() && nodes.is_none()) fail_type("output", "an array when nodes is None", "None");
     set_corpus(ids, offsets);
-    const py::array type_table = keep(exact<std::int32_t>(types, "types", 2));
+    const py::array type_table = keep(exact<std::int32_t>(types, "types", -1, true));
     check_range<std::int32_t>(corpus_, "ids", 0, type_table.shape(0));
     a_.corpus.types = static_cast<const Type*>(type_table.data());
     const py::array rows = array(input, "input");
@@ -70,16 +84,21 @@ class Word2VecRun {
     a_.tables = {tables("input", input, v, stride), nullptr, nullptr, stride, nullptr, 0};
     if (!output.is_none()) {
       a_.tables.output = tables("output", output, v, stride);
-      const py::array entries = keep(exact<std::uint32_t>(alias, "alias", 2, v));
+      const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
       a_.words.alias = static_cast<const Alias*>(entries.data());
+      for (ptrdiff_t i = 0; i < v; ++i)
+        if (a_.words.alias[i].other < 0 || a_.words.alias[i].other >= v)
+          fail_value("alias", "words in [0, " + std::to_string(v) + ")", std::to_string(a_.words.alias[i].other));
       a_.words.alias_size = static_cast<std::uint32_t>(v);
     }
     if (!nodes.is_none()) {
       a_.tables.nodes = tables("nodes", nodes, v - 1, stride);
-      set_paths(py::cast<py::tuple>(paths), v);
+      if (!py::isinstance<py::tuple>(paths)) fail_type("paths", "a tuple of 3 arrays", type_name(paths));
+      if (py::len(paths) != 3) fail_value("paths", "3 arrays", std::to_string(py::len(paths)));
+      set_paths(py::reinterpret_borrow<py::tuple>(paths), v);
     }
     if (!locks.is_none()) {
-      const py::array factors = keep(exact<float>(locks, "locks", 1));
+      const py::array factors = keep(exact<float>(locks, "locks"));
       if (factors.size() == 0) fail_value("locks", "at least one factor", "none");
       a_.tables.locks = pointer<float>(factors);
       a_.tables.lock_count = factors.size();
@@ -100,7 +119,7 @@ class Word2VecRun {
     if (begin < 0 || begin % kSlice != 0 || end < begin || end > corpus_.size())
       fail_value("begin, end", "a range of the corpus that begins at a multiple of " + std::to_string(kSlice),
                  text({begin, end}));
-    if (threads < 1) fail_value("threads", "a positive number", std::to_string(threads));
+    check_number("threads", threads, 1, kMostThreads);
     if (begin == end) return py::make_tuple(0.0, 0);
     Word2Vec a = a_;
     a.begin = begin;
@@ -127,8 +146,8 @@ class Word2VecRun {
 
  private:
   void set_corpus(py::handle ids, py::handle offsets) {
-    corpus_ = keep(exact<std::int32_t>(ids, "ids", 1));
-    const py::array ends = keep(exact<std::int64_t>(offsets, "offsets", 1));
+    corpus_ = keep(exact<std::int32_t>(ids, "ids"));
+    const py::array ends = keep(exact<std::int64_t>(offsets, "offsets"));
     const auto* p = pointer<std::int64_t>(ends);
     bool ordered = ends.size() >= 2 && p[0] == 0 && p[ends.size() - 1] == corpus_.size();
     for (ptrdiff_t i = 1; ordered && i < ends.size(); ++i) ordered = p[i - 1] <= p[i];
@@ -145,10 +164,11 @@ class Word2VecRun {
   }
 
   void set_paths(const py::tuple& paths, ptrdiff_t v) {
-    const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", 1, v + 1));
+    const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", v + 1));
     const auto* p = pointer<std::int64_t>(offsets);
-    const py::array nodes = keep(exact<std::int32_t>(paths[1], "path nodes", 1, p[v]));
-    const py::array labels = keep(exact<float>(paths[2], "path labels", 1, p[v]));
+    if (p[0] != 0 || !std::is_sorted(p, p + v + 1)) fail_value("path offsets", "numbers ascending from 0", "others");
+    const py::array nodes = keep(exact<std::int32_t>(paths[1], "path nodes", p[v]));
+    const py::array labels = keep(exact<float>(paths[2], "path labels", p[v]));
     if (nodes.size() > 0) check_range<std::int32_t>(nodes, "path nodes", 0, v - 1);
     a_.words.path_offsets = p;
     a_.words.path_nodes = pointer<std::int32_t>(nodes);
@@ -172,7 +192,7 @@ class Word2VecRun {
 };
 
 py::array make_alias_table(py::handle weights_value) {
-  const py::array weights = exact<double>(weights_value, "weights", 1);
+  const py::array weights = exact<double>(weights_value, "weights");
   double total = 0;
   for (ptrdiff_t i = 0; i < weights.size(); ++i) {
     const double w = pointer<double>(weights)[i];
@@ -191,8 +211,14 @@ py::array_t<T> to_array(const std::vector<T>& v) {
 }
 
 py::tuple make_huffman_paths(py::handle counts_value) {
-  const py::array counts = exact<std::int64_t>(counts_value, "counts", 1);
+  const py::array counts = exact<std::int64_t>(counts_value, "counts");
   if (counts.size() == 0) fail_value("counts", "at least one count", "none");
+  std::int64_t total = 0;
+  for (ptrdiff_t i = 0; i < counts.size(); ++i) {
+    const std::int64_t n = pointer<std::int64_t>(counts)[i];
+    if (n < 0 || __builtin_add_overflow(total, n, &total))
+      fail_value("counts", "numbers >= 0 with a sum below 2**63", std::to_string(n));
+  }
   const HuffmanPaths paths = huffman_paths(pointer<std::int64_t>(counts), counts.size());
   return py::make_tuple(to_array(paths.offsets), to_array(paths.nodes), to_array(paths.labels));
 }
@@ -200,14 +226,12 @@ py::tuple make_huffman_paths(py::handle counts_value) {
 // TextEncoder over Python buffers.
 class Encoder {
  public:
-  explicit Encoder(int threads, bool ignore) : encoder_(threads, ignore) {}
+  explicit Encoder(int threads, bool ignore) : encoder_(check_number("threads", threads, 1, kMostThreads), ignore) {}
   void begin() { encoder_.begin(); }
   std::size_t feed(const py::buffer& buffer, bool last) {
-    const py::buffer_info info = buffer.request();
-    const std::string_view view(static_cast<const char*>(info.ptr),
-                                static_cast<std::size_t>(info.size * info.itemsize));
+    const Bytes bytes(buffer, "text");
     const py::gil_scoped_release release;
-    return encoder_.feed(view, last);
+    return encoder_.feed(bytes.view(), last);
   }
   py::tuple take() { return py::make_tuple(to_array(encoder_.take_ids()), to_array(encoder_.take_ends())); }
   py::list types() const {

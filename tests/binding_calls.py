@@ -1,0 +1,118 @@
+"""A good call of every function of the extension, and arguments that are none of them good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import word2vec
+from errors import TOKENS, WEIGHTS, B, H, I, T, V, X
+
+from fastrnn import _core
+from fastrnn.word2vec._tables import Table
+
+STATE = (np.zeros((B, H), np.float32),) * 2
+TABLE = np.zeros((V, I), np.float32)
+BIAS = np.zeros(V, np.float32)
+DY = np.zeros((T, B, V), np.float32)
+
+
+class Call(NamedTuple):
+    """A function, good arguments by name, and what else its messages call an argument."""
+
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    parts: tuple[str, ...] = ()
+
+
+CODECS = ("unknown encoding", "unknown error handler", "begin, end")
+WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def forward(**more: Any) -> dict[str, Any]:
+    """Arguments of ``recurrent_forward``."""
+    good = {"cell": "lstm", "x": X, "table": None, "weights": WEIGHTS, "state": STATE, "batch_first": False}
+    return {**good, "keep": True, "reverse": False, "y": None, "lengths": None, **more}
+
+
+def backward() -> dict[str, Any]:
+    """Arguments of ``recurrent_backward``, with what a forward call has just saved."""
+    y, _, saved = _core.recurrent_forward(**forward())
+    given = {name: forward()[name] for name in ("x", "table", "weights", "state")}
+    grads = tuple(np.zeros_like(w) for w in WEIGHTS)
+    given |= {"saved": saved, "y": y, "dy": np.zeros_like(y), "dstate": STATE, "grads": grads}
+    return {**given, "dtable": None, "want_dx": True, "dx": None, "add": False}
+
+
+def spans(*names: str) -> dict[str, list[np.ndarray]]:
+    """Arguments of an optimiser."""
+    return {name: [BIAS.copy(), TABLE.copy()] for name in names}
+
+
+def calls() -> dict[str, Call]:
+    """One for each function of ``_core`` that takes arguments, and for some a second in another form."""
+    entropy = {"x": X, "weight": TABLE, "bias": BIAS, "targets": TOKENS, "ignore_index": -100, "mean": True}
+    entropy["mask"] = np.ones((T, B), bool)
+    gradients = {"dweight": TABLE.copy(), "dbias": BIAS.copy(), "want_dx": True}
+    step = {"lr": 0.1, "weight_decay": 0.0, "max_norm": 1.0, "zero_grad": True}
+    ragged = forward(x=np.zeros((6, I), np.float32), lengths=np.array([3, 2, 1]))
+    records = {"data": b"a 1 2\nb 3 4\n", "begin": 0, "end": 12, "binary": False, "last": True}
+    records |= {"rows": np.zeros((2, 2), np.float32), "encoding": "utf8", "errors": "strict"}
+    momentum = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
+    adam = {"step": 1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "decoupled": True}
+    problem = word2vec.make_problem(np.random.default_rng(0), "both", locks=2)
+    run = word2vec.arguments(problem, {name: Table(a) for name, a in problem.tables.items()})
+    trained = _core.Word2VecRun(**run)
+    encoder = _core.TextEncoder(1, True)
+    return {
+        "Prepared": Call(_core.Prepared, {"cell": "lstm", "weights": WEIGHTS}, WEIGHT_PARTS),
+        "Prepared.__call__": Call(_core.Prepared("lstm", WEIGHTS), {"x": X, "state": STATE}),
+        "use_isa": Call(_core.use_isa, {"name": _core.isa()}, ("isa",)),
+        "set_num_threads": Call(_core.set_num_threads, {"n": _core.get_num_threads()}),
+        "recurrent_forward": Call(_core.recurrent_forward, forward(), WEIGHT_PARTS),
+        "recurrent_forward: tokens": Call(
+            _core.recurrent_forward, forward(x=TOKENS, table=TABLE), WEIGHT_PARTS
+        ),
+        "recurrent_forward: lengths": Call(_core.recurrent_forward, ragged, WEIGHT_PARTS),
+        "recurrent_backward": Call(
+            lambda **given: _core.recurrent_backward(**{"saved": backward()["saved"], **given}),
+            {name: value for name, value in backward().items() if name != "saved"},
+            (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "saved"),
+        ),
+        "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
+        "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),
+        "linear": Call(_core.linear, {"x": X, "weight": TABLE, "bias": BIAS}),
+        "linear_backward": Call(_core.linear_backward, {"dy": DY, "x": X, "weight": TABLE, **gradients}),
+        "embedding": Call(_core.embedding, {"tokens": TOKENS, "table": TABLE}),
+        "embedding_backward": Call(
+            _core.embedding_backward, {"tokens": TOKENS, "dy": X, "dtable": TABLE.copy()}
+        ),
+        "cross_entropy": Call(_core.cross_entropy, entropy),
+        "cross_entropy_grad": Call(_core.cross_entropy_grad, {**entropy, "scale": 1.0, **gradients}),
+        "nearest": Call(_core.nearest, {"queries": X[0], "vectors": TABLE, "scale": BIAS, "topn": 2}),
+        "read_records": Call(_core.read_records, records, CODECS),
+        "read_records: binary": Call(
+            _core.read_records, {**records, "data": bytes(24), "binary": True}, CODECS
+        ),
+        "write_records": Call(_core.write_records, {"words": [b"a"] * V, "rows": TABLE, "binary": False}),
+        "global_norm": Call(_core.global_norm, spans("grads")),
+        "sgd": Call(_core.sgd, {**spans("params", "grads", "momentum_buffers"), **momentum, **step}),
+        "adam": Call(_core.adam, {**spans("params", "grads", "m", "v"), **adam, **step}),
+        "exp": Call(_core.exp, {"x": X}),
+        "sigmoid": Call(_core.sigmoid, {"x": X}),
+        "tanh": Call(_core.tanh, {"x": X}),
+        "Word2VecRun": Call(_core.Word2VecRun, run, ("path offsets", "path nodes", "path labels")),
+        "Word2VecRun.train": Call(
+            trained.train,
+            {"begin": 0, "end": 512, "key": 1, "rate": 0.05, "rate_per_position": 0.0, "threads": 1},
+            ("begin, end",),
+        ),
+        "TextEncoder": Call(_core.TextEncoder, {"threads": 1, "ignore": False}),
+        "TextEncoder.feed": Call(encoder.feed, {"text": b"a b \xff\n", "last": True}),
+        "alias_table": Call(_core.alias_table, {"weights": np.ones(3)}),
+        "huffman_paths": Call(_core.huffman_paths, {"counts": np.arange(3)}),
+    }
+
+
+CALLS = calls()
