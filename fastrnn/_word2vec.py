@@ -9,7 +9,6 @@ import time
 import warnings
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from fastrnn import _core
@@ -119,32 +118,12 @@ def run(args: argparse.Namespace) -> int:
     _say(f"trained: {done:,} words in {seconds:.1f} s, {done / seconds:,.0f} words/s")
     if code:
         warnings.warn("interrupted: the vectors are as trained so far", stacklevel=1)
-    _write(model.wv, args.output)
+    model.wv.save_word2vec_format(args.output, binary=args.output.endswith(BINARY))
     _say(f"vectors: {args.output}")
     if args.model is not None:
         model.save(args.model)
         _say(f"model: {args.model}")
     return code
-
-
-def _write(vectors: Any, path: str) -> None:
-    """In the format of word2vec, written aside and renamed."""
-    binary = path.endswith(BINARY)
-    rows = np.ascontiguousarray(vectors.vectors, "<f4")
-    aside = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(aside, "wb") as file:
-            file.write(f"{len(rows)} {rows.shape[1]}\n".encode())
-            for key, row in zip(vectors.index_to_key, rows, strict=True):
-                text = row.tobytes() if binary else " ".join(map(str, row)).encode()
-                file.write(str(key).encode() + b" " + text + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        if os.path.exists(aside):
-            os.unlink(aside)
-        raise
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastrnn.word2vec import Corpus
+from fastrnn.word2vec._strings import Strings
 
 SENTENCES = [["the", "cat", "sat"], ["the", "naïve", "猫", "🙂"], [], ["cat"] * 20_000, ["the"]]
 
@@ -124,6 +125,36 @@ def test_cache(tmp_path: Path) -> None:
     check(again, SENTENCES)
     assert isinstance(again.ids, np.memmap)
     assert [p.name for p in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_cache_of_integers(tmp_path: Path) -> None:
+    far = np.array([10**15, 7, 10**15]), np.array([0, 1, 1, 3])
+    for source in (far, (np.array([2, 0, 2]), far[1])):
+        want = Corpus.read(source)
+        for found in (Corpus.read(source, cache=tmp_path / "corpus"), Corpus.read(tmp_path / "corpus")):
+            assert sentences_of(found) == sentences_of(want)
+            assert list(found.types) == list(want.types)
+            assert found.counts.tolist() == want.counts.tolist()
+
+
+def test_ids_are_never_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a cache they are in a file that has no name."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    corpus = Corpus.read(iter(SENTENCES))
+    assert isinstance(corpus.ids, np.memmap)
+    assert list(tmp_path.iterdir()) == []
+    check(corpus, SENTENCES)
+
+
+def test_strings() -> None:
+    words = ["naïve", "", "猫", "a", "🙂"]
+    strings = Strings.of(words)
+    assert list(strings) == words == strings[:]
+    assert [strings[i] for i in range(-5, 5)] == words * 2
+    assert strings[3:0:-2] == words[3:0:-2]
+    for wrong in (5, -6):
+        with pytest.raises(IndexError):
+            strings[wrong]
 
 
 def test_cache_of_an_error(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ WORDS = ["pack", "my", "box", "with", "five", "dozen", "liquor", "jugs"]
 
 
 def read(path: Path) -> tuple[list[str], np.ndarray]:
-    """Vectors of the text or the binary format of word2vec."""
+    """Vectors of the text or the binary format, read as word2vec.c's `distance` does it."""
     data = path.read_bytes()
     head, rest = data.split(b"\n", 1)
     count, size = map(int, head.split())
@@ -26,9 +26,9 @@ def read(path: Path) -> tuple[list[str], np.ndarray]:
     words, vectors = [], np.empty((count, size), np.float32)
     for i in range(count):
         word, rest = rest.split(b" ", 1)
-        words.append(word.decode())
+        words.append(word.replace(b"\n", b"").decode())
         vectors[i] = np.frombuffer(rest, np.float32, size)
-        rest = rest[4 * size + 1 :]
+        rest = rest[4 * size :]
     assert rest == b""
     return words, vectors
 

@@ -12,7 +12,7 @@
 namespace fastrnn {
 namespace {
 
-std::uint64_t hash_of(std::string_view token) {
+std::uint32_t hash_of(std::string_view token) {
   std::uint64_t hash = token.size() * 0x9E3779B97F4A7C15u;
   const char* p = token.data();
   std::size_t left = token.size();
@@ -25,7 +25,7 @@ std::uint64_t hash_of(std::string_view token) {
     p += n;
     left -= n;
   }
-  return hash * 0x94D049BB133111EBu;
+  return static_cast<std::uint32_t>(hash * 0x94D049BB133111EBu >> 32);
 }
 
 enum Kind : unsigned char { kPlain, kSpace, kNewline, kHigh };
@@ -69,19 +69,39 @@ bool is_wide_space(char32_t c) {
 InvalidUtf8::InvalidUtf8(std::int64_t at, unsigned char value)
     : std::runtime_error("expected UTF-8, got byte " + std::to_string(value) + " at offset " + std::to_string(at)) {}
 
-std::int32_t Types::id(std::string_view token) {
-  if (strings_.size() * 2 >= table_.size()) grow();
-  const std::uint64_t hash = hash_of(token);
+std::string_view Types::operator[](std::size_t i) const {
+  const auto first = static_cast<std::size_t>(i == 0 ? 0 : ends_[i - 1]);
+  return {text_.data() + first, static_cast<std::size_t>(ends_[i]) - first};
+}
+
+std::size_t Types::place_of(std::string_view token, std::uint32_t hash) const {
   const std::size_t mask = table_.size() - 1;
-  for (std::size_t at = (hash >> 32) & mask;; at = (at + 1) & mask) {
-    Entry& entry = table_[at];
-    if (entry.id < 0) {
-      entry = {hash, static_cast<std::int32_t>(strings_.size())};
-      strings_.push_back(keep(token));
-      return entry.id;
-    }
-    if (entry.hash == hash && strings_[static_cast<std::size_t>(entry.id)] == token) return entry.id;
+  std::size_t at = hash & mask;
+  while (table_[at].id >= 0 && (table_[at].hash != hash || (*this)[static_cast<std::size_t>(table_[at].id)] != token))
+    at = (at + 1) & mask;
+  return at;
+}
+
+std::int32_t Types::find(std::string_view token) const {
+  return table_.empty() ? -1 : table_[place_of(token, hash_of(token))].id;
+}
+
+std::int32_t Types::id(std::string_view token) {
+  if (size() * 4 >= table_.size() * 3) grow();
+  const std::uint32_t hash = hash_of(token);
+  Entry& entry = table_[place_of(token, hash)];
+  if (entry.id < 0) {
+    entry = {hash, static_cast<std::int32_t>(size())};
+    text_.insert(text_.end(), token.begin(), token.end());
+    ends_.push_back(static_cast<std::int64_t>(text_.size()));
   }
+  return entry.id;
+}
+
+void Types::clear() {
+  std::fill(table_.begin(), table_.end(), Entry{0, -1});
+  text_.clear();
+  ends_.clear();
 }
 
 void Types::grow() {
@@ -90,42 +110,29 @@ void Types::grow() {
   const std::size_t mask = table_.size() - 1;
   for (const Entry& entry : old) {
     if (entry.id < 0) continue;
-    std::size_t at = (entry.hash >> 32) & mask;
+    std::size_t at = entry.hash & mask;
     while (table_[at].id >= 0) at = (at + 1) & mask;
     table_[at] = entry;
   }
 }
 
-std::string_view Types::keep(std::string_view token) {
-  constexpr std::size_t kPage = 1 << 16;
-  if (pages_.empty() || pages_.back().capacity() - pages_.back().size() < token.size()) {
-    pages_.emplace_back();
-    pages_.back().reserve(std::max(kPage, token.size()));
-  }
-  std::vector<char>& page = pages_.back();
-  page.insert(page.end(), token.begin(), token.end());
-  return {page.data() + page.size() - token.size(), token.size()};
-}
-
-// What one thread makes of its part of a text.
+// What one thread makes of its parts of a text.
 struct TextEncoder::Part {
-  std::string_view text;
-  std::int64_t first_byte;
   bool ignore;
-  Types* types;
-  std::vector<std::int32_t> ids;
-  std::vector<std::int64_t> counts;
+  const Types* known;  // by the parts before, of all threads
+  Types fresh;         // others
+  std::string_view text;
+  std::int64_t first_byte = 0;
+  std::vector<std::int32_t> ids;  // in `known`, or -1 - id in `fresh`
   std::vector<std::int64_t> ends;
-  std::int64_t offset = 0;  // of the first token, in all
-  std::string joined;       // a token of which bytes were left out
+  std::size_t offset = 0;  // of the first token, among those of all threads
+  std::string joined;      // a token of which bytes were left out
   std::exception_ptr error;
 
   void add(std::string_view token) {
     if (token.empty()) return;
-    const std::int32_t id = types->id(token);
-    ids.push_back(id);
-    if (static_cast<std::size_t>(id) >= counts.size()) counts.resize(types->size() + types->size() / 2);
-    ++counts[static_cast<std::size_t>(id)];
+    const std::int32_t id = known->find(token);
+    ids.push_back(id >= 0 ? id : -1 - fresh.id(token));
   }
 
   // A stretch without ASCII white space that has bytes beyond ASCII.
@@ -149,7 +156,9 @@ struct TextEncoder::Part {
   void run() {
     const char* p = text.data();
     const char* const end = p + text.size();
-    ids.reserve(text.size() / 6);
+    fresh.clear();
+    ids.clear();
+    ends.clear();
     while (p < end) {
       const char* const begin = p;
       while (p < end && kind_of(*p) == kPlain) ++p;
@@ -165,65 +174,61 @@ struct TextEncoder::Part {
   }
 };
 
-TextEncoder::TextEncoder(int threads, bool ignore)
-    : ignore_(ignore), local_(static_cast<std::size_t>(threads)), global_(static_cast<std::size_t>(threads)) {}
+TextEncoder::TextEncoder(int threads, bool ignore) : parts_(static_cast<std::size_t>(threads)) {
+  for (Part& part : parts_) {
+    part.ignore = ignore;
+    part.known = &types_;
+  }
+}
+
+TextEncoder::~TextEncoder() = default;
 
 std::size_t TextEncoder::feed(std::string_view text, bool last) {
   const auto is_space = [](char c) { return kind_of(c) == kSpace || kind_of(c) == kNewline; };
   if (!last)
     while (!text.empty() && !is_space(text.back())) text.remove_suffix(1);
-  std::vector<Part> parts(local_.size());
   const char* from = text.data();
   const char* const end = from + text.size();
-  for (std::size_t t = 0; t < parts.size(); ++t) {
-    const char* to = text.data() + text.size() * (t + 1) / parts.size();
+  for (std::size_t t = 0; t < parts_.size(); ++t) {
+    const char* to = text.data() + text.size() * (t + 1) / parts_.size();
     while (to < end && !is_space(*to)) ++to;
     to = std::max(from, to);
-    parts[t].text = {from, static_cast<std::size_t>(to - from)};
-    parts[t].first_byte = bytes_ + (from - text.data());
-    parts[t].ignore = ignore_;
-    parts[t].types = &local_[t];
+    parts_[t].text = {from, static_cast<std::size_t>(to - from)};
+    parts_[t].first_byte = bytes_ + (from - text.data());
     from = to;
   }
   auto encode = [&](int thread) noexcept {
-    Part& part = parts[static_cast<std::size_t>(thread)];
+    Part& part = parts_[static_cast<std::size_t>(thread)];
     try {
       part.run();
     } catch (...) {
       part.error = std::current_exception();
     }
   };
-  run_team(static_cast<int>(parts.size()), encode);
-  for (const Part& part : parts)
+  run_team(static_cast<int>(parts_.size()), encode);
+  for (const Part& part : parts_)
     if (part.error) std::rethrow_exception(part.error);
-  merge(parts);
+  merge();
   bytes_ += static_cast<std::int64_t>(text.size());
   if (last && tokens_ > last_end_) ends_.push_back(last_end_ = tokens_);
   return text.size();
 }
 
 // Parts are taken in the order of the text, so types are numbered in the order in which they are first met.
-void TextEncoder::merge(std::vector<Part>& parts) {
-  const std::size_t before = ids_.size();
-  std::size_t at = before;
-  for (std::size_t t = 0; t < parts.size(); ++t) {
-    for (std::size_t i = global_[t].size(); i < local_[t].size(); ++i) global_[t].push_back(types_.id(local_[t][i]));
-    parts[t].offset = static_cast<std::int64_t>(at);
-    at += parts[t].ids.size();
+void TextEncoder::merge() {
+  for (const Part& part : parts_) {
+    std::vector<std::int32_t> named(part.fresh.size());
+    for (std::size_t i = 0; i < named.size(); ++i) named[i] = types_.id(part.fresh[i]);
     counts_.resize(types_.size());
-    for (std::size_t i = 0; i < std::min(parts[t].counts.size(), local_[t].size()); ++i)
-      counts_[static_cast<std::size_t>(global_[t][i])] += parts[t].counts[i];
-    for (const std::int64_t end : parts[t].ends)
+    for (const std::int32_t found : part.ids) {
+      const std::int32_t id = found >= 0 ? found : named[static_cast<std::size_t>(-1 - found)];
+      ids_.push_back(id);
+      ++counts_[static_cast<std::size_t>(id)];
+    }
+    for (const std::int64_t end : part.ends)
       if (tokens_ + end > last_end_) ends_.push_back(last_end_ = tokens_ + end);
-    tokens_ += static_cast<std::int64_t>(parts[t].ids.size());
+    tokens_ += static_cast<std::int64_t>(part.ids.size());
   }
-  ids_.resize(at);
-  auto renumber = [&](int thread) noexcept {
-    const auto t = static_cast<std::size_t>(thread);
-    std::int32_t* to = ids_.data() + parts[t].offset;
-    for (const std::int32_t id : parts[t].ids) *to++ = global_[t][static_cast<std::size_t>(id)];
-  };
-  run_team(static_cast<int>(parts.size()), renumber);
 }
 
 std::vector<std::int32_t> TextEncoder::take_ids() { return std::exchange(ids_, {}); }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -12,21 +11,25 @@ namespace fastrnn {
 // Strings and their ids, in the order in which they are first met.
 class Types {
  public:
-  std::int32_t id(std::string_view token);  // a new one when it is not known
-  std::string_view operator[](std::size_t i) const { return strings_[i]; }
-  std::size_t size() const { return strings_.size(); }
+  std::int32_t find(std::string_view token) const;  // -1: it is not known
+  std::int32_t id(std::string_view token);          // a new one when it is not known
+  void clear();
+  std::string_view operator[](std::size_t i) const;
+  std::size_t size() const { return ends_.size(); }
+  const std::vector<char>& text() const { return text_; }          // all of them, without anything between
+  const std::vector<std::int64_t>& ends() const { return ends_; }  // where each ends in it
 
  private:
   struct Entry {
-    std::uint64_t hash;
+    std::uint32_t hash;
     std::int32_t id;  // -1: free
   };
+  std::size_t place_of(std::string_view token, std::uint32_t hash) const;  // its entry, or the free one for it
   void grow();
-  std::string_view keep(std::string_view token);
 
   std::vector<Entry> table_;
-  std::vector<std::string_view> strings_;  // into pages_
-  std::deque<std::vector<char>> pages_;
+  std::vector<char> text_;
+  std::vector<std::int64_t> ends_;
 };
 
 struct InvalidUtf8 : std::runtime_error {
@@ -50,18 +53,19 @@ class TextEncoder {
   const Types& types() const { return types_; }
   const std::vector<std::int64_t>& counts() const { return counts_; }
 
+  TextEncoder(const TextEncoder&) = delete;
+  ~TextEncoder();
+
  private:
   struct Part;
-  void merge(std::vector<Part>& parts);
+  void merge();
 
-  bool ignore_;
   std::int64_t bytes_ = 0, tokens_ = 0, last_end_ = 0;
   Types types_;
   std::vector<std::int64_t> counts_;
   std::vector<std::int32_t> ids_;
   std::vector<std::int64_t> ends_;
-  std::vector<Types> local_;                       // of each thread
-  std::vector<std::vector<std::int32_t>> global_;  // their ids to ids of types_
+  std::vector<Part> parts_;  // one for each thread
 };
 
 }  // namespace fastrnn

@@ -234,13 +234,10 @@ class Encoder {
     return encoder_.feed(bytes.view(), last);
   }
   py::tuple take() { return py::make_tuple(to_array(encoder_.take_ids()), to_array(encoder_.take_ends())); }
-  py::list types() const {
-    py::list out(encoder_.types().size());
-    for (std::size_t i = 0; i < encoder_.types().size(); ++i) {
-      const std::string_view s = encoder_.types()[i];
-      out[i] = py::str(s.data(), s.size());
-    }
-    return out;
+  // The text of all types, and where each ends in it.
+  py::tuple types() const {
+    const Types& types = encoder_.types();
+    return py::make_tuple(py::bytes(types.text().data(), types.text().size()), to_array(types.ends()));
   }
   py::array counts() const { return to_array(encoder_.counts()); }
 

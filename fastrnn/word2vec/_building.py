@@ -180,16 +180,14 @@ class Building:
         """Vectors of all words but the first `before`, which stay, and all that depends on the counts."""
         count = len(self.wv.index_to_key)
         old = self.tables() if before else None
-        values = initial_vectors(count, self.vector_size, self.seed, self.compat)
+        vectors = initial_vectors(count, self.vector_size, self.seed, self.compat)
+        output = Table.zeros(count, self.vector_size) if self.negative else None
+        nodes = Table.zeros(count - 1, self.vector_size) if self.hs else None
+        self._tables = Tables(vectors, output, nodes)
         if old is not None:
-            values[:before] = old.input.rows
-        blank = np.zeros((count, self.vector_size), np.float32)
-        output = nodes = None
-        if self.negative:
-            output = Table(_over(blank, None if old is None else old.output))
-        if self.hs:
-            nodes = Table(_over(blank[1:], None if old is None else old.nodes))
-        self._tables = Tables(Table(values), output, nodes)
+            for table, known in ((vectors, old.input), (output, old.output), (nodes, old.nodes)):
+                if table is not None and known is not None:
+                    table.rows[: len(known.rows)] = known.rows
         self.wv.vectors = self._tables.input.rows
         self.wv.norms = None
         if not before:
@@ -234,10 +232,3 @@ class Building:
         if table is None:
             raise AttributeError(f"{name}: expected a vocabulary and {option} > 0, got a model without")
         return table.rows
-
-
-def _over(blank: Floats, old: Table | None) -> Floats:
-    values = blank.copy()
-    if old is not None:
-        values[: len(old.rows)] = old.rows
-    return values

@@ -8,6 +8,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 _LANES = 16  # floats in 64 bytes
+_DRAWN = 512  # rows drawn together, for they are there twice
 _WORD = 2**64 - 1
 
 
@@ -22,13 +23,22 @@ class Table:
     """
 
     def __init__(self, values: Floats) -> None:
-        count, columns = values.shape
+        self._allocate(*values.shape)
+        self.rows[:] = values
+
+    @classmethod
+    def zeros(cls, count: int, columns: int) -> Table:
+        """Rows of zeros, which take no memory before they are written."""
+        table = cls.__new__(cls)
+        table._allocate(count, columns)
+        return table
+
+    def _allocate(self, count: int, columns: int) -> None:
         stride = -(-columns // _LANES) * _LANES
         memory = np.zeros(count * stride + _LANES, np.float32)
         first = -memory.ctypes.data % 64 // 4
         self.padded = memory[first : first + count * stride].reshape(count, stride)
         self.rows = self.padded[:, :columns]
-        self.rows[:] = values
 
     def holds(self, values: Floats) -> bool:
         """Whether `values` is `rows`, and not an array that somebody put in its place."""
@@ -36,7 +46,7 @@ class Table:
         return same and values.ctypes.data == self.rows.ctypes.data
 
 
-def initial_vectors(count: int, size: int, seed: int, compat: str) -> Floats:
+def initial_vectors(count: int, size: int, seed: int, compat: str) -> Table:
     """Vectors to begin with, independent and uniform.
 
     Parameters
@@ -46,14 +56,17 @@ def initial_vectors(count: int, size: int, seed: int, compat: str) -> Floats:
         In [-1/size, 1/size), the same numbers as gensim 4; or in [-0.5/size, 0.5/size), as word2vec.c has it.
     """
     generator = np.random.default_rng(seed)
-    vectors = generator.random((count, size), np.float32)
-    if compat == "gensim":
-        vectors *= 2.0
-        vectors -= 1.0
-    else:
-        vectors -= 0.5
-    vectors /= size
-    return vectors
+    table = Table.zeros(count, size)
+    for first in range(0, count, _DRAWN):
+        rows = table.rows[first : first + _DRAWN]
+        rows[:] = generator.random(rows.shape, np.float32)
+        if compat == "gensim":
+            rows *= 2.0
+            rows -= 1.0
+        else:
+            rows -= 0.5
+        rows /= size
+    return table
 
 
 def epoch_key(seed: int, epoch: int) -> int:

@@ -21,12 +21,13 @@ from fastrnn import _check, _core
 
 from . import _corpus
 from ._cache import Store, load_store
+from ._strings import Strings
 
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Tokenizer = Callable[[Any], Iterable[str]]
 
-_BLOCK = 1 << 23  # bytes of text taken in together
+_BLOCK = 1 << 20  # bytes of text taken in together
 
 
 class Corpus:
@@ -86,7 +87,8 @@ class Corpus:
         tokenizer : callable, optional
             From a line of a file, or an item of the iterable, to its tokens.
         cache : path, optional
-            Ids go to this file, memory-mapped, instead of memory; it may be given as `source` later.
+            Ids go to this file, which may be given as `source` later. Without, to a temporary one: either way
+            they are memory-mapped, so a corpus may be larger than memory. Arrays of ids stay where they are.
         errors : {"strict", "ignore"}
             What to do about bytes of a file that are not UTF-8.
         threads : int, optional
@@ -107,15 +109,23 @@ class Corpus:
             stored = load_store(path) if path.is_file() else None
             if stored is not None:
                 return cls(*stored)
+        arrays = _as_arrays(source)
+        if arrays is not None and cache is None and len(arrays[0]):
+            return cls(*_numbered(*arrays))
         with Store(cache) as store:
-            types, counts = _fill(store, source, tokenizer, errors, threads)
+            types, counts = _fill(store, source, arrays, tokenizer, errors, threads)
             if store.tokens == 0:
                 raise ValueError("sentences: expected a corpus with at least one token, got an empty one")
             return cls(*store.finish(types, counts))
 
 
 def _fill(
-    store: Store, source: Any, tokenizer: Tokenizer | None, errors: str, threads: int | None
+    store: Store,
+    source: Any,
+    arrays: tuple[npt.NDArray[Any], Offsets] | None,
+    tokenizer: Tokenizer | None,
+    errors: str,
+    threads: int | None,
 ) -> tuple[Sequence[Any], npt.NDArray[np.int64]]:
     """Put a corpus into the store; return its types and their counts."""
     if isinstance(source, (str, os.PathLike)):
@@ -123,8 +133,10 @@ def _fill(
         if tokenizer is None:
             return _encode_files(store, files, errors, threads)
         source = _lines(files, errors)
-    elif (arrays := _as_arrays(source)) is not None:
-        return _number(store, *arrays)
+    elif arrays is not None:
+        ids, offsets, numbers, found = _numbered(*arrays)
+        store.add(ids, offsets[1:])
+        return numbers, found
     if isinstance(source, bytes) or not hasattr(source, "__iter__"):
         raise TypeError(f"sentences: expected an iterable of lists of tokens, got {_check.describe(source)}")
     types: dict[str, int] = {}
@@ -164,7 +176,7 @@ def _lines(files: list[Path], errors: str) -> Iterator[str]:
 
 def _encode_files(
     store: Store, files: list[Path], errors: str, threads: int | None
-) -> tuple[list[str], npt.NDArray[np.int64]]:
+) -> tuple[Strings, npt.NDArray[np.int64]]:
     encoder = _core.TextEncoder(threads or _core.get_num_threads(), errors == "ignore")
     for path in files:
         encoder.begin()
@@ -181,7 +193,7 @@ def _encode_files(
                 left = text[used:]
                 if not block:
                     break
-    return encoder.types(), encoder.counts()
+    return Strings(*encoder.types()), encoder.counts()
 
 
 def _as_arrays(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
@@ -222,10 +234,10 @@ def _integers(a: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return a
 
 
-def _number(
-    store: Store, ids: npt.NDArray[Any], offsets: Offsets
-) -> tuple[Sequence[int], npt.NDArray[np.int64]]:
-    """Ids as they are where they are dense, else numbered by size."""
+def _numbered(
+    ids: npt.NDArray[Any], offsets: Offsets
+) -> tuple[Ids, Offsets, Sequence[int], npt.NDArray[np.int64]]:
+    """Ids as they are where dense, else numbered by size; sentences that are not empty; types and counts."""
     types: Sequence[int]
     if ids.size and int(ids.max()) < max(1 << 20, 4 * ids.size):
         counts = np.bincount(ids).astype(np.int64)
@@ -233,5 +245,10 @@ def _number(
     else:
         known, ids, counts = np.unique(ids, return_inverse=True, return_counts=True)
         types = known.tolist()
-    store.add(ids.astype(np.int32, copy=False), offsets[1:][np.diff(offsets) > 0])
-    return types, counts.astype(np.int64, copy=False)
+    ends = offsets[1:][np.diff(offsets) > 0]
+    return (
+        ids.astype(np.int32, copy=False),
+        np.concatenate([np.zeros(1, np.int64), ends]),
+        types,
+        counts.astype(np.int64, copy=False),
+    )
