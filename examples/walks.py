@@ -24,7 +24,7 @@ if options.edges:
 else:
     community = np.repeat(np.arange(COMMUNITIES), SIZE)
     same = community[:, None] == community
-    edges = np.argwhere(draw.random(same.shape) < np.where(same, 0.1, 0.005))
+    edges = np.argwhere(draw.random(same.shape) < np.where(same, 0.2, 0.005))
 edges = np.concatenate([edges, edges[:, ::-1]])
 edges = edges[np.argsort(edges[:, 0], kind="stable")]
 nodes = int(edges.max()) + 1

@@ -28,17 +28,17 @@ def gates(layer: Any, kind: str) -> list[np.ndarray]:
 
 
 def is_orthogonal(layer: Any, gain: float) -> None:
-    """Q'Q = gain^2 I for the recurrent matrix of every gate, and no two are equal."""
+    """Q'Q = gain^2 I (of P columns where h is projected) for the recurrent matrix of every gate, and no two are equal."""
     blocks = gates(layer, "weight_hh")
     for q in blocks:
-        checks.close(q.T @ q, gain**2 * np.eye(H, dtype=q.dtype), "identity", "Q'Q")
+        checks.close(q.T @ q, gain**2 * np.eye(q.shape[1], dtype=q.dtype), "identity", "Q'Q")
     assert len({q.tobytes() for q in blocks}) == len(blocks)
 
 
 def is_identity(layer: Any, scale: float) -> None:
     """The recurrent matrix of every gate is the identity times `scale`; biases are zero."""
     for block in gates(layer, "weight_hh"):
-        checks.same_bits(block, (scale * np.eye(H)).astype(block.dtype), "weight_hh")
+        checks.same_bits(block, (scale * np.eye(*block.shape)).astype(block.dtype), "weight_hh")
     for name, a in layer.params.items():
         assert "bias" not in name or not a.any(), name
 

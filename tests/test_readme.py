@@ -83,7 +83,6 @@ def test_words(tmp_path: Path) -> None:
     assert number(r"correlation (\S+),", out) > 0.7
 
 
-# Figures of five seeds of the data: baskets .99 to 1, k-mers .98 to 1, walks .99 to 1.
 @pytest.mark.parametrize(
     ("name", "pattern", "least"),
     [

@@ -159,7 +159,7 @@ class TestKernels:
 
     @pytest.mark.parametrize("what", SEQUENCES)
     def test_sequences(self, rng: np.random.Generator, dtype: np.dtype, what: str) -> None:
-        case = make_case(rng, SHAPE, dtype)
+        case = make_case(rng, SHAPE, dtype, noise=True)
         fails(
             checks.runs_close, recurrent.run_kernel(case), recurrent.run_reference(case, wrong_sequence(what))
         )
