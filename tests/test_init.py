@@ -28,7 +28,7 @@ def gates(layer: Any, kind: str) -> list[np.ndarray]:
 
 
 def is_orthogonal(layer: Any, gain: float) -> None:
-    """Q'Q = gain^2 I (of P columns where h is projected) for the recurrent matrix of every gate, and no two are equal."""
+    """Q'Q = gain^2 I for the recurrent matrix of every gate, and no two are equal."""
     blocks = gates(layer, "weight_hh")
     for q in blocks:
         checks.close(q.T @ q, gain**2 * np.eye(q.shape[1], dtype=q.dtype), "identity", "Q'Q")
