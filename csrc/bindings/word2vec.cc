@@ -8,6 +8,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "base/ngrams.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "base/vocabulary.h"
@@ -40,6 +41,19 @@ int check_number(const char* name, int value, int least, int most) {
   return value;
 }
 
+Dims table_shape(const char* name, py::handle value) {
+  const py::array a = array(value, name);
+  if (a.ndim() != 2) fail_value(name, "shape (rows, stride)", text(shape_of(a)));
+  return shape_of(a);
+}
+
+py::tuple arrays(const char* name, py::handle value, std::size_t count) {
+  if (!py::isinstance<py::tuple>(value))
+    fail_type(name, "a tuple of " + std::to_string(count) + " arrays", type_name(value));
+  if (py::len(value) != count) fail_value(name, std::to_string(count) + " arrays", std::to_string(py::len(value)));
+  return py::reinterpret_borrow<py::tuple>(value);
+}
+
 // Rows of float32, 64-byte aligned and a multiple of 64 bytes apart.
 py::array table(py::handle value, const std::string& name, ptrdiff_t rows, ptrdiff_t stride) {
   const py::array a = checked_input(value, name, true);
@@ -69,7 +83,8 @@ class Word2VecRun {
  public:
   Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
               py::handle nodes, py::handle alias, const py::object& paths, py::handle locks, int window, int negative,
-              bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss) {
+              bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss, py::handle more,
+              py::handle more_locks, py::handle bags, py::handle tags, bool windows, bool fixed_outputs) {
     check_number("window", window, 1, kMostWindow);
     check_number("negative", negative, output.is_none() ? 0 : 1, kMostNegatives);
     if (output.is_none() && nodes.is_none()) fail_type("output", "an array when nodes is None", "None");
@@ -77,11 +92,16 @@ class Word2VecRun {
     const py::array type_table = keep(exact<std::int32_t>(types, "types", -1, true));
     check_range<std::int32_t>(corpus_, "ids", 0, type_table.shape(0));
     a_.corpus.types = static_cast<const Type*>(type_table.data());
-    const py::array rows = array(input, "input");
-    if (rows.ndim() != 2) fail_value("input", "shape (V, stride)", text(shape_of(rows)));
-    const ptrdiff_t v = rows.shape(0), stride = rows.shape(1);
+    const Dims shape = table_shape("input", input);
+    const ptrdiff_t inputs = shape[0], stride = shape[1];
+    const ptrdiff_t v = !output.is_none() ? table_shape("output", output)[0] : table_shape("nodes", nodes)[0] + 1;
+    if (windows && inputs != v) fail_value("input", "a row for each of " + std::to_string(v) + " words", text(shape));
     check_words(type_table, v);
-    a_.tables = {tables("input", input, v, stride), nullptr, nullptr, stride, nullptr, 0};
+    a_.tables.input = tables("input", input, inputs, stride);
+    a_.tables.stride = stride;
+    a_.tables.words = inputs;
+    const ptrdiff_t others = more.is_none() ? 0 : table_shape("more", more)[0];
+    if (others > 0) a_.tables.more = tables("more", more, others, stride);
     if (!output.is_none()) {
       a_.tables.output = tables("output", output, v, stride);
       const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
@@ -93,16 +113,16 @@ class Word2VecRun {
     }
     if (!nodes.is_none()) {
       a_.tables.nodes = tables("nodes", nodes, v - 1, stride);
-      if (!py::isinstance<py::tuple>(paths)) fail_type("paths", "a tuple of 3 arrays", type_name(paths));
-      if (py::len(paths) != 3) fail_value("paths", "3 arrays", std::to_string(py::len(paths)));
-      set_paths(py::reinterpret_borrow<py::tuple>(paths), v);
+      set_paths(arrays("paths", paths, 3), v);
     }
-    if (!locks.is_none()) {
-      const py::array factors = keep(exact<float>(locks, "locks"));
-      if (factors.size() == 0) fail_value("locks", "at least one factor", "none");
-      a_.tables.locks = pointer<float>(factors);
-      a_.tables.lock_count = factors.size();
-    }
+    a_.tables.locks = lock_factors("locks", locks);
+    a_.tables.more_locks = lock_factors("more_locks", more_locks);
+    if (!bags.is_none()) a_.bags = row_lists("bags", bags, inputs, 1, inputs + others);
+    if (!tags.is_none()) a_.corpus.tags = row_lists("tags", tags, a_.corpus.sentences, 0, inputs + others);
+    if (!bags.is_none() && !tags.is_none()) fail_value("bags", "None where there are tags", "lists");
+    if (!windows && tags.is_none()) fail_value("windows", "true where there are no tags", "false");
+    a_.windows = windows;
+    a_.fixed_outputs = fixed_outputs;
     a_.window = window;
     a_.negatives = negative;
     a_.cbow = cbow;
@@ -153,7 +173,7 @@ class Word2VecRun {
     for (ptrdiff_t i = 1; ordered && i < ends.size(); ++i) ordered = p[i - 1] <= p[i];
     if (!ordered || corpus_.size() == 0)
       fail_value("offsets", "ascending from 0 to the number of ids, which is not 0", text(shape_of(ends)));
-    a_.corpus = {pointer<std::int32_t>(corpus_), nullptr, p, ends.size() - 1};
+    a_.corpus = {pointer<std::int32_t>(corpus_), nullptr, p, ends.size() - 1, {}};
   }
 
   static void check_words(const py::array& types, ptrdiff_t v) {
@@ -176,6 +196,31 @@ class Word2VecRun {
     a_.words.node_count = v - 1;
     for (ptrdiff_t i = 0; i < v; ++i)
       a_.words.longest_path = std::max(a_.words.longest_path, static_cast<ptrdiff_t>(p[i + 1] - p[i]));
+  }
+
+  Locks lock_factors(const char* name, py::handle value) {
+    if (value.is_none()) return {};
+    const py::array factors = keep(exact<float>(value, name));
+    if (factors.size() == 0) fail_value(name, "at least one factor", "none");
+    return {pointer<float>(factors), factors.size()};
+  }
+
+  // `count` lists, each of at least `least` of `rows` input rows.
+  RowLists row_lists(const std::string& name, py::handle value, ptrdiff_t count, ptrdiff_t least, ptrdiff_t rows) {
+    const py::tuple lists = arrays(name.c_str(), value, 2);
+    const py::array ends = keep(exact<std::int64_t>(lists[0], name + " offsets", count + 1));
+    const py::array members = keep(exact<std::int32_t>(lists[1], name + " rows"));
+    const auto* p = pointer<std::int64_t>(ends);
+    RowLists found{p, pointer<std::int32_t>(members), 0};
+    if (p[0] != 0 || p[count] != members.size() || !std::is_sorted(p, p + count + 1))
+      fail_value(name + " offsets", "ascending from 0 to the number of rows", "others");
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const auto length = static_cast<ptrdiff_t>(p[i + 1] - p[i]);
+      if (length < least) fail_value(name, "lists of at least one row", "an empty one");
+      found.longest = std::max(found.longest, length);
+    }
+    if (members.size() > 0) check_range<std::int32_t>(members, name + " rows", 0, rows);
+    return found;
   }
 
   float* tables(const char* name, py::handle value, ptrdiff_t rows, ptrdiff_t stride) {
@@ -223,6 +268,18 @@ py::tuple make_huffman_paths(py::handle counts_value) {
   return py::make_tuple(to_array(paths.offsets), to_array(paths.nodes), to_array(paths.labels));
 }
 
+// words: UTF-8.  The rows of all n-grams of each, and where those of each begin.
+py::tuple make_ngrams(const std::vector<std::string>& words, int min_n, int max_n, std::uint32_t buckets) {
+  if (buckets < 1 || buckets > 0x7FFFFFFFu) fail_value("buckets", "1 to 2^31 - 1", std::to_string(buckets));
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> rows;
+  for (const std::string& word : words) {
+    append_ngrams(word, min_n, max_n, buckets, rows);
+    offsets.push_back(static_cast<std::int64_t>(rows.size()));
+  }
+  return py::make_tuple(to_array(offsets), to_array(rows));
+}
+
 // TextEncoder over Python buffers.
 class Encoder {
  public:
@@ -253,14 +310,18 @@ void bind_word2vec(py::module_& m) {
   m.attr("SLICE") = kSlice;
   py::class_<Word2VecRun>(m, "Word2VecRun")
       .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::object,
-                    py::handle, int, int, bool, bool, bool, bool, bool, bool>(),
+                    py::handle, int, int, bool, bool, bool, bool, bool, bool, py::handle, py::handle, py::handle,
+                    py::handle, bool, bool>(),
            py::kw_only(), arg("ids"), arg("offsets"), arg("types"), arg("input"), arg("output").none(true),
            arg("nodes").none(true), arg("alias").none(true), arg("paths"), arg("locks").none(true), arg("window"),
-           arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"))
+           arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"),
+           arg("more") = py::none(), arg("more_locks") = py::none(), arg("bags") = py::none(), arg("tags") = py::none(),
+           arg("windows") = true, arg("fixed_outputs") = false)
       .def("train", &Word2VecRun::train, arg("begin"), arg("end"), arg("key"), arg("rate"), arg("rate_per_position"),
            arg("threads"));
   m.def("alias_table", &make_alias_table, arg("weights"));
   m.def("huffman_paths", &make_huffman_paths, arg("counts"));
+  m.def("ngrams", &make_ngrams, arg("words"), arg("min_n"), arg("max_n"), arg("buckets"));
   py::class_<Encoder>(m, "TextEncoder")
       .def(py::init<int, bool>(), arg("threads"), arg("ignore"))
       .def("begin", &Encoder::begin)
