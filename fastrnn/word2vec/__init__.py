@@ -6,6 +6,10 @@ from ._facebook import save_facebook_model as save_facebook_model
 from ._read import read_vectors as read_vectors
 from ._subwords import FastTextKeyedVectors as FastTextKeyedVectors
 from .corpus import Corpus as Corpus
+from .doc2vec import Doc2Vec as Doc2Vec
+from .documents import Documents as Documents
+from .documents import TaggedDocument as TaggedDocument
+from .documents import TaggedLineDocument as TaggedLineDocument
 from .fasttext import FastText as FastText
 from .keyedvectors import KeyedVectors as KeyedVectors
 from .model import Word2Vec as Word2Vec
