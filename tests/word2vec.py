@@ -99,9 +99,10 @@ def make_problem(
 
 
 def _lists(rng: np.random.Generator, lengths: list[int], first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lists of some of the 9 rows from `first` on."""
+    """Lists of some of the 9 rows from `first` on, none twice in a list."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return offsets, rng.integers(first, first + 9, offsets[-1]).astype(np.int32)
+    rows = [first + rng.permutation(9)[:length] for length in lengths]
+    return offsets, np.concatenate(rows).astype(np.int32)
 
 
 def arguments(case: Problem, tables: dict[str, Table], loss: bool = True) -> dict[str, Any]:
