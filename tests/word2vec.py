@@ -105,13 +105,21 @@ def _lists(rng: np.random.Generator, lengths: list[int], first: int) -> tuple[np
     return offsets, np.concatenate(rows).astype(np.int32)
 
 
+def tables(case: Problem) -> dict[str, Table]:
+    """Copies of its tables, to train."""
+    return {name: Table(a) for name, a in case.tables.items()}
+
+
 def arguments(case: Problem, tables: dict[str, Table], loss: bool = True) -> dict[str, Any]:
     """What ``_core.Word2VecRun`` takes, with these tables to train."""
     return {
         "ids": case.ids,
         "offsets": case.offsets,
         "types": case.types,
-        **{name: tables[name].padded if name in tables else None for name in ("input", "output", "nodes", "more")},
+        **{
+            name: tables[name].padded if name in tables else None
+            for name in ("input", "output", "nodes", "more")
+        },
         "alias": vocabulary.alias_table(case.counts, 0.75),
         "paths": _core.huffman_paths(case.counts + 1),
         "locks": None if (case.locks == 1).all() else case.locks,

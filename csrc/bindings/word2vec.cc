@@ -1,45 +1,17 @@
-// word2vec: runs over a corpus, tables made from counts, text to ids.
+// word2vec: runs over a corpus.
 #include "base/word2vec.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <numeric>
 
-#include "base/ngrams.h"
-#include "base/text.h"
 #include "base/threads.h"
-#include "base/vocabulary.h"
 #include "bindings/args.h"
 #include "bindings/module.h"
+#include "bindings/word2vec_args.h"
 #include "dispatch.h"
 
 namespace fastrnn::bindings {
 namespace {
-
-// A contiguous array of T of one axis or, with `pairs`, of shape (length, 2); -1 in `length`: any.
-template <class T>
-py::array exact(py::handle value, const std::string& name, ptrdiff_t length = -1, bool pairs = false) {
-  const py::array a = array(value, name);
-  if (!py::isinstance<py::array_t<T>>(a))
-    fail_type(name, py::str(py::dtype::of<T>()).cast<std::string>(), dtype_name(a));
-  check_shape(a, name, pairs ? Dims{length, 2} : Dims{length}, pairs ? "(N, 2)" : "(N,)");
-  if (!(a.flags() & py::array::c_style) || !is_aligned(a))
-    fail_value(name, "a C-contiguous, aligned array", "one that is not");
-  return a;
-}
-
-// Far beyond use; scratch of their size can be allocated or refused, and nothing overflows.
-constexpr int kMostWindow = 1 << 20, kMostNegatives = 1 << 20, kMostThreads = 1024;
-
-int check_number(const char* name, int value, int least, int most) {
-  if (value < least || value > most)
-    fail_value(name, "an integer in [" + std::to_string(least) + ", " + std::to_string(most) + "]",
-               std::to_string(value));
-  return value;
-}
 
 Dims table_shape(const char* name, py::handle value) {
   const py::array a = array(value, name);
@@ -82,7 +54,7 @@ void check_range(const py::array& a, const std::string& name, ptrdiff_t low, ptr
 class Word2VecRun {
  public:
   Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
-              py::handle nodes, py::handle alias, const py::object& paths, py::handle locks, int window, int negative,
+              py::handle nodes, py::handle alias, py::handle paths, py::handle locks, int window, int negative,
               bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss, py::handle more,
               py::handle more_locks, py::handle bags, py::handle tags, bool windows, bool fixed_outputs) {
     check_number("window", window, 1, kMostWindow);
@@ -102,19 +74,8 @@ class Word2VecRun {
     a_.tables.words = inputs;
     const ptrdiff_t others = more.is_none() ? 0 : table_shape("more", more)[0];
     if (others > 0) a_.tables.more = tables("more", more, others, stride);
-    if (!output.is_none()) {
-      a_.tables.output = tables("output", output, v, stride);
-      const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
-      a_.words.alias = static_cast<const Alias*>(entries.data());
-      for (ptrdiff_t i = 0; i < v; ++i)
-        if (a_.words.alias[i].other < 0 || a_.words.alias[i].other >= v)
-          fail_value("alias", "words in [0, " + std::to_string(v) + ")", std::to_string(a_.words.alias[i].other));
-      a_.words.alias_size = static_cast<std::uint32_t>(v);
-    }
-    if (!nodes.is_none()) {
-      a_.tables.nodes = tables("nodes", nodes, v - 1, stride);
-      set_paths(arrays("paths", paths, 3), v);
-    }
+    if (!output.is_none()) set_output(output, alias, v);
+    if (!nodes.is_none()) set_nodes(nodes, paths, v);
     a_.tables.locks = lock_factors("locks", locks);
     a_.tables.more_locks = lock_factors("more_locks", more_locks);
     if (!bags.is_none()) a_.bags = row_lists("bags", bags, inputs, 1, inputs + others);
@@ -183,7 +144,19 @@ class Word2VecRun {
         fail_value("types", "words in [-1, " + std::to_string(v) + ")", std::to_string(p[i].word));
   }
 
-  void set_paths(const py::tuple& paths, ptrdiff_t v) {
+  void set_output(py::handle output, py::handle alias, ptrdiff_t v) {
+    a_.tables.output = tables("output", output, v, a_.tables.stride);
+    const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
+    a_.words.alias = static_cast<const Alias*>(entries.data());
+    for (ptrdiff_t i = 0; i < v; ++i)
+      if (a_.words.alias[i].other < 0 || a_.words.alias[i].other >= v)
+        fail_value("alias", "words in [0, " + std::to_string(v) + ")", std::to_string(a_.words.alias[i].other));
+    a_.words.alias_size = static_cast<std::uint32_t>(v);
+  }
+
+  void set_nodes(py::handle nodes_value, py::handle paths_value, ptrdiff_t v) {
+    a_.tables.nodes = tables("nodes", nodes_value, v - 1, a_.tables.stride);
+    const py::tuple paths = arrays("paths", paths_value, 3);
     const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", v + 1));
     const auto* p = pointer<std::int64_t>(offsets);
     if (p[0] != 0 || !std::is_sorted(p, p + v + 1)) fail_value("path offsets", "numbers ascending from 0", "others");
@@ -236,80 +209,13 @@ class Word2VecRun {
   Word2Vec a_{};
 };
 
-py::array make_alias_table(py::handle weights_value) {
-  const py::array weights = exact<double>(weights_value, "weights");
-  double total = 0;
-  for (ptrdiff_t i = 0; i < weights.size(); ++i) {
-    const double w = pointer<double>(weights)[i];
-    if (!(w >= 0 && std::isfinite(w))) fail_value("weights", "finite numbers >= 0", std::to_string(w));
-    total += w;
-  }
-  if (!(total > 0 && std::isfinite(total))) fail_value("weights", "a finite sum > 0", std::to_string(total));
-  py::array_t<std::uint32_t> table({weights.size(), ptrdiff_t{2}});
-  alias_table(pointer<double>(weights), weights.size(), reinterpret_cast<Alias*>(table.mutable_data()));
-  return table;
-}
-
-template <class T>
-py::array_t<T> to_array(const std::vector<T>& v) {
-  return py::array_t<T>(static_cast<ptrdiff_t>(v.size()), v.data());
-}
-
-py::tuple make_huffman_paths(py::handle counts_value) {
-  const py::array counts = exact<std::int64_t>(counts_value, "counts");
-  if (counts.size() == 0) fail_value("counts", "at least one count", "none");
-  std::int64_t total = 0;
-  for (ptrdiff_t i = 0; i < counts.size(); ++i) {
-    const std::int64_t n = pointer<std::int64_t>(counts)[i];
-    if (n < 0 || __builtin_add_overflow(total, n, &total))
-      fail_value("counts", "numbers >= 0 with a sum below 2**63", std::to_string(n));
-  }
-  const HuffmanPaths paths = huffman_paths(pointer<std::int64_t>(counts), counts.size());
-  return py::make_tuple(to_array(paths.offsets), to_array(paths.nodes), to_array(paths.labels));
-}
-
-// words: UTF-8.  The rows of all n-grams of each, and where those of each begin.
-py::tuple make_ngrams(const std::vector<std::string>& words, int min_n, int max_n, std::uint32_t buckets) {
-  if (buckets < 1 || buckets > 0x7FFFFFFFu) fail_value("buckets", "1 to 2^31 - 1", std::to_string(buckets));
-  std::vector<std::int64_t> offsets{0};
-  std::vector<std::int32_t> rows;
-  for (const std::string& word : words) {
-    append_ngrams(word, min_n, max_n, buckets, rows);
-    offsets.push_back(static_cast<std::int64_t>(rows.size()));
-  }
-  return py::make_tuple(to_array(offsets), to_array(rows));
-}
-
-// TextEncoder over Python buffers.
-class Encoder {
- public:
-  explicit Encoder(int threads, bool ignore) : encoder_(check_number("threads", threads, 1, kMostThreads), ignore) {}
-  void begin() { encoder_.begin(); }
-  std::size_t feed(const py::buffer& buffer, bool last) {
-    const Bytes bytes(buffer, "text");
-    const py::gil_scoped_release release;
-    return encoder_.feed(bytes.view(), last);
-  }
-  py::tuple take() { return py::make_tuple(to_array(encoder_.take_ids()), to_array(encoder_.take_ends())); }
-  // The text of all types, and where each ends in it.
-  py::tuple types() const {
-    const Types& types = encoder_.types();
-    return py::make_tuple(py::bytes(types.text().data(), types.text().size()), to_array(types.ends()));
-  }
-  py::array counts() const { return to_array(encoder_.counts()); }
-
- private:
-  TextEncoder encoder_;
-};
-
 }  // namespace
 
 void bind_word2vec(py::module_& m) {
   using py::arg;
-  py::register_exception<InvalidUtf8>(m, "InvalidUtf8", PyExc_ValueError);
   m.attr("SLICE") = kSlice;
   py::class_<Word2VecRun>(m, "Word2VecRun")
-      .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::object,
+      .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle,
                     py::handle, int, int, bool, bool, bool, bool, bool, bool, py::handle, py::handle, py::handle,
                     py::handle, bool, bool>(),
            py::kw_only(), arg("ids"), arg("offsets"), arg("types"), arg("input"), arg("output").none(true),
@@ -319,16 +225,6 @@ void bind_word2vec(py::module_& m) {
            arg("windows") = true, arg("fixed_outputs") = false)
       .def("train", &Word2VecRun::train, arg("begin"), arg("end"), arg("key"), arg("rate"), arg("rate_per_position"),
            arg("threads"));
-  m.def("alias_table", &make_alias_table, arg("weights"));
-  m.def("huffman_paths", &make_huffman_paths, arg("counts"));
-  m.def("ngrams", &make_ngrams, arg("words"), arg("min_n"), arg("max_n"), arg("buckets"));
-  py::class_<Encoder>(m, "TextEncoder")
-      .def(py::init<int, bool>(), arg("threads"), arg("ignore"))
-      .def("begin", &Encoder::begin)
-      .def("feed", &Encoder::feed, arg("text"), arg("last"))
-      .def("take", &Encoder::take)
-      .def("types", &Encoder::types)
-      .def("counts", &Encoder::counts);
 }
 
 }  // namespace fastrnn::bindings

@@ -166,10 +166,12 @@ class Doc2Vec(Word2Vec):
             dv.expandos[attribute][at] += np.fromiter(counts.values(), np.int64, len(counts))
 
     def _make_more(self, old: Table | None) -> Table | None:
-        values = initial_vectors(len(self.dv), self.vector_size, self.seed + _SEED, self.compat)
-        if old is not None:
-            values[: len(old.rows)] = old.rows
-        return Table(values, self._dv_mapfile)
+        known = np.zeros((0, self.vector_size), np.float32) if old is None else old.rows.copy()
+        table = initial_vectors(
+            len(self.dv), self.vector_size, self.seed + _SEED, self.compat, self._dv_mapfile
+        )
+        table.rows[: len(known)] = known
+        return table
 
     def _shown(self) -> dict[str, tuple[KeyedVectors, str]]:
         return {**super()._shown(), "more": (self.dv, "vectors")}
