@@ -40,18 +40,14 @@ class Doc2Vec(Word2Vec):
         of the contexts.
     dbow_words : {0, 1}
         PV-DBOW: words are contexts too.
-    dm_concat : {0}
+    dm_concat, dm_tag_count : {0}, {1}
         Concatenated contexts are not trained.
-    dm_tag_count : {1}
-        Has a meaning with `dm_concat` only.
     dv : KeyedVectors, optional
         To be filled, in place of new ones.
     dv_mapfile : path, optional
         Vectors of documents are kept in this file, mapped into memory.
-    comment, trim_rule, callbacks, window, epochs, shrink_windows
-        As of `Word2Vec`.
-    **kwargs
-        The other arguments of `Word2Vec` but `sg` and `null_word`.
+    comment, trim_rule, callbacks, window, epochs, shrink_windows, **kwargs
+        As of `Word2Vec`, but for `sg` and `null_word`.
 
     Attributes
     ----------
@@ -166,10 +162,9 @@ class Doc2Vec(Word2Vec):
             dv.expandos[attribute][at] += np.fromiter(counts.values(), np.int64, len(counts))
 
     def _make_more(self, old: Table | None) -> Table | None:
-        known = np.zeros((0, self.vector_size), np.float32) if old is None else old.rows.copy()
-        table = initial_vectors(
-            len(self.dv), self.vector_size, self.seed + _SEED, self.compat, self._dv_mapfile
-        )
+        known = np.zeros((0, 1), np.float32) if old is None else old.rows.copy()  # whose file is made anew
+        size, seed = self.vector_size, self.seed + _SEED
+        table = initial_vectors(len(self.dv), size, seed, self.compat, self._dv_mapfile)
         table.rows[: len(known)] = known
         return table
 
