@@ -12,6 +12,7 @@ their own.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -24,19 +25,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from quality_word2vec import MODELS, enwiki
+from quality_word2vec import MODELS, enwiki, model_class
 
 
 def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any]:
     """Train one epoch and tell how it went."""
-    if contender == "gensim":
-        from gensim.models import Word2Vec
-    else:
+    if contender != "gensim":
         import fastrnn
-        from fastrnn import Word2Vec
 
         fastrnn.set_num_threads(workers)
-    model = Word2Vec(epochs=1, workers=workers, **MODELS[name])
+    model = model_class(name, contender)(**{**MODELS[name], "epochs": 1, "workers": workers})
     start = time.perf_counter()
     model.build_vocab(corpus_file=corpus)
     built = time.perf_counter()
@@ -48,7 +46,8 @@ def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any
     else:
         source = {"corpus_file": corpus}
     begun = time.perf_counter()
-    model.train(**source, total_words=model.corpus_total_words, epochs=1)
+    totals = {"total_words": model.corpus_total_words, "total_examples": model.corpus_count}
+    model.train(**source, **totals, epochs=1)
     seconds = time.perf_counter() - begun
     return {
         "vocabulary": len(model.wv),
@@ -77,6 +76,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--lines", type=int, help="only so many lines of the corpus")
     parser.add_argument("--child", choices=["fastrnn", "gensim"], help=argparse.SUPPRESS)
     parser.add_argument("--corpus", type=Path)
     args = parser.parse_args()
@@ -84,6 +84,11 @@ def main() -> None:
         print(json.dumps(child(args.child, args.models[0], str(args.corpus), args.workers)))
         return
     corpus = args.corpus or enwiki(args.data, args.work)
+    if args.lines:
+        part = corpus.with_suffix(f".{args.lines}.txt")
+        with corpus.open(encoding="utf-8") as file:
+            part.write_text("".join(itertools.islice(file, args.lines)), encoding="utf-8")
+        corpus = part
     for name in args.models:
         results: dict[str, list[dict[str, Any]]] = {"fastrnn": [], "gensim": []}
         for _ in range(args.rounds):

@@ -24,8 +24,22 @@ MODELS: dict[str, dict[str, Any]] = {
     "sg300": {"sg": 1, "vector_size": 300},
     "deterministic": {"sg": 1, "deterministic": True},
     "classic": {"sg": 1, "shared_negatives": False},
+    "fasttext": {"sg": 1},
+    "fasttext-cbow": {"sg": 0},
+    "dbow": {"dm": 0, "epochs": 5},
+    "dm": {"dm": 1, "epochs": 5},
 }
+CLASSES = {"fasttext": "FastText", "fasttext-cbow": "FastText", "dbow": "Doc2Vec", "dm": "Doc2Vec"}
 WORDS_IN_LINE = 1000  # gensim drops what is beyond 10,000
+
+
+def model_class(name: str, peer: str | None) -> Any:
+    """What trains a model: ours, or gensim's."""
+    if peer == "gensim":
+        import gensim.models as module
+    else:
+        import fastrnn as module  # type: ignore[no-redef]
+    return getattr(module, CLASSES.get(name, "Word2Vec"))
 
 
 def enwiki(data: Path, folder: Path) -> Path:
@@ -49,21 +63,19 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="sg")
     parser.add_argument("--peer", choices=["gensim"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     args = parser.parse_args()
-    if args.peer:
-        from gensim.models import Word2Vec
-    else:
-        from fastrnn import Word2Vec
     corpus = enwiki(args.data, args.work)
     rows = []
     for seed in args.seeds:
         begun = time.monotonic()
-        options = {"epochs": args.epochs, "workers": args.workers, "seed": seed, **MODELS[args.model]}
-        model = Word2Vec(corpus_file=str(corpus), **options)
+        options = {"epochs": 5, "workers": args.workers, "seed": seed, **MODELS[args.model]}
+        if args.epochs is not None:
+            options["epochs"] = args.epochs
+        model = model_class(args.model, args.peer)(corpus_file=str(corpus), **options)
         seconds = time.monotonic() - begun
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))

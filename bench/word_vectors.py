@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-PAIRS = {"WS-353": "EN-WS-353-ALL.txt", "SimLex": "EN-SIMLEX-999.txt", "MEN": "EN-MEN-TR-3k.txt"}
+PAIRS = {
+    "WS-353": "EN-WS-353-ALL.txt",
+    "SimLex": "EN-SIMLEX-999.txt",
+    "MEN": "EN-MEN-TR-3k.txt",
+    "RW": "EN-RW-STANFORD.txt",
+}
 MOST_FREQUENT = 30_000
 
 

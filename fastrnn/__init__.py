@@ -33,6 +33,8 @@ from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 if TYPE_CHECKING:
     from .models import LanguageModel as LanguageModel
     from .training import Trainer as Trainer
+    from .word2vec import Doc2Vec as Doc2Vec
+    from .word2vec import FastText as FastText
     from .word2vec import KeyedVectors as KeyedVectors
     from .word2vec import Phrases as Phrases
     from .word2vec import Word2Vec as Word2Vec
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {
+    "Doc2Vec": "word2vec",
+    "FastText": "word2vec",
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
     "Phrases": "word2vec",

@@ -172,6 +172,12 @@ class Word2VecRun:
         shared: bool,
         deterministic: bool,
         loss: bool,
+        more: npt.NDArray[np.float32] | None = None,
+        more_locks: npt.NDArray[np.float32] | None = None,
+        bags: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None = None,
+        tags: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None = None,
+        windows: bool = True,
+        fixed_outputs: bool = False,
     ) -> None: ...
     def train(
         self, begin: int, end: int, key: int, rate: float, rate_per_position: float, threads: int
@@ -186,6 +192,9 @@ class TextEncoder:
     def counts(self) -> npt.NDArray[np.int64]: ...
 
 def alias_table(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]: ...
+def ngrams(
+    words: list[bytes], min_n: int, max_n: int, buckets: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]: ...
 def huffman_paths(
     counts: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]: ...

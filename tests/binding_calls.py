@@ -10,7 +10,6 @@ import word2vec
 from errors import TOKENS, WEIGHTS, B, H, I, T, V, X
 
 from fastrnn import _core
-from fastrnn.word2vec._tables import Table
 
 STATE = (np.zeros((B, H), np.float32),) * 2
 TABLE = np.zeros((V, I), np.float32)
@@ -27,6 +26,7 @@ class Call(NamedTuple):
 
 
 CODECS = ("unknown encoding", "unknown error handler", "begin, end")
+PATH_PARTS = ("path offsets", "path nodes", "path labels")
 WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -50,6 +50,11 @@ def spans(*names: str) -> dict[str, list[np.ndarray]]:
     return {name: [BIAS.copy(), TABLE.copy()] for name in names}
 
 
+def run_once(**given: Any) -> Any:
+    """Train with what the constructor has let pass."""
+    return _core.Word2VecRun(**given).train(0, len(given["ids"]), 1, 0.05, 0.0, 2)
+
+
 def calls() -> dict[str, Call]:
     """One for each function of ``_core`` that takes arguments, and for some a second in another form."""
     entropy = {"x": X, "weight": TABLE, "bias": BIAS, "targets": TOKENS, "ignore_index": -100, "mean": True}
@@ -62,8 +67,11 @@ def calls() -> dict[str, Call]:
     momentum = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
     adam = {"step": 1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "decoupled": True}
     problem = word2vec.make_problem(np.random.default_rng(0), "both", locks=2)
-    run = word2vec.arguments(problem, {name: Table(a) for name, a in problem.tables.items()})
+    run = word2vec.arguments(problem, word2vec.tables(problem))
     trained = _core.Word2VecRun(**run)
+    lists = {
+        name: word2vec.make_problem(np.random.default_rng(0), **{name: True}) for name in ("bags", "tags")
+    }
     encoder = _core.TextEncoder(1, True)
     return {
         "Prepared": Call(_core.Prepared, {"cell": "lstm", "weights": WEIGHTS}, WEIGHT_PARTS),
@@ -102,7 +110,13 @@ def calls() -> dict[str, Call]:
         "exp": Call(_core.exp, {"x": X}),
         "sigmoid": Call(_core.sigmoid, {"x": X}),
         "tanh": Call(_core.tanh, {"x": X}),
-        "Word2VecRun": Call(_core.Word2VecRun, run, ("path offsets", "path nodes", "path labels")),
+        "Word2VecRun": Call(_core.Word2VecRun, run, PATH_PARTS),
+        **{
+            f"Word2VecRun: {name}": Call(
+                run_once, word2vec.arguments(case, word2vec.tables(case)), PATH_PARTS
+            )
+            for name, case in lists.items()
+        },
         "Word2VecRun.train": Call(
             trained.train,
             {"begin": 0, "end": 512, "key": 1, "rate": 0.05, "rate_per_position": 0.0, "threads": 1},
@@ -111,6 +125,7 @@ def calls() -> dict[str, Call]:
         "TextEncoder": Call(_core.TextEncoder, {"threads": 1, "ignore": False}),
         "TextEncoder.feed": Call(encoder.feed, {"text": b"a b \xff\n", "last": True}),
         "alias_table": Call(_core.alias_table, {"weights": np.ones(3)}),
+        "ngrams": Call(_core.ngrams, {"words": [b"a\xc3\xa9", b""], "min_n": 1, "max_n": 3, "buckets": 7}),
         "huffman_paths": Call(_core.huffman_paths, {"counts": np.arange(3)}),
     }
 

@@ -14,6 +14,9 @@ from fastrnn import _core
 OFFSETS, NODES, LABELS = CALLS["Word2VecRun"].arguments["paths"]
 WORDS = len(OFFSETS) - 1
 ALIAS = CALLS["Word2VecRun"].arguments["alias"]
+ENDS, MEMBERS = CALLS["Word2VecRun: bags"].arguments["bags"]
+BAGGED = len(ENDS) - 1
+ROWS = BAGGED + len(CALLS["Word2VecRun: bags"].arguments["more"])
 READ = CALLS["read_records"].arguments
 STRIDED = memoryview(bytes(24))[::-2]
 
@@ -24,6 +27,10 @@ def run(**changed: Any) -> Any:
 
 def paths(offsets: np.ndarray = OFFSETS, nodes: np.ndarray = NODES) -> Any:
     return run(paths=(offsets, nodes, LABELS))
+
+
+def bags(ends: np.ndarray = ENDS, members: np.ndarray = MEMBERS, **changed: Any) -> Any:
+    return _core.Word2VecRun(**{**CALLS["Word2VecRun: bags"].arguments, "bags": (ends, members), **changed})
 
 
 def edited(a: np.ndarray, at: Any, value: int) -> np.ndarray:
@@ -74,6 +81,57 @@ ERRORS: dict[str, Case] = {
         lambda: run(paths=(OFFSETS, NODES)),
         ValueError,
         "paths: expected 3 arrays, got 2",
+    ),
+    "bags": (
+        lambda: bags(edited(ENDS, 1, 2**62)),
+        ValueError,
+        "bags offsets: expected ascending from 0 to the number of rows, got others",
+    ),
+    "bags begin": (
+        lambda: bags(edited(ENDS, 0, -(2**62))),
+        ValueError,
+        "bags offsets: expected ascending from 0 to the number of rows, got others",
+    ),
+    "empty bag": (
+        lambda: bags(edited(ENDS, 1, 0)),
+        ValueError,
+        "bags: expected lists of at least one row, got an empty one",
+    ),
+    "rows of bags": (
+        lambda: bags(members=edited(MEMBERS, 0, ROWS)),
+        ValueError,
+        f"bags rows: expected integers in [0, {ROWS}), got {ROWS}",
+    ),
+    "one bag too few": (
+        lambda: bags(ENDS[:-1].copy()),
+        ValueError,
+        f"bags offsets: expected shape (N,) = ({BAGGED + 1},), got ({BAGGED},)",
+    ),
+    "bags alone": (lambda: bags(bags=ENDS), TypeError, "bags: expected a tuple of 2 arrays, got ndarray"),
+    "bags and tags": (
+        lambda: bags(tags=CALLS["Word2VecRun: tags"].arguments["tags"]),
+        ValueError,
+        "bags: expected None where there are tags, got lists",
+    ),
+    "no inputs": (
+        lambda: run(windows=False),
+        ValueError,
+        "windows: expected true where there are no tags, got false",
+    ),
+    "no factors": (
+        lambda: run(more_locks=np.zeros(0, np.float32)),
+        ValueError,
+        "more_locks: expected at least one factor, got none",
+    ),
+    "rows of more": (
+        lambda: run(more=np.zeros(16, np.float32)),
+        ValueError,
+        "more: expected shape (rows, stride), got (16,)",
+    ),
+    "buckets": (
+        lambda: _core.ngrams([b"a"], 1, 3, 0),
+        ValueError,
+        "buckets: expected 1 to 2^31 - 1, got 0",
     ),
     "window": (lambda: run(window=0), ValueError, "window: expected an integer in [1, 1048576], got 0"),
     "negative": (lambda: run(negative=0), ValueError, "negative: expected an integer in [1, 1048576], got 0"),

@@ -101,6 +101,10 @@ def test_subsampling(rng: np.random.Generator, sample: float) -> None:
     assert (np.abs(found - counts * keep) <= 5 * spread + 1e-3 * sum(keep)).all()
 
 
+def test_smallest_sample() -> None:
+    assert not vocabulary.keep_thresholds(vocabulary.keep_probability(np.array([2**62, 1]), 5e-324, 1)).any()
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50, 1000])
 def test_huffman(rng: np.random.Generator, size: int) -> None:
     """As short as heapq's tree; a prefix code whose words are told apart by nodes and labels."""

@@ -26,6 +26,18 @@ MODES: dict[str, dict[str, Any]] = {
     "size of a block": {"size": 16},
     "one more than a block": {"size": 17},
     "size 1": {"size": 1},
+    "n-grams": {"bags": True},
+    "n-grams cbow": {"bags": True, "cbow": True},
+    "n-grams cbow sum": {"bags": True, "cbow": True, "mean": False, "shared": False},
+    "n-grams classic": {"bags": True, "shared": False},
+    "n-grams locked": {"bags": True, "locks": 5, "window": 4},
+    "n-grams locked cbow": {"bags": True, "locks": 2, "cbow": True},
+    "documents": {"tags": True, "windows": False},
+    "documents and words": {"tags": True, "locks": 5},
+    "documents classic": {"tags": True, "shared": False},
+    "documents cbow": {"tags": True, "cbow": True},
+    "documents cbow sum": {"tags": True, "cbow": True, "mean": False},
+    "documents alone": {"tags": True, "windows": False, "fixed_outputs": True},
 }
 
 
@@ -69,3 +81,12 @@ def test_parts_of_an_epoch(rng: np.random.Generator) -> None:
     cut = run_kernel(case, cuts=[_core.SLICE, 3 * _core.SLICE])
     checks.runs_same_bits({**cut, "loss": whole["loss"]}, whole)
     checks.close(cut["loss"], whole["loss"], "loss", "loss")
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("mode", MODES)
+def test_copies(rng: np.random.Generator, mode: str) -> None:
+    """Threads work on copies of hot rows and tags: nothing but that differs where one has all the work."""
+    case = make_problem(rng, "both", sentences=20, **MODES[mode])
+    assert len(case.ids) <= _core.SLICE
+    checks.runs_close(run_kernel(case, 2), run_reference(case), "word2vec")

@@ -11,11 +11,12 @@ import pytest
 from mutants import mutant, one_bit_off
 from word2vec import make_problem, run_kernel, run_reference
 
-from fastrnn.reference import word2vec, word2vec_train, word2vec_windows
+from fastrnn.reference import word2vec, word2vec_inputs, word2vec_train, word2vec_windows
 from fastrnn.reference.testing import complex_gradient
 
 RATE = 0.5
 CONTEXTS, ROWS = np.array([1, 4, 2]), np.array([3, 0, 5, 2])
+TAGGED = np.array([1, 4, 7 + 2])  # the last is a document
 # Outputs from noise and from a path, and by what the update of the contexts differs from the gradient, as in
 # gensim: each context gets all of the gradient of the mean, and a share of that of the sum.
 VARIANTS: dict[str, tuple[dict[str, bool], str, list[float], float]] = {
@@ -25,6 +26,12 @@ VARIANTS: dict[str, tuple[dict[str, bool], str, list[float], float]] = {
     "cbow mean hs": ({"cbow": True}, "nodes", [0, 0, 1, 0], 3),
     "cbow sum ns": ({"cbow": True, "mean": False}, "output", [1, 0, 0, 0], 1 / 3),
     "cbow sum hs": ({"cbow": True, "mean": False}, "nodes", [0, 1, 1, 0], 1 / 3),
+    "n-grams": ({"bags": True}, "output", [1, 0, 0, 0], 2),
+    "n-grams cbow": ({"bags": True, "cbow": True}, "output", [1, 0, 0, 0], 6),
+    "n-grams cbow sum": ({"bags": True, "cbow": True, "mean": False}, "nodes", [1, 0, 0, 1], 1 / 6),
+    "documents": ({"tags": True}, "output", [1, 0, 0, 0], 1),
+    "documents cbow": ({"tags": True, "cbow": True}, "nodes", [1, 0, 0, 1], 3),
+    "documents cbow sum": ({"tags": True, "cbow": True, "mean": False}, "output", [1, 0, 0, 0], 1 / 3),
 }
 
 
@@ -35,8 +42,10 @@ def updates_are_gradients(
     options, name, labels, factor = VARIANTS[variant]
     case = make_problem(rng, "ns" if name == "output" else "hs", words=7, size=5, **options)
     tables = {key: a.astype(np.float64) for key, a in case.tables.items()}
-    unit = word2vec_train.Unit(CONTEXTS, name, ROWS, np.array(labels))
+    unit = word2vec_train.Unit(TAGGED if "tags" in options else CONTEXTS, name, ROWS, np.array(labels))
     any_module: Any = module
+    pairs = np.stack([np.arange(7), np.arange(7, 14)], axis=1).ravel()  # bags of two rows
+    lists = {"bags": word2vec_inputs.RowLists(2 * np.arange(8), pairs)} if "bags" in options else {}
 
     def run(start: dict[str, np.ndarray]) -> Any:
         corpus = word2vec_windows.Corpus(case.ids, case.offsets, case.types)
@@ -48,17 +57,20 @@ def updates_are_gradients(
             locks=np.ones(1),
             window=3,
             negative=5,
+            **lists,
             **case.options,
         )
 
     def loss(key: str, value: np.ndarray) -> Any:
         trainer = run({**tables, key: value})
-        scores = word2vec.score(trainer._inputs(unit), trainer.tables[name][ROWS])
+        scores = word2vec.score(trainer.scored(unit, trainer._inputs(unit)), trainer.tables[name][ROWS])
         return word2vec.negative_log_likelihood(scores, unit.labels)
 
     after = {key: a.copy() for key, a in tables.items()}
     run(after)._steps(unit, RATE)
-    for key, scale in (("input", factor), (name, 1.0)):
+    for key, scale in (("input", factor), ("more", factor), (name, 1.0)):
+        if key not in tables:
+            continue
         gradient = complex_gradient(lambda value, key=key: loss(key, value), tables[key])
         checks.close(after[key] - tables[key], -RATE * scale * gradient, "complex step", key)
 
@@ -85,23 +97,39 @@ def test_wrong_updates(rng: np.random.Generator, variant: str, what: str) -> Non
 
 
 TRAIN_MUTANTS = {
-    "mean": ("/ (len(x) if self.mean else 1)", "/ 1"),
-    "share": ("share = 1 / len(contexts)", "share = 2 / len(contexts)"),
-    "locks": ("share * locks * dx", "share * dx"),
+    "mean": ("/ (self._rows(unit) if self.mean else 1)", "/ 1"),
+    "share": ("share = 1 / self._rows(unit)", "share = 2 / self._rows(unit)"),
+    "locks": ("self.inputs.lock(i) * dx[0]\n        return due", "dx[0]\n        return due"),
     "sentence": ("& (sentence[near] == sentence[i])", "& (sentence[near] > 0)"),
+    "documents": ("self.tags[sentence[i] - 1]", "self.tags[sentence[i] - 2]"),
+    "weights": (
+        "weights = np.array([len(self.inputs.rows(i)) for i in unit.inputs])",
+        "weights = np.ones(len(x))",
+    ),
+    "outputs that stay": ("if not self.fixed_outputs", "if True"),
+    "settled late": ("self.slots = 1 <<", "self.slots = 4 <<"),
+    "never settled": ("        if not self.deterministic:\n            means.leave_all()\n", ""),
     "centre": ("near[(near != i)", "near[(near != i + 1)"),
     "target among the noise": ("*drawn[drawn != word]", "*drawn"),
     "noise of another context": ("j * self.negative", "0 * self.negative"),
     "a step late": ("(first - first % SLICE)", "(first + SLICE)"),
-    "duplicates": ('np.add.at(self.tables["input"], contexts,', 'add_once(self.tables["input"], contexts,'),
-    "stale group": ("x = self._inputs(unit) if in_place else x", "x = x"),
+    "duplicates": (
+        "np.add.at(self.tables[unit.table], rows, due)",
+        "add_once(self.tables[unit.table], rows, due)",
+    ),
+    "stale group": ("np.array(x) if in_place else one", "one"),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "mean": {"cbow": True},
     "share": {"cbow": True, "mean": False},
     "locks": {"locks": 3},
     "noise of another context": {"shared": False},
-    "duplicates": {"cbow": True, "words": 4},
+    "documents": {"tags": True},
+    "weights": {"bags": True, "cbow": True},
+    "outputs that stay": {"tags": True, "fixed_outputs": True},
+    "settled late": {"bags": True, "window": 4},
+    "never settled": {"bags": True},
+    "duplicates": {"words": 4},
     "stale group": {"negative": 13},
     "a step late": {"slope": -1e-4},
 }

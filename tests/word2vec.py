@@ -12,7 +12,7 @@ import numpy as np
 from ops import Run
 
 from fastrnn import Word2Vec, _core
-from fastrnn.reference import word2vec_train, word2vec_windows
+from fastrnn.reference import word2vec_inputs, word2vec_train, word2vec_windows
 from fastrnn.word2vec import vocabulary
 from fastrnn.word2vec._tables import Table
 
@@ -43,6 +43,8 @@ class Problem:
     rate: float = 0.05
     slope: float = -1e-6
     options: dict[str, Any] = field(default_factory=dict)
+    lists: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # bags or tags
+    more_locks: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))
 
 
 def make_problem(
@@ -56,9 +58,15 @@ def make_problem(
     locks: int = 1,
     window: int = 3,
     negative: int = 5,
+    bags: bool = False,
+    tags: bool = False,
     **options: bool,
 ) -> Problem:
-    """Sentences of 1 to `longest` words and some types that are no words; scores around 1."""
+    """Sentences of 1 to `longest` words and some types that are no words; scores around 1.
+
+    With `bags` a word is the mean of 1 to 6 rows, its own first; with `tags` a sentence has
+    up to 2 documents.
+    """
     lengths = rng.integers(0, longest, sentences)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     types = words + 3
@@ -76,9 +84,30 @@ def make_problem(
         for name in ("input", *OUTPUTS[outputs])
     }
     factors = np.ones(1, np.float32) if locks == 1 else rng.random(locks).astype(np.float32)
-    return Problem(
+    case = Problem(
         ids, offsets, table, counts, tables, factors, window, negative, options={**OPTIONS, **options}
     )
+    if bags or tags:
+        tables["more"] = (rng.standard_normal((9, size)) * size**-0.25).astype(np.float32)
+        case.more_locks = factors[::-1].copy()
+    if bags:
+        case.lists["bags"] = _lists(rng, [1 + i % 6 for i in range(words)], words)
+        case.lists["bags"][1][case.lists["bags"][0][:-1]] = np.arange(words)
+    if tags:
+        case.lists["tags"] = _lists(rng, rng.integers(0, 3, sentences).tolist(), words)
+    return case
+
+
+def _lists(rng: np.random.Generator, lengths: list[int], first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lists of some of the 9 rows from `first` on, none twice in a list."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    rows = [first + rng.permutation(9)[:length] for length in lengths]
+    return offsets, np.concatenate(rows).astype(np.int32)
+
+
+def tables(case: Problem) -> dict[str, Table]:
+    """Copies of its tables, to train."""
+    return {name: Table(a) for name, a in case.tables.items()}
 
 
 def arguments(case: Problem, tables: dict[str, Table], loss: bool = True) -> dict[str, Any]:
@@ -87,10 +116,15 @@ def arguments(case: Problem, tables: dict[str, Table], loss: bool = True) -> dic
         "ids": case.ids,
         "offsets": case.offsets,
         "types": case.types,
-        **{name: tables[name].padded if name in tables else None for name in ("input", "output", "nodes")},
+        **{
+            name: tables[name].padded if name in tables else None
+            for name in ("input", "output", "nodes", "more")
+        },
         "alias": vocabulary.alias_table(case.counts, 0.75),
         "paths": _core.huffman_paths(case.counts + 1),
         "locks": None if (case.locks == 1).all() else case.locks,
+        "more_locks": None if (case.more_locks == 1).all() else case.more_locks,
+        **case.lists,
         "window": case.window,
         "negative": case.negative,
         "loss": loss,
@@ -122,8 +156,10 @@ def run_reference(case: Problem, train: ModuleType | None = None, dtype: Any = n
         alias=vocabulary.alias_table(case.counts, 0.75),
         paths=_core.huffman_paths(case.counts + 1),
         locks=case.locks,
+        more_locks=case.more_locks,
         window=case.window,
         negative=case.negative,
+        **{name: word2vec_inputs.RowLists(*lists) for name, lists in case.lists.items()},
         **case.options,
     )
     run.train(KEY, case.rate, case.slope)

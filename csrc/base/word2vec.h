@@ -18,14 +18,29 @@ struct Alias {
   std::int32_t other;
 };
 
+// Factors on the updates of rows: row r has factors[r % count]; null: all are 1.
+struct Locks {
+  const float* factors;
+  ptrdiff_t count;
+};
+
 // Rows of a table of floats, `stride` apart, 64-byte aligned; columns past vector_size are zero and stay so.
+// Input row r is row r of `input`, and from `words` on row r - words of `more`.
 struct EmbeddingTables {
-  float* input;        // [V, stride]
-  float* output;       // [V, stride], null: no negative sampling
-  float* nodes;        // [V-1, stride], null: no hierarchical softmax
-  ptrdiff_t stride;    // a multiple of kBlock
-  const float* locks;  // factors on updates of `input`, word w has locks[w % lock_count]; null: all are 1
-  ptrdiff_t lock_count;
+  float* input;      // [words, stride]
+  float* more;       // [*, stride], of n-grams or documents; null: there are none
+  float* output;     // [V, stride], null: no negative sampling
+  float* nodes;      // [V-1, stride], null: no hierarchical softmax
+  ptrdiff_t stride;  // a multiple of kBlock
+  ptrdiff_t words;
+  Locks locks, more_locks;
+};
+
+// Lists of input rows: list i is rows[offsets[i] : offsets[i+1]].
+struct RowLists {
+  const std::int64_t* offsets;  // null: there are none
+  const std::int32_t* rows;
+  ptrdiff_t longest;
 };
 
 // What becomes of a type (a distinct token of the corpus): its word, or -1 when the vocabulary has none for it, and the
@@ -40,6 +55,7 @@ struct Corpus {
   const Type* types;            // [types]
   const std::int64_t* offsets;  // [sentences + 1], ascending from 0 to N: sentence s is ids[offsets[s] : offsets[s+1]]
   ptrdiff_t sentences;
+  RowLists tags;  // [sentences]  what every word of a sentence has as inputs beside its contexts: Doc2Vec
 };
 
 // What the inputs are scored against; null where the tables have no use for it.
@@ -56,9 +72,12 @@ struct Word2Vec {
   EmbeddingTables tables;
   Corpus corpus;
   OutputWords words;
+  RowLists bags;         // [words]  the input of a word is the mean of these rows (FastText); null: of its own row
   ptrdiff_t begin, end;  // positions to train on, begin a multiple of kSlice
   int window, negatives;
   bool cbow, mean;     // mean or sum of the contexts
+  bool windows;        // contexts are the words of the window; else there are none, and tags are all inputs
+  bool fixed_outputs;  // outputs and nodes stay: inference
   bool shrink;         // window uniform in 1..window, else always `window`
   bool shared;         // one set of negatives and one matrix product for all contexts of a centre
   bool deterministic;  // the bits do not depend on the threads

@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_ops(m);
   fastrnn::bindings::bind_vector_file(m);
   fastrnn::bindings::bind_word2vec(m);
+  fastrnn::bindings::bind_words(m);
 }

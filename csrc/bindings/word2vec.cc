@@ -1,43 +1,29 @@
-// word2vec: runs over a corpus, tables made from counts, text to ids.
+// word2vec: runs over a corpus.
 #include "base/word2vec.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <numeric>
 
-#include "base/text.h"
 #include "base/threads.h"
-#include "base/vocabulary.h"
 #include "bindings/args.h"
 #include "bindings/module.h"
+#include "bindings/word2vec_args.h"
 #include "dispatch.h"
 
 namespace fastrnn::bindings {
 namespace {
 
-// A contiguous array of T of one axis or, with `pairs`, of shape (length, 2); -1 in `length`: any.
-template <class T>
-py::array exact(py::handle value, const std::string& name, ptrdiff_t length = -1, bool pairs = false) {
+Dims table_shape(const char* name, py::handle value) {
   const py::array a = array(value, name);
-  if (!py::isinstance<py::array_t<T>>(a))
-    fail_type(name, py::str(py::dtype::of<T>()).cast<std::string>(), dtype_name(a));
-  check_shape(a, name, pairs ? Dims{length, 2} : Dims{length}, pairs ? "(N, 2)" : "(N,)");
-  if (!(a.flags() & py::array::c_style) || !is_aligned(a))
-    fail_value(name, "a C-contiguous, aligned array", "one that is not");
-  return a;
+  if (a.ndim() != 2) fail_value(name, "shape (rows, stride)", text(shape_of(a)));
+  return shape_of(a);
 }
 
-// Far beyond use; scratch of their size can be allocated or refused, and nothing overflows.
-constexpr int kMostWindow = 1 << 20, kMostNegatives = 1 << 20, kMostThreads = 1024;
-
-int check_number(const char* name, int value, int least, int most) {
-  if (value < least || value > most)
-    fail_value(name, "an integer in [" + std::to_string(least) + ", " + std::to_string(most) + "]",
-               std::to_string(value));
-  return value;
+py::tuple arrays(const char* name, py::handle value, std::size_t count) {
+  if (!py::isinstance<py::tuple>(value))
+    fail_type(name, "a tuple of " + std::to_string(count) + " arrays", type_name(value));
+  if (py::len(value) != count) fail_value(name, std::to_string(count) + " arrays", std::to_string(py::len(value)));
+  return py::reinterpret_borrow<py::tuple>(value);
 }
 
 // Rows of float32, 64-byte aligned and a multiple of 64 bytes apart.
@@ -68,8 +54,9 @@ void check_range(const py::array& a, const std::string& name, ptrdiff_t low, ptr
 class Word2VecRun {
  public:
   Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
-              py::handle nodes, py::handle alias, const py::object& paths, py::handle locks, int window, int negative,
-              bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss) {
+              py::handle nodes, py::handle alias, py::handle paths, py::handle locks, int window, int negative,
+              bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss, py::handle more,
+              py::handle more_locks, py::handle bags, py::handle tags, bool windows, bool fixed_outputs) {
     check_number("window", window, 1, kMostWindow);
     check_number("negative", negative, output.is_none() ? 0 : 1, kMostNegatives);
     if (output.is_none() && nodes.is_none()) fail_type("output", "an array when nodes is None", "None");
@@ -77,32 +64,26 @@ class Word2VecRun {
     const py::array type_table = keep(exact<std::int32_t>(types, "types", -1, true));
     check_range<std::int32_t>(corpus_, "ids", 0, type_table.shape(0));
     a_.corpus.types = static_cast<const Type*>(type_table.data());
-    const py::array rows = array(input, "input");
-    if (rows.ndim() != 2) fail_value("input", "shape (V, stride)", text(shape_of(rows)));
-    const ptrdiff_t v = rows.shape(0), stride = rows.shape(1);
+    const Dims shape = table_shape("input", input);
+    const ptrdiff_t inputs = shape[0], stride = shape[1];
+    const ptrdiff_t v = !output.is_none() ? table_shape("output", output)[0] : table_shape("nodes", nodes)[0] + 1;
+    if (windows && inputs != v) fail_value("input", "a row for each of " + std::to_string(v) + " words", text(shape));
     check_words(type_table, v);
-    a_.tables = {tables("input", input, v, stride), nullptr, nullptr, stride, nullptr, 0};
-    if (!output.is_none()) {
-      a_.tables.output = tables("output", output, v, stride);
-      const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
-      a_.words.alias = static_cast<const Alias*>(entries.data());
-      for (ptrdiff_t i = 0; i < v; ++i)
-        if (a_.words.alias[i].other < 0 || a_.words.alias[i].other >= v)
-          fail_value("alias", "words in [0, " + std::to_string(v) + ")", std::to_string(a_.words.alias[i].other));
-      a_.words.alias_size = static_cast<std::uint32_t>(v);
-    }
-    if (!nodes.is_none()) {
-      a_.tables.nodes = tables("nodes", nodes, v - 1, stride);
-      if (!py::isinstance<py::tuple>(paths)) fail_type("paths", "a tuple of 3 arrays", type_name(paths));
-      if (py::len(paths) != 3) fail_value("paths", "3 arrays", std::to_string(py::len(paths)));
-      set_paths(py::reinterpret_borrow<py::tuple>(paths), v);
-    }
-    if (!locks.is_none()) {
-      const py::array factors = keep(exact<float>(locks, "locks"));
-      if (factors.size() == 0) fail_value("locks", "at least one factor", "none");
-      a_.tables.locks = pointer<float>(factors);
-      a_.tables.lock_count = factors.size();
-    }
+    a_.tables.input = tables("input", input, inputs, stride);
+    a_.tables.stride = stride;
+    a_.tables.words = inputs;
+    const ptrdiff_t others = more.is_none() ? 0 : table_shape("more", more)[0];
+    if (others > 0) a_.tables.more = tables("more", more, others, stride);
+    if (!output.is_none()) set_output(output, alias, v);
+    if (!nodes.is_none()) set_nodes(nodes, paths, v);
+    a_.tables.locks = lock_factors("locks", locks);
+    a_.tables.more_locks = lock_factors("more_locks", more_locks);
+    if (!bags.is_none()) a_.bags = row_lists("bags", bags, inputs, 1, inputs + others);
+    if (!tags.is_none()) a_.corpus.tags = row_lists("tags", tags, a_.corpus.sentences, 0, inputs + others);
+    if (!bags.is_none() && !tags.is_none()) fail_value("bags", "None where there are tags", "lists");
+    if (!windows && tags.is_none()) fail_value("windows", "true where there are no tags", "false");
+    a_.windows = windows;
+    a_.fixed_outputs = fixed_outputs;
     a_.window = window;
     a_.negatives = negative;
     a_.cbow = cbow;
@@ -153,7 +134,7 @@ class Word2VecRun {
     for (ptrdiff_t i = 1; ordered && i < ends.size(); ++i) ordered = p[i - 1] <= p[i];
     if (!ordered || corpus_.size() == 0)
       fail_value("offsets", "ascending from 0 to the number of ids, which is not 0", text(shape_of(ends)));
-    a_.corpus = {pointer<std::int32_t>(corpus_), nullptr, p, ends.size() - 1};
+    a_.corpus = {pointer<std::int32_t>(corpus_), nullptr, p, ends.size() - 1, {}};
   }
 
   static void check_words(const py::array& types, ptrdiff_t v) {
@@ -163,7 +144,19 @@ class Word2VecRun {
         fail_value("types", "words in [-1, " + std::to_string(v) + ")", std::to_string(p[i].word));
   }
 
-  void set_paths(const py::tuple& paths, ptrdiff_t v) {
+  void set_output(py::handle output, py::handle alias, ptrdiff_t v) {
+    a_.tables.output = tables("output", output, v, a_.tables.stride);
+    const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
+    a_.words.alias = static_cast<const Alias*>(entries.data());
+    for (ptrdiff_t i = 0; i < v; ++i)
+      if (a_.words.alias[i].other < 0 || a_.words.alias[i].other >= v)
+        fail_value("alias", "words in [0, " + std::to_string(v) + ")", std::to_string(a_.words.alias[i].other));
+    a_.words.alias_size = static_cast<std::uint32_t>(v);
+  }
+
+  void set_nodes(py::handle nodes_value, py::handle paths_value, ptrdiff_t v) {
+    a_.tables.nodes = tables("nodes", nodes_value, v - 1, a_.tables.stride);
+    const py::tuple paths = arrays("paths", paths_value, 3);
     const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", v + 1));
     const auto* p = pointer<std::int64_t>(offsets);
     if (p[0] != 0 || !std::is_sorted(p, p + v + 1)) fail_value("path offsets", "numbers ascending from 0", "others");
@@ -176,6 +169,31 @@ class Word2VecRun {
     a_.words.node_count = v - 1;
     for (ptrdiff_t i = 0; i < v; ++i)
       a_.words.longest_path = std::max(a_.words.longest_path, static_cast<ptrdiff_t>(p[i + 1] - p[i]));
+  }
+
+  Locks lock_factors(const char* name, py::handle value) {
+    if (value.is_none()) return {};
+    const py::array factors = keep(exact<float>(value, name));
+    if (factors.size() == 0) fail_value(name, "at least one factor", "none");
+    return {pointer<float>(factors), factors.size()};
+  }
+
+  // `count` lists, each of at least `least` of `rows` input rows.
+  RowLists row_lists(const std::string& name, py::handle value, ptrdiff_t count, ptrdiff_t least, ptrdiff_t rows) {
+    const py::tuple lists = arrays(name.c_str(), value, 2);
+    const py::array ends = keep(exact<std::int64_t>(lists[0], name + " offsets", count + 1));
+    const py::array members = keep(exact<std::int32_t>(lists[1], name + " rows"));
+    const auto* p = pointer<std::int64_t>(ends);
+    RowLists found{p, pointer<std::int32_t>(members), 0};
+    if (p[0] != 0 || p[count] != members.size() || !std::is_sorted(p, p + count + 1))
+      fail_value(name + " offsets", "ascending from 0 to the number of rows", "others");
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const auto length = static_cast<ptrdiff_t>(p[i + 1] - p[i]);
+      if (length < least) fail_value(name, "lists of at least one row", "an empty one");
+      found.longest = std::max(found.longest, length);
+    }
+    if (members.size() > 0) check_range<std::int32_t>(members, name + " rows", 0, rows);
+    return found;
   }
 
   float* tables(const char* name, py::handle value, ptrdiff_t rows, ptrdiff_t stride) {
@@ -191,83 +209,22 @@ class Word2VecRun {
   Word2Vec a_{};
 };
 
-py::array make_alias_table(py::handle weights_value) {
-  const py::array weights = exact<double>(weights_value, "weights");
-  double total = 0;
-  for (ptrdiff_t i = 0; i < weights.size(); ++i) {
-    const double w = pointer<double>(weights)[i];
-    if (!(w >= 0 && std::isfinite(w))) fail_value("weights", "finite numbers >= 0", std::to_string(w));
-    total += w;
-  }
-  if (!(total > 0 && std::isfinite(total))) fail_value("weights", "a finite sum > 0", std::to_string(total));
-  py::array_t<std::uint32_t> table({weights.size(), ptrdiff_t{2}});
-  alias_table(pointer<double>(weights), weights.size(), reinterpret_cast<Alias*>(table.mutable_data()));
-  return table;
-}
-
-template <class T>
-py::array_t<T> to_array(const std::vector<T>& v) {
-  return py::array_t<T>(static_cast<ptrdiff_t>(v.size()), v.data());
-}
-
-py::tuple make_huffman_paths(py::handle counts_value) {
-  const py::array counts = exact<std::int64_t>(counts_value, "counts");
-  if (counts.size() == 0) fail_value("counts", "at least one count", "none");
-  std::int64_t total = 0;
-  for (ptrdiff_t i = 0; i < counts.size(); ++i) {
-    const std::int64_t n = pointer<std::int64_t>(counts)[i];
-    if (n < 0 || __builtin_add_overflow(total, n, &total))
-      fail_value("counts", "numbers >= 0 with a sum below 2**63", std::to_string(n));
-  }
-  const HuffmanPaths paths = huffman_paths(pointer<std::int64_t>(counts), counts.size());
-  return py::make_tuple(to_array(paths.offsets), to_array(paths.nodes), to_array(paths.labels));
-}
-
-// TextEncoder over Python buffers.
-class Encoder {
- public:
-  explicit Encoder(int threads, bool ignore) : encoder_(check_number("threads", threads, 1, kMostThreads), ignore) {}
-  void begin() { encoder_.begin(); }
-  std::size_t feed(const py::buffer& buffer, bool last) {
-    const Bytes bytes(buffer, "text");
-    const py::gil_scoped_release release;
-    return encoder_.feed(bytes.view(), last);
-  }
-  py::tuple take() { return py::make_tuple(to_array(encoder_.take_ids()), to_array(encoder_.take_ends())); }
-  // The text of all types, and where each ends in it.
-  py::tuple types() const {
-    const Types& types = encoder_.types();
-    return py::make_tuple(py::bytes(types.text().data(), types.text().size()), to_array(types.ends()));
-  }
-  py::array counts() const { return to_array(encoder_.counts()); }
-
- private:
-  TextEncoder encoder_;
-};
-
 }  // namespace
 
 void bind_word2vec(py::module_& m) {
   using py::arg;
-  py::register_exception<InvalidUtf8>(m, "InvalidUtf8", PyExc_ValueError);
   m.attr("SLICE") = kSlice;
   py::class_<Word2VecRun>(m, "Word2VecRun")
-      .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::object,
-                    py::handle, int, int, bool, bool, bool, bool, bool, bool>(),
+      .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle,
+                    py::handle, int, int, bool, bool, bool, bool, bool, bool, py::handle, py::handle, py::handle,
+                    py::handle, bool, bool>(),
            py::kw_only(), arg("ids"), arg("offsets"), arg("types"), arg("input"), arg("output").none(true),
            arg("nodes").none(true), arg("alias").none(true), arg("paths"), arg("locks").none(true), arg("window"),
-           arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"))
+           arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"),
+           arg("more") = py::none(), arg("more_locks") = py::none(), arg("bags") = py::none(), arg("tags") = py::none(),
+           arg("windows") = true, arg("fixed_outputs") = false)
       .def("train", &Word2VecRun::train, arg("begin"), arg("end"), arg("key"), arg("rate"), arg("rate_per_position"),
            arg("threads"));
-  m.def("alias_table", &make_alias_table, arg("weights"));
-  m.def("huffman_paths", &make_huffman_paths, arg("counts"));
-  py::class_<Encoder>(m, "TextEncoder")
-      .def(py::init<int, bool>(), arg("threads"), arg("ignore"))
-      .def("begin", &Encoder::begin)
-      .def("feed", &Encoder::feed, arg("text"), arg("last"))
-      .def("take", &Encoder::take)
-      .def("types", &Encoder::types)
-      .def("counts", &Encoder::counts);
 }
 
 }  // namespace fastrnn::bindings

@@ -7,6 +7,7 @@
 //
 // Skip-gram: the inputs are the contexts, the outputs the centre word and its negatives, or the nodes of its path.
 // CBOW: one input, the mean of the contexts, whose gradient goes to a buffer of its own.
+// The tags of a document are inputs like contexts: of skip-gram they make PV-DBOW, of CBOW PV-DM.
 #pragma once
 
 #include <utility>
@@ -145,10 +146,10 @@ enum class Into { kInputs, kLockedInputs, kGradient };
 
 // Columns [columns.begin, columns.end) of a step, both a multiple of kWidth.  kInputs: x_j is updated; kLockedInputs:
 // by its factor locks[j]; kGradient: x stays, the updates are added into `gradient`.  Rows are updated one after the
-// other, so a row may be there twice.
+// other, so a row may be there twice.  With `fixed` the outputs stay.
 template <int N, Into kInto>
-void apply(float* const* x, ptrdiff_t m, const float* locks, float* gradient, float* const* o, const float* g,
-           Range columns) noexcept {
+void apply(float* const* x, ptrdiff_t m, const float* locks, float* gradient, float* const* o, bool fixed,
+           const float* g, Range columns) noexcept {
   for (ptrdiff_t c = columns.begin; c < columns.end; c += kWidth) {
     V out[N], update[N];
     for (int n = 0; n < N; ++n) {
@@ -166,7 +167,7 @@ void apply(float* const* x, ptrdiff_t m, const float* locks, float* gradient, fl
       if (kInto == Into::kLockedInputs) to = fma(splat(locks[j]), to, row);
       store((kInto == Into::kGradient ? gradient : x[j]) + c, to);
     }
-    for (int n = 0; n < N; ++n) store(o[n] + c, load(o[n] + c) + update[n]);
+    for (int n = 0; n < N && !fixed; ++n) store(o[n] + c, load(o[n] + c) + update[n]);
   }
 }
 
@@ -200,8 +201,8 @@ FASTRNN_INLINE void score_group(const float* const* x, ptrdiff_t m, const float*
 
 template <Into kInto>
 FASTRNN_INLINE void apply_group(float* const* x, ptrdiff_t m, const float* locks, float* gradient, float* const* o,
-                                ptrdiff_t n, const float* g, Range columns){
-#define FASTRNN_CALL(N) apply<N, kInto>(x, m, locks, gradient, o, g, columns)
+                                ptrdiff_t n, bool fixed, const float* g, Range columns){
+#define FASTRNN_CALL(N) apply<N, kInto>(x, m, locks, gradient, o, fixed, g, columns)
     FASTRNN_BY_GROUP(n, FASTRNN_CALL)
 #undef FASTRNN_CALL
 }
@@ -211,11 +212,15 @@ FASTRNN_INLINE void add_scaled(float* y, float a, const float* x, Range columns)
   for (ptrdiff_t c = columns.begin; c < columns.end; c += kWidth) store(y + c, fma(splat(a), load(x + c), load(y + c)));
 }
 
-// y = a (sum of the rows)
-FASTRNN_INLINE void sum_rows(float* y, const float* const* rows, ptrdiff_t m, float a, Range columns) {
+// y = a (sum of the rows), each times its weight; weights null: all are 1.
+FASTRNN_INLINE void sum_rows(float* y, const float* const* rows, const float* weights, ptrdiff_t m, float a,
+                             Range columns) {
   for (ptrdiff_t c = columns.begin; c < columns.end; c += kWidth) {
-    V sum = load(rows[0] + c);
-    for (ptrdiff_t j = 1; j < m; ++j) sum += load(rows[j] + c);
+    V sum{};
+    if (weights == nullptr)
+      for (ptrdiff_t j = 0; j < m; ++j) sum += load(rows[j] + c);
+    else
+      for (ptrdiff_t j = 0; j < m; ++j) sum = fma(splat(weights[j]), load(rows[j] + c), sum);
     store(y + c, splat(a) * sum);
   }
 }

@@ -53,13 +53,15 @@ inline void train_hogwild(const Word2Vec& a) noexcept {
 
 // Positions in a block: a power of 2 that leaves a row few steps in it, for stale errors overshoot.  With the defaults
 // 64: in blocks of 512 words that come in bursts grow to norms of 11 instead of 3.4, and after five epochs analogies
-// are at 3 % instead of 37 %.  Few words, and a root that every step updates, want smaller ones.
+// are at 3 % instead of 37 %.  Few words, and a root or a tag that every step updates, want smaller ones.
+inline constexpr ptrdiff_t kTagBlock = 8;
 FASTRNN_INLINE ptrdiff_t block_size(const Word2Vec& a) {
   const ptrdiff_t words = max_of(ptrdiff_t{a.words.alias_size}, a.words.node_count + 1);
   const ptrdiff_t steps = a.cbow ? 1 : a.shrink ? a.window + 1 : 2 * a.window;  // of an output row in a position
   const ptrdiff_t most = a.tables.nodes != nullptr ? 48 / steps : 36 * 64 / ((1 + a.negatives) * steps);
+  const ptrdiff_t longest = a.corpus.tags.offsets == nullptr ? kSlice : kTagBlock;
   ptrdiff_t size = 1;
-  while (2 * size <= min_of(min_of(most, kSlice), 12 * words / ((1 + a.negatives) * steps))) size *= 2;
+  while (2 * size <= min_of(min_of(most, longest), 12 * words / ((1 + a.negatives) * steps))) size *= 2;
   return size;
 }
 

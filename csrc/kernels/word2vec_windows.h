@@ -38,6 +38,7 @@ struct Slice {
   Kept* words;            // [kSlice + 2 * window]
   ptrdiff_t first, last;  // words[first:last] are there
   ptrdiff_t begin, end;   // words[begin:end] are of the slice itself
+  ptrdiff_t sentence;     // of the first
 
   static ptrdiff_t capacity(const Word2Vec& a) { return kSlice + 2 * a.window; }
 
@@ -53,15 +54,15 @@ struct Slice {
     begin = first = end = last = a.window;
     if (positions.begin >= positions.end) return;
     ptrdiff_t s = sentence_of(a.corpus, positions.begin);
-    const ptrdiff_t base = s;
-    for (ptrdiff_t p = positions.begin - 1; p >= offsets[s] && first > 0; --p)
+    const ptrdiff_t base = sentence = s;
+    for (ptrdiff_t p = positions.begin - 1; a.windows && p >= offsets[s] && first > 0; --p)
       if (take(a, p, 0, words[first - 1])) --first;
     for (ptrdiff_t p = positions.begin; p < positions.end; ++p) {
       while (p >= offsets[s + 1]) ++s;
       end += take(a, p, s - base, words[end]);
     }
     last = end;
-    for (ptrdiff_t p = positions.end; p < offsets[s + 1] && last - end < a.window; ++p)
+    for (ptrdiff_t p = positions.end; a.windows && p < offsets[s + 1] && last - end < a.window; ++p)
       last += take(a, p, s - base, words[last]);
   }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/word2vec_hot.h"
-#include "kernels/word2vec_windows.h"
+#include "kernels/word2vec_reach.h"
 
 namespace fastrnn::FASTRNN_ISA::w2v {
 
@@ -12,30 +12,12 @@ inline constexpr ptrdiff_t kAhead = 6;
 
 inline constexpr double kLossUnit = 0x1p30;
 
-FASTRNN_INLINE ptrdiff_t longest_outputs(const Word2Vec& a) {
-  return max_of(a.tables.output ? 1 + a.negatives : 0, a.tables.nodes ? a.words.longest_path : 0);
-}
-
-// A step whose errors are formed and whose updates are not applied yet: [m, n, table] [m] contexts [n] rows
-// [m or 1, n] errors, the last by groups.
-FASTRNN_INLINE ptrdiff_t most_recorded(const Word2Vec& a) {
-  if (!a.deterministic) return 0;
-  const ptrdiff_t contexts = 2 * a.window, outputs = longest_outputs(a);
-  const ptrdiff_t one = a.cbow     ? 3 + contexts + 2 * outputs
-                        : a.shared ? 3 + contexts + outputs + contexts * outputs
-                                   : contexts * (4 + 2 * outputs);
-  return ceil_div(kSlice, a.threads) * one * ((a.tables.output != nullptr) + (a.tables.nodes != nullptr));
-}
-
 // What one thread works with.
-struct Worker {
-  const Word2Vec& a;
-  Slice slice;
+struct Worker : Reach {
   Outputs ahead[kAhead];  // of the centres i, by i % kAhead
   Outputs outputs;
-  std::int32_t* contexts;  // words, [2 * window]
-  float **x, **o;          // [2 * window], [kGroup]
-  float *locks, *scores, *labels, *mean, *gradient;
+  float** o;  // [kGroup]
+  float *locks, *weights, *scores, *labels, *mean, *gradient;
   std::int32_t* records;
   ptrdiff_t recorded = 0;
   HotRows hot_output{nullptr, 0, 0, 0, nullptr, nullptr}, hot_nodes = hot_output;
@@ -43,8 +25,8 @@ struct Worker {
   std::int64_t loss = 0;  // in units of 2^-30: a sum of integers does not depend on its order
 
   // Bytes of scratch; with `base` null it only measures.
-  Worker(const Word2Vec& call, char* base) noexcept : a(call), used_(0), base_(base) {
-    const ptrdiff_t m = 2 * a.window, n = longest_outputs(a);
+  Worker(const Word2Vec& call, char* base) noexcept : Reach(call), used_(0), base_(base) {
+    const ptrdiff_t m = Inputs::most(a), n = longest_outputs(a);
     slice.words = take<Kept>(Slice::capacity(a));
     for (Outputs& one : ahead)
       one = {0, take<std::int32_t>(1 + a.negatives), take<float>(1 + a.negatives + kLabelSlack)};
@@ -53,11 +35,15 @@ struct Worker {
     x = take<float*>(m);
     o = take<float*>(kGroup);
     locks = take<float>(m);
+    weights = take<float>(m);
     scores = take<float>(m * kGroup + kScoreSlack);
     labels = take<float>(m * kGroup + kScoreSlack);
     mean = take<float>(a.tables.stride);
     gradient = take<float>(a.tables.stride);
     records = take<std::int32_t>(most_recorded(a));
+    slots = Inputs::slots(a);
+    const ptrdiff_t copies = Inputs::own_tags(a) ? a.corpus.tags.longest : 0;
+    inputs = Inputs(a, take<float>((slots + copies) * 2 * a.tables.stride));
     hot_output = take_hot(a.tables.output, 0, a.tables.output ? ptrdiff_t{a.words.alias_size} : 0);
     hot_nodes = take_hot(a.tables.nodes, -1, a.tables.nodes ? a.words.node_count : 0);
   }
@@ -69,15 +55,14 @@ struct Worker {
     loss = 0;
     slice.collect(a, positions);
     centres = slice.end - slice.begin;
+    reached = slice.first;
     for (ptrdiff_t i = slice.begin; i < min_of(slice.begin + kAhead, slice.end); ++i) prepare(i);
     for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
-      const Range window = slice.window(a, i);
-      ptrdiff_t m = 0;
-      for (ptrdiff_t j = window.begin; j < window.end; ++j)
-        if (j != i) contexts[m++] = slice.words[j].word;
+      const ptrdiff_t m = gather(i);
       if (m > 0) centre(i, m, rate);
       if (i + kAhead < slice.end) prepare(i + kAhead);
     }
+    finish();
   }
 
   void read_hot() noexcept {
@@ -120,7 +105,7 @@ struct Worker {
   void prepare(ptrdiff_t i) noexcept {
     const ptrdiff_t columns = a.tables.stride;
     const Kept& centre = slice.words[i];
-    if (i + a.window < slice.last) prefetch_row(input(slice.words[i + a.window].word), columns);
+    if (a.windows && i + a.window < slice.last) inputs.prefetch(slice.words[i + a.window].word);
     if (a.tables.output != nullptr) {
       prefetch_row(hot_output.row(centre.word), columns);
       Outputs& to = ahead[i % kAhead];
@@ -137,49 +122,67 @@ struct Worker {
     const Kept& word = slice.words[i];
     if (a.tables.nodes != nullptr) {
       take_path(a, word.word, outputs);
-      if (own_negatives())
-        for (ptrdiff_t j = 0; j < m; ++j) unit(contexts + j, 1, a.tables.nodes, outputs, rate);
-      else
-        unit(contexts, m, a.tables.nodes, outputs, rate);
+      const ptrdiff_t each = own_negatives() ? 1 : m;
+      for (ptrdiff_t j = 0; j < m; j += each) unit(j, each, a.tables.nodes, outputs, rate);
     }
     if (a.tables.output == nullptr) return;
-    if (!own_negatives()) return unit(contexts, m, a.tables.output, ahead[i % kAhead], rate);
+    if (!own_negatives()) return unit(0, m, a.tables.output, ahead[i % kAhead], rate);
     for (ptrdiff_t j = 0; j < m; ++j) {
       draw_negatives(a, word, j * a.negatives, outputs);
-      unit(contexts + j, 1, a.tables.output, outputs, rate);
+      unit(j, 1, a.tables.output, outputs, rate);
     }
   }
 
-  float* input(std::int32_t word) const { return a.tables.input + word * a.tables.stride; }
-  float lock(std::int32_t word) const {
-    return a.tables.locks == nullptr ? 1 : a.tables.locks[word % a.tables.lock_count];
+  // One set of outputs against m inputs (skip-gram) or their sum (CBOW).
+  void unit(ptrdiff_t first, ptrdiff_t m, float* table, const Outputs& to, float rate) noexcept {
+    const Range columns = all_columns();
+    const std::int32_t* from = contexts + first;
+    float** in = x + first;
+    const bool for_itself = inputs.bags() && !kept_means();
+    if (for_itself) compose(in, from, m, columns);
+    const float count = a.cbow ? weigh(from, m) : 1;
+    if (a.cbow) average(in, m, count, columns);
+    if (a.deterministic) return record(in, from, m, table, to, rate);
+    if (a.cbow || !a.shared) {
+      clear(columns);
+      float* one[] = {a.cbow ? mean : in[0]};
+      steps<Into::kGradient>(one, 1, table, to, a.shared ? kGroup : 1, rate);
+      spread(in, from, m, count, columns);
+    } else if (inputs.locked()) {
+      for (ptrdiff_t j = 0; j < m; ++j) locks[j] = inputs.lock(from[j]);
+      steps<Into::kLockedInputs>(in, m, table, to, kGroup, rate);
+    } else {
+      steps<Into::kInputs>(in, m, table, to, kGroup, rate);
+    }
+    if (for_itself) settle_all(from, m, columns);
   }
 
-  // One set of outputs against m contexts (skip-gram) or their sum (CBOW).
-  void unit(const std::int32_t* words, ptrdiff_t m, float* table, const Outputs& to, float rate) noexcept {
-    const Range columns{0, a.tables.stride};
-    for (ptrdiff_t j = 0; j < m; ++j) x[j] = input(words[j]);
-    if (a.cbow) sum_rows(mean, x, m, a.mean ? 1.0f / static_cast<float>(m) : 1.0f, columns);
-    if (a.deterministic) return record(words, m, table, to, rate);
-    if (a.shared && !a.cbow) {
-      if (a.tables.locks == nullptr) return steps<Into::kInputs>(x, m, table, to, kGroup, rate);
-      for (ptrdiff_t j = 0; j < m; ++j) locks[j] = lock(words[j]);
-      return steps<Into::kLockedInputs>(x, m, table, to, kGroup, rate);
-    }
-    clear(columns);
-    float* one[] = {a.cbow ? mean : x[0]};
-    steps<Into::kGradient>(one, 1, table, to, a.shared ? kGroup : 1, rate);
-    spread(words, m, columns);
+  void compose(float** in, const std::int32_t* from, ptrdiff_t m, Range columns) noexcept {
+    for (ptrdiff_t j = 0; j < m; ++j) in[j] = inputs.compose(j, from[j], columns);
+  }
+  void settle_all(const std::int32_t* from, ptrdiff_t m, Range columns) noexcept {
+    for (ptrdiff_t j = 0; inputs.bags() && j < m; ++j) inputs.settle(j, from[j], columns);
+  }
+
+  // Rows of the inputs, together: CBOW is the mean of all, not of means.
+  float weigh(const std::int32_t* from, ptrdiff_t m) noexcept {
+    if (!inputs.bags()) return static_cast<float>(m);
+    float sum = 0;
+    for (ptrdiff_t j = 0; j < m; ++j) sum += weights[j] = static_cast<float>(inputs.bag(from[j]).count);
+    return sum;
+  }
+  void average(float* const* in, ptrdiff_t m, float count, Range columns) noexcept {
+    sum_rows(mean, in, inputs.bags() ? weights : nullptr, m, a.mean ? 1.0f / count : 1.0f, columns);
   }
 
   void clear(Range columns) noexcept {
     for (ptrdiff_t c = columns.begin; c < columns.end; c += kWidth) store(gradient + c, V{});
   }
 
-  // Adds the gradient to the contexts; that of their sum is divided among them, as in gensim.
-  void spread(const std::int32_t* words, ptrdiff_t m, Range columns) noexcept {
-    const float share = a.cbow && !a.mean ? 1.0f / static_cast<float>(m) : 1.0f;
-    for (ptrdiff_t j = 0; j < m; ++j) add_scaled(x[j], share * lock(words[j]), gradient, columns);
+  // Adds the gradient to the inputs; that of their sum is divided among their rows, as in gensim.
+  void spread(float* const* in, const std::int32_t* from, ptrdiff_t m, float count, Range columns) noexcept {
+    const float share = a.cbow && !a.mean ? 1.0f / count : 1.0f;
+    for (ptrdiff_t j = 0; j < m; ++j) add_scaled(in[j], share * inputs.lock(from[j]), gradient, columns);
   }
 
   void point_outputs(float* table, const std::int32_t* rows, ptrdiff_t n) noexcept {
@@ -202,40 +205,40 @@ struct Worker {
     for (ptrdiff_t first = 0; first < to.count; first += group) {
       const ptrdiff_t n = min_of(group, to.count - first);
       form(from, m, table, to, first, n, rate);
-      apply_group<kInto>(from, m, locks, gradient, o, n, scores, {0, a.tables.stride});
+      apply_group<kInto>(from, m, locks, gradient, o, n, a.fixed_outputs, scores, all_columns());
     }
   }
 
-  void record(const std::int32_t* words, ptrdiff_t m, float* table, const Outputs& to, float rate) noexcept {
+  void record(float* const* in, const std::int32_t* from, ptrdiff_t m, float* table, const Outputs& to,
+              float rate) noexcept {
     std::int32_t* at = records + recorded;
     *at++ = static_cast<std::int32_t>(m);
     *at++ = static_cast<std::int32_t>(to.count);
     *at++ = table == a.tables.nodes;
-    for (ptrdiff_t j = 0; j < m; ++j) *at++ = words[j];
+    for (ptrdiff_t j = 0; j < m; ++j) *at++ = from[j];
     for (ptrdiff_t n = 0; n < to.count; ++n) *at++ = to.rows[n];
     float* one[] = {mean};
-    const ptrdiff_t inputs = a.cbow ? 1 : m;
+    const ptrdiff_t scored = a.cbow ? 1 : m;
     for (ptrdiff_t first = 0; first < to.count; first += kGroup) {
       const ptrdiff_t n = min_of(ptrdiff_t{kGroup}, to.count - first);
-      form(a.cbow ? one : x, inputs, table, to, first, n, rate);
-      __builtin_memcpy(at, scores, static_cast<std::size_t>(inputs * n) * sizeof(float));
-      at += inputs * n;
+      form(a.cbow ? one : in, scored, table, to, first, n, rate);
+      __builtin_memcpy(at, scores, static_cast<std::size_t>(scored * n) * sizeof(float));
+      at += scored * n;
     }
     recorded = at - records;
   }
 
   const std::int32_t* apply_record(const std::int32_t* at, Range columns) noexcept {
-    const ptrdiff_t m = at[0], count = at[1], inputs = a.cbow ? 1 : m;
+    const ptrdiff_t m = at[0], count = at[1], scored = a.cbow ? 1 : m;
     float* table = at[2] ? a.tables.nodes : a.tables.output;
-    const std::int32_t* words = at + 3;
-    const std::int32_t* rows = words + m;
+    const std::int32_t* from = at + 3;
+    const std::int32_t* rows = from + m;
     const auto* errors = reinterpret_cast<const float*>(rows + count);
-    for (ptrdiff_t j = 0; j < m; ++j) {
-      x[j] = input(words[j]);
-      locks[j] = lock(words[j]);
-    }
+    compose(x, from, m, columns);
+    for (ptrdiff_t j = 0; j < m; ++j) locks[j] = inputs.lock(from[j]);
+    const float weight = a.cbow ? weigh(from, m) : 1;
     if (a.cbow) {
-      sum_rows(mean, x, m, a.mean ? 1.0f / static_cast<float>(m) : 1.0f, columns);
+      average(x, m, weight, columns);
       clear(columns);
     }
     float* one[] = {mean};
@@ -243,14 +246,15 @@ struct Worker {
       const ptrdiff_t n = min_of(ptrdiff_t{kGroup}, count - first);
       point_outputs(table, rows + first, n);
       if (a.cbow)
-        apply_group<Into::kGradient>(one, 1, locks, gradient, o, n, errors, columns);
-      else if (a.tables.locks != nullptr)
-        apply_group<Into::kLockedInputs>(x, m, locks, gradient, o, n, errors, columns);
+        apply_group<Into::kGradient>(one, 1, locks, gradient, o, n, a.fixed_outputs, errors, columns);
+      else if (inputs.locked())
+        apply_group<Into::kLockedInputs>(x, m, locks, gradient, o, n, a.fixed_outputs, errors, columns);
       else
-        apply_group<Into::kInputs>(x, m, locks, gradient, o, n, errors, columns);
-      errors += inputs * n;
+        apply_group<Into::kInputs>(x, m, locks, gradient, o, n, a.fixed_outputs, errors, columns);
+      errors += scored * n;
     }
-    if (a.cbow) spread(words, m, columns);
+    if (a.cbow) spread(x, from, m, weight, columns);
+    settle_all(from, m, columns);
     return reinterpret_cast<const std::int32_t*>(errors);
   }
 };

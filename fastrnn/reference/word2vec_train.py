@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import word2vec, word2vec_windows
+from . import word2vec, word2vec_inputs, word2vec_windows
 from ._types import Array, Tokens
 
 SLICE = 512  # positions with one learning rate
+TAG_BLOCK = 8
 
 
 @dataclass
 class Unit:
-    """Outputs, rows of `table`, against contexts: each of them (skip-gram), or all as one input (CBOW)."""
+    """Outputs, rows of `table`, against inputs: each of them (skip-gram), or all as one (CBOW).
 
-    contexts: Tokens
+    `x` are the inputs where they outlast the unit.
+    """
+
+    inputs: Tokens
     table: str
     rows: Tokens
     labels: Array
+    x: list[Array] | None = None
 
 
 @dataclass
 class Run:
     """Tables, a corpus, and how to train; the arguments of ``_core.Word2VecRun``.
 
-    `tables` has ``input`` [V, d], and ``output`` [V, d] or ``nodes`` [V - 1, d] or both; they are changed in
-    place.
+    `tables` has ``input`` [V, d], and ``output`` [V, d] or ``nodes`` [V - 1, d] or both, and ``more`` [*, d]
+    with `bags` or `tags`; they are changed in place.
     """
 
     tables: dict[str, Array]
@@ -43,18 +48,27 @@ class Run:
     shrink: bool
     shared: bool
     deterministic: bool
+    more_locks: Array = field(default_factory=lambda: np.ones(1))
+    bags: word2vec_inputs.RowLists | None = None
+    tags: word2vec_inputs.RowLists | None = None
+    windows: bool = True
+    fixed_outputs: bool = False
     loss: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.inputs = word2vec_inputs.Inputs(self.tables, self.locks, self.more_locks, self.bags)
 
     def train(self, key: int, rate: float, rate_per_position: float) -> None:
         """One pass over the corpus."""
         size = self.block_size() if self.deterministic else SLICE
         for first in range(0, len(self.corpus.ids), size):
-            units = list(self._units(key, first, first + size))
+            units = self._units(key, first, first + size)
             lr = float(np.float32(rate + rate_per_position * (first - first % SLICE)))
             if self.deterministic:
-                recorded = [self._errors(unit, lr) for unit in units]
-                for unit, g in zip(units, recorded, strict=True):
-                    self._update(unit, g)
+                recorded = [(unit, self._errors(unit, lr)) for unit in units]
+                for unit, g in recorded:
+                    unit.x = None
+                    self._steps(unit, lr, g)
             else:
                 for unit in units:
                     self._steps(unit, lr)
@@ -64,8 +78,10 @@ class Run:
         steps = 1 if self.cbow else self.window + 1 if self.shrink else 2 * self.window
         each = (1 + self.negative) * steps
         most = 48 // steps if "nodes" in self.tables else 36 * 64 // each
+        longest = SLICE if self.tags is None else TAG_BLOCK
+        words = len(self.tables["output"]) if "output" in self.tables else len(self.tables["nodes"]) + 1
         size = 1
-        while 2 * size <= min(most, SLICE, 12 * len(self.tables["input"]) // each):
+        while 2 * size <= min(most, longest, 12 * words // each):
             size *= 2
         return size
 
@@ -74,87 +90,130 @@ class Run:
         words = self.corpus.types[self.corpus.ids[positions], 0]
         sentence = np.searchsorted(self.corpus.offsets, positions, side="right")
         reach = word2vec_windows.reach(streams[positions], self.window, self.shrink)
-        for i in np.flatnonzero((positions >= first) & (positions < last)):
-            near = np.arange(max(0, i - reach[i]), min(len(words), i + reach[i] + 1))
-            contexts = words[near[(near != i) & (sentence[near] == sentence[i])]]
-            if len(contexts):
-                yield from self._units_of(int(words[i]), contexts, streams[positions[i]])
+        means = _Means(self.inputs, words, self.window)
+        inside = (positions >= first) & (positions < last)
+        ends = np.searchsorted(
+            self.corpus.offsets, [first, min(last, len(self.corpus.ids)) - 1], side="right"
+        )
+        beside = np.flatnonzero((sentence >= ends[0]) & (sentence <= ends[1]))
+        for i in np.flatnonzero(inside):
+            near = np.arange(max(0, i - reach[i]), min(len(words), i + reach[i] + 1) if self.windows else 0)
+            near = near[(near != i) & (sentence[near] == sentence[i])]
+            tags = np.zeros(0, int) if self.tags is None else self.tags[sentence[i] - 1]
+            inputs = np.concatenate([words[near], tags])
+            x = None
+            if self.bags is not None and self.shared:
+                means.reach(beside[abs(beside - i) <= self.window], not self.deterministic)
+                x = [means.now[j] for j in near]
+            if len(inputs):
+                yield from self._units_of(int(words[i]), inputs, streams[positions[i]], x)
+        if not self.deterministic:
+            means.leave_all()
 
-    def _units_of(self, word: int, contexts: Tokens, stream: Array) -> Iterator[Unit]:
+    def _units_of(self, word: int, inputs: Tokens, stream: Array, x: list[Array] | None) -> Iterator[Unit]:
         together = self.cbow or self.shared
-        parts = [contexts] if together else list(contexts[:, None])
+        parts = [inputs] if together else list(inputs[:, None])
         if "nodes" in self.tables and self.paths is not None:
             offsets, nodes, labels = self.paths
             path = slice(offsets[word], offsets[word + 1])
             for part in parts:
-                yield Unit(part, "nodes", nodes[path], labels[path])
+                yield Unit(part, "nodes", nodes[path], labels[path], x)
         if "output" in self.tables and self.alias is not None:
             for j, part in enumerate(parts):
                 drawn = word2vec_windows.negatives(self.alias, stream, self.negative, j * self.negative)
                 rows = np.array([word, *drawn[drawn != word]])
-                yield Unit(part, "output", rows, np.array([1] + [0] * (len(rows) - 1)))
+                yield Unit(part, "output", rows, np.array([1] + [0] * (len(rows) - 1)), x)
 
-    def _inputs(self, unit: Unit) -> Array:
-        x = self.tables["input"][unit.contexts]
-        return x.sum(axis=0, keepdims=True) / (len(x) if self.mean else 1) if self.cbow else x
+    def _inputs(self, unit: Unit) -> list[Array]:
+        return [self.inputs.compose(i) for i in unit.inputs] if unit.x is None else unit.x
+
+    def _rows(self, unit: Unit) -> int:
+        """Rows of all inputs together."""
+        return sum(len(self.inputs.rows(i)) for i in unit.inputs)
+
+    def scored(self, unit: Unit, x: list[Array]) -> Array:
+        """What the outputs are scored against: all inputs [m, d], or their mean or sum [1, d]."""
+        if not self.cbow:
+            return np.array(x)
+        weights = np.array([len(self.inputs.rows(i)) for i in unit.inputs])
+        total = weights @ np.array(x)
+        return np.asarray(total[None] / (self._rows(unit) if self.mean else 1))
 
     def _errors(self, unit: Unit, rate: float) -> Array:
-        scores = word2vec.score(self._inputs(unit), self.tables[unit.table][unit.rows])
+        scores = word2vec.score(self.scored(unit, self._inputs(unit)), self.tables[unit.table][unit.rows])
         self.loss += float(word2vec.negative_log_likelihood(scores, unit.labels).real)
         return word2vec.errors(scores, unit.labels, rate)
 
-    def _steps(self, unit: Unit, rate: float) -> None:
-        """Groups of outputs, one after the other: each sees what the last has done."""
-        group = word2vec.GROUP if self.shared else 1
+    def _steps(self, unit: Unit, rate: float, recorded: Array | None = None) -> None:
+        """Groups of outputs; each sees what the last has done, or has `recorded` errors."""
+        shared = self.shared or recorded is not None
+        group = word2vec.GROUP if shared else 1
+        in_place = shared and not self.cbow
         x = self._inputs(unit)
-        gradient = np.zeros_like(x)
+        before = [row.copy() for row in x]
+        one = self.scored(unit, x)
+        gradient = np.zeros_like(one)
         for first in range(0, len(unit.rows), group):
-            rows = unit.rows[first : first + group]
-            labels = unit.labels[first : first + group]
-            in_place = self.shared and not self.cbow
-            x = self._inputs(unit) if in_place else x
+            part = slice(first, first + group)
+            rows, labels = unit.rows[part], unit.labels[part]
             o = self.tables[unit.table][rows]
-            scores = word2vec.score(x, o)
-            self.loss += float(word2vec.negative_log_likelihood(scores, labels).real)
-            g = word2vec.errors(scores, labels, rate)
+            if recorded is None:
+                scores = word2vec.score(np.array(x) if in_place else one, o)
+                self.loss += float(word2vec.negative_log_likelihood(scores, labels).real)
+                g = word2vec.errors(scores, labels, rate)
+            else:
+                g = recorded[:, part]
             if in_place:
-                self._apply_in_place(unit, rows, g)
+                due = self._apply_in_place(unit, x, o, g)
             else:
-                gradient += self._apply(unit, rows, x, g)
-        if self.cbow or not self.shared:
-            self._spread(unit.contexts, gradient)
+                dx, due = word2vec.apply(one, o, g)
+                gradient += dx
+            if not self.fixed_outputs:
+                np.add.at(self.tables[unit.table], rows, due)
+        if not in_place:
+            self._spread(unit, x, gradient)
+        if unit.x is None:
+            for i, now, old in zip(unit.inputs, x, before, strict=True):
+                self.inputs.settle(i, now, old)
 
-    def _update(self, unit: Unit, g: Array) -> None:
-        """The same with errors that were formed before."""
-        x = self._inputs(unit)
-        gradient = np.zeros_like(x)
-        for first in range(0, len(unit.rows), word2vec.GROUP):
-            part = slice(first, first + word2vec.GROUP)
-            if self.cbow:
-                gradient += self._apply(unit, unit.rows[part], x, g[:, part])
-            else:
-                self._apply_in_place(unit, unit.rows[part], g[:, part])
-        if self.cbow:
-            self._spread(unit.contexts, gradient)
-
-    def _apply(self, unit: Unit, rows: Tokens, x: Array, g: Array) -> Array:
-        """Update the outputs; return what is due to the inputs."""
-        dx, do = word2vec.apply(x, self.tables[unit.table][rows], g)
-        np.add.at(self.tables[unit.table], rows, do)
-        return dx
-
-    def _apply_in_place(self, unit: Unit, rows: Tokens, g: Array) -> None:
-        """Update contexts and outputs, one context after the other: some may be the same."""
-        o = self.tables[unit.table][rows]
+    def _apply_in_place(self, unit: Unit, x: list[Array], o: Array, g: Array) -> Array:
+        """Update inputs, one after the other: some may be the same. Return what is due to the outputs."""
         due = np.zeros_like(o)
-        for context, errors in zip(unit.contexts, g, strict=True):
-            dx, do = word2vec.apply(self.tables["input"][context][None], o, errors[None])
+        for i, row, errors in zip(unit.inputs, x, g, strict=True):
+            dx, do = word2vec.apply(row[None], o, errors[None])
             due += do
-            self._spread(np.array([context]), dx)
-        np.add.at(self.tables[unit.table], rows, due)
+            row += self.inputs.lock(i) * dx[0]
+        return due
 
-    def _spread(self, contexts: Tokens, dx: Array) -> None:
-        """Add to the contexts; of a sum of contexts every one gets its share, as in gensim."""
-        share = 1 / len(contexts) if self.cbow and not self.mean else 1.0
-        locks = self.locks[contexts % len(self.locks)][:, None]
-        np.add.at(self.tables["input"], contexts, share * locks * dx)
+    def _spread(self, unit: Unit, x: list[Array], dx: Array) -> None:
+        """Add to the inputs; of a sum every row gets its share, as in gensim."""
+        share = 1 / self._rows(unit) if self.cbow and not self.mean else 1.0
+        for i, row in zip(unit.inputs, x, strict=True):
+            row += share * self.inputs.lock(i) * dx[0]
+
+
+class _Means:
+    """Means of the words that windows reach, each from the first window to the last."""
+
+    def __init__(self, inputs: word2vec_inputs.Inputs, words: Tokens, window: int) -> None:
+        self.inputs, self.words = inputs, words
+        self.slots = 1 << (2 * window).bit_length()  # a power of 2 that holds the reach of a window
+        self.now: dict[int, Array] = {}
+        self.before: dict[int, Array] = {}
+
+    def reach(self, words: Tokens, settle: bool) -> None:
+        """Compose what has not been, each in the place of the one that is a ring behind."""
+        for j in words:
+            if j in self.now:
+                continue
+            if settle and j - self.slots in self.now:
+                self.leave(j - self.slots)
+            self.now[j] = self.inputs.compose(self.words[j])
+            self.before[j] = self.now[j].copy()
+
+    def leave(self, j: int) -> None:
+        self.inputs.settle(self.words[j], self.now.pop(j), self.before.pop(j))
+
+    def leave_all(self) -> None:
+        for j in sorted(self.now):
+            self.leave(j)

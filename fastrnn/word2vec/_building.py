@@ -23,11 +23,12 @@ Paths = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float
 
 @dataclass
 class Tables:
-    """What is trained: vectors, and what they are scored against."""
+    """What is trained: vectors of words, of n-grams or documents, and what they are scored against."""
 
     input: Table
     output: Table | None
     nodes: Table | None
+    more: Table | None = None
 
 
 class Building:
@@ -145,12 +146,15 @@ class Building:
             self._add_words(known)
 
     def _set_words(self, known: dict[Any, int]) -> None:
-        self.wv = KeyedVectors(self.vector_size)
+        self._name_words(known)
+        self._make_tables(0)
+
+    def _name_words(self, known: dict[Any, int]) -> None:
+        self.wv = self._new_vectors()
         self._counts = np.zeros(0, np.int64)
         self.keep_thresholds = np.zeros(0, np.uint32)
         self._append(list(known))
         self._count(known)
-        self._make_tables(0)
 
     def _add_words(self, known: dict[Any, int]) -> None:
         before = len(self.wv)
@@ -183,16 +187,21 @@ class Building:
         vectors = initial_vectors(count, self.vector_size, self.seed, self.compat)
         output = Table.zeros(count, self.vector_size) if self.negative else None
         nodes = Table.zeros(count - 1, self.vector_size) if self.hs else None
-        self._tables = Tables(vectors, output, nodes)
         if old is not None:
             for table, known in ((vectors, old.input), (output, old.output), (nodes, old.nodes)):
                 if table is not None and known is not None:
                     table.rows[: len(known.rows)] = known.rows
-        self.wv.vectors = self._tables.input.rows
-        self.wv.norms = None
+        more = self._make_more(None if old is None else old.more)
+        self._take_tables(Tables(vectors, output, nodes, more), before)
+
+    def _take_tables(self, tables: Tables, before: int = 0) -> None:
+        """Train these from now on."""
+        self._tables = tables
         if not before:
-            self.wv.vectors_lockf = np.ones(1, np.float32)
+            for owner, attribute in self._locked().values():
+                setattr(owner, attribute, np.ones(1, np.float32))
         self._derive()
+        self._show()
         self.wv.expandos["count"] = self._counts
         self.wv.expandos["sample_int"] = self.keep_thresholds
 
@@ -201,15 +210,47 @@ class Building:
         self.alias = vocabulary.alias_table(self._counts, self.ns_exponent) if self.negative else None
         self.paths = _core.huffman_paths(np.maximum(self._counts, 1)) if self.hs else None
 
+    # --- what differs between the models of the family
+
+    def _new_vectors(self) -> KeyedVectors:
+        return KeyedVectors(self.vector_size)
+
+    def _make_more(self, old: Table | None) -> Table | None:
+        """Make the table beside that of the words, or keep the old one."""
+        return old
+
+    def _shown(self) -> dict[str, tuple[KeyedVectors, str]]:
+        """Where the rows of which table are seen."""
+        return {"input": (self.wv, "vectors")}
+
+    def _locked(self) -> dict[str, tuple[KeyedVectors, str]]:
+        """Where the factors on the updates of rows are."""
+        return {"locks": (self.wv, "vectors_lockf")}
+
+    def kernel_inputs(self, corpus: Corpus) -> dict[str, Any]:
+        """Return the arguments of ``_core.Word2VecRun`` that say what inputs are."""
+        return {name: lock_factors(getattr(*where)) for name, where in self._locked().items()}
+
+    def settle(self) -> None:
+        """Make what follows from the tables, after they have changed."""
+        self.wv.norms = None
+
     def tables(self) -> Tables:
-        """Return the tables; an array that has been put in the place of ``wv.vectors`` is taken over."""
+        """Return the tables; an array put in the place of one that is shown is taken over."""
         assert self._tables is not None
-        if not self._tables.input.holds(self.wv.vectors):
-            values = np.asarray(self.wv.vectors)
-            _check.array("wv.vectors", values, self._tables.input.rows.shape, np.dtype(np.float32))
-            self._tables.input = Table(values)
-            self.wv.vectors = self._tables.input.rows
+        for name, (owner, attribute) in self._shown().items():
+            table, values = getattr(self._tables, name), getattr(owner, attribute)
+            if not table.holds(values):
+                values = np.asarray(values)
+                _check.array(f"wv.{attribute}", values, table.rows.shape, np.dtype(np.float32))
+                setattr(self._tables, name, Table(values))
+                setattr(owner, attribute, getattr(self._tables, name).rows)
         return self._tables
+
+    def _show(self) -> None:
+        for name, (owner, attribute) in self._shown().items():
+            setattr(owner, attribute, getattr(self._tables, name).rows)
+        self.settle()
 
     @property
     def syn1neg(self) -> Floats:
@@ -232,3 +273,9 @@ class Building:
         if table is None:
             raise AttributeError(f"{name}: expected a vocabulary and {option} > 0, got a model without")
         return table.rows
+
+
+def lock_factors(values: Any) -> Floats | None:
+    """Factors on updates as the kernels want them; None: all are 1."""
+    factors = np.ascontiguousarray(values, np.float32)
+    return None if (factors == 1).all() else factors

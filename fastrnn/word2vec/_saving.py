@@ -9,50 +9,50 @@ import numpy as np
 
 from fastrnn import checkpoint
 
+from ._building import Tables
 from ._contexts import Contexts
 from ._tables import Table
-
-_KIND = "fastrnn.Word2Vec"
-# Arguments of the class, by the names of the attributes that have them.
-_OPTIONS = (
-    "vector_size",
-    "alpha",
-    "window",
-    "min_count",
-    "max_vocab_size",
-    "sample",
-    "seed",
-    "workers",
-    "min_alpha",
-    "sg",
-    "hs",
-    "negative",
-    "ns_exponent",
-    "cbow_mean",
-    "epochs",
-    "null_word",
-    "sorted_vocab",
-    "batch_words",
-    "compute_loss",
-    "comment",
-    "max_final_vocab",
-    "shrink_windows",
-    "shared_negatives",
-    "deterministic",
-    "compat",
-)
-_STATE = (
-    "train_count",
-    "corpus_count",
-    "corpus_total_words",
-    "running_training_loss",
-    "min_alpha_yet_reached",
-    "_epochs_begun",
-)
 
 
 class Saving(Contexts):
     """The part of `Word2Vec` that writes and reads files."""
+
+    # Arguments of the class, by the names of the attributes that have them.
+    _OPTIONS: tuple[str, ...] = (
+        "vector_size",
+        "alpha",
+        "window",
+        "min_count",
+        "max_vocab_size",
+        "sample",
+        "seed",
+        "workers",
+        "min_alpha",
+        "sg",
+        "hs",
+        "negative",
+        "ns_exponent",
+        "cbow_mean",
+        "epochs",
+        "null_word",
+        "sorted_vocab",
+        "batch_words",
+        "compute_loss",
+        "comment",
+        "max_final_vocab",
+        "shrink_windows",
+        "shared_negatives",
+        "deterministic",
+        "compat",
+    )
+    _STATE: tuple[str, ...] = (
+        "train_count",
+        "corpus_count",
+        "corpus_total_words",
+        "running_training_loss",
+        "min_alpha_yet_reached",
+        "_epochs_begun",
+    )
 
     def save(self, fname: str | os.PathLike[str]) -> None:
         """Write all of the model but functions (`trim_rule`, `tokenizer`, `hashfxn`) to a file.
@@ -63,20 +63,19 @@ class Saving(Contexts):
         if self._tables is not None:
             found = self.tables()
             tables = {
-                "input": found.input.rows.copy(),
-                "output": None if found.output is None else found.output.rows.copy(),
-                "nodes": None if found.nodes is None else found.nodes.rows.copy(),
+                **{name: None if table is None else table.rows.copy() for name, table in vars(found).items()},
                 "counts": self._counts,
                 "keep": self.keep_thresholds.astype(np.int64),
-                "locks": np.asarray(self.wv.vectors_lockf, np.float32),
+                "locks": {n: np.asarray(getattr(*where), np.float32) for n, where in self._locked().items()},
                 "words": list(self.wv.index_to_key),
+                "keys": self._saved_keys(),
             }
         checkpoint.save(
             fname,
             {
-                "kind": _KIND,
-                "options": {name: getattr(self, name) for name in _OPTIONS},
-                "state": {name: getattr(self, name) for name in _STATE},
+                "kind": self._kind(),
+                "options": {name: getattr(self, name) for name in self._OPTIONS},
+                "state": {name: getattr(self, name) for name in self._STATE},
                 "tables": tables,
             },
         )
@@ -91,8 +90,8 @@ class Saving(Contexts):
             For a file that is cut short, damaged, or something else.
         """
         saved: Any = checkpoint.load(fname)
-        if not isinstance(saved, dict) or saved.get("kind") != _KIND:
-            raise ValueError(f"{os.fspath(fname)}: expected a model of fastrnn.Word2Vec, got something else")
+        if not isinstance(saved, dict) or saved.get("kind") != cls._kind():
+            raise ValueError(f"{os.fspath(fname)}: expected a model of {cls._kind()}, got something else")
         model = cls(**saved["options"])
         for name, value in saved["state"].items():
             setattr(model, name, value)
@@ -102,11 +101,24 @@ class Saving(Contexts):
 
     def _restore(self, saved: dict[str, Any]) -> None:
         words = saved["words"]
-        self._set_words(dict(zip(words, saved["counts"].tolist(), strict=True)))
+        self._name_words(dict(zip(words, saved["counts"].tolist(), strict=True)))
         self.keep_thresholds = saved["keep"].astype(np.uint32)
-        tables = self.tables()
-        tables.input = Table(saved["input"])
-        tables.output = None if saved["output"] is None else Table(saved["output"])
-        tables.nodes = None if saved["nodes"] is None else Table(saved["nodes"])
-        self.wv.vectors = tables.input.rows
-        self.wv.vectors_lockf = saved["locks"]
+        self._restore_keys(saved["keys"])
+        found: dict[str, Any] = {
+            name: None if saved[name] is None else Table(saved[name])
+            for name in ("input", "output", "nodes", "more")
+        }
+        self._take_tables(Tables(**found))
+        for name, (owner, attribute) in self._locked().items():
+            setattr(owner, attribute, saved["locks"][name])
+
+    def _saved_keys(self) -> Any:
+        """What a model has keys for beside words."""
+        return None
+
+    def _restore_keys(self, saved: Any) -> None:
+        assert saved is None
+
+    @classmethod
+    def _kind(cls) -> str:
+        return f"fastrnn.{cls.__name__}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+File = str | os.PathLike[str] | None  # that rows are kept in, mapped into memory
 
 _LANES = 16  # floats in 64 bytes
 _DRAWN = 512  # rows drawn together, for they are there twice
@@ -27,15 +30,18 @@ class Table:
         self.rows[:] = values
 
     @classmethod
-    def zeros(cls, count: int, columns: int) -> Table:
+    def zeros(cls, count: int, columns: int, file: File = None) -> Table:
         """Rows of zeros, which take no memory before they are written."""
         table = cls.__new__(cls)
-        table._allocate(count, columns)
+        table._allocate(count, columns, file)
         return table
 
-    def _allocate(self, count: int, columns: int) -> None:
+    def _allocate(self, count: int, columns: int, file: File = None) -> None:
         stride = -(-columns // _LANES) * _LANES
-        memory = np.zeros(count * stride + _LANES, np.float32)
+        floats = count * stride + _LANES
+        memory: Floats = (
+            np.zeros(floats, np.float32) if file is None else np.memmap(file, "f4", "w+", shape=floats)
+        )
         first = -memory.ctypes.data % 64 // 4
         self.padded = memory[first : first + count * stride].reshape(count, stride)
         self.rows = self.padded[:, :columns]
@@ -46,7 +52,7 @@ class Table:
         return same and values.ctypes.data == self.rows.ctypes.data
 
 
-def initial_vectors(count: int, size: int, seed: int, compat: str) -> Table:
+def initial_vectors(count: int, size: int, seed: int, compat: str, file: File = None) -> Table:
     """Vectors to begin with, independent and uniform.
 
     Parameters
@@ -54,9 +60,11 @@ def initial_vectors(count: int, size: int, seed: int, compat: str) -> Table:
     count, size, seed : int
     compat : {"gensim", "word2vec"}
         In [-1/size, 1/size), the same numbers as gensim 4; or in [-0.5/size, 0.5/size), as word2vec.c has it.
+    file : path, optional
+        Where the rows are kept, mapped into memory; what it was is gone.
     """
     generator = np.random.default_rng(seed)
-    table = Table.zeros(count, size)
+    table = Table.zeros(count, size, file)
     for first in range(0, count, _DRAWN):
         rows = table.rows[first : first + _DRAWN]
         rows[:] = generator.random(rows.shape, np.float32)

@@ -14,7 +14,6 @@ from fastrnn import _check
 from . import _arguments as arguments
 from ._saving import Saving
 from ._tables import epoch_key
-from .keyedvectors import KeyedVectors
 from .training import Progress, Schedule, Trained, train
 from .vocabulary import TrimRule
 
@@ -99,6 +98,8 @@ class Word2Vec(Saving):
     KeyboardInterrupt goes on, and the model stays as it is.
     """
 
+    _SOURCE = "sentences"
+
     def __init__(
         self,
         sentences: Any = None,
@@ -170,7 +171,7 @@ class Word2Vec(Saving):
                 "hs, negative: expected at least one of them to be positive, got hs=0, negative=0"
             )
 
-        self.wv: KeyedVectors = KeyedVectors(self.vector_size)
+        self.wv = self._new_vectors()
         self.min_alpha_yet_reached = self.alpha
         self.running_training_loss = 0.0
         self.trained = Trained()
@@ -179,7 +180,7 @@ class Word2Vec(Saving):
         self._epochs_begun = 0
         self._counts = np.zeros(0, np.int64)
         self._tables = None
-        source = arguments.one_source(("sentences", sentences), ("corpus_file", corpus_file), needed=False)
+        source = arguments.one_source((self._SOURCE, sentences), ("corpus_file", corpus_file), needed=False)
         arguments.optional_callable("trim_rule", trim_rule)
         if source is not None:
             self._begin(source, trim_rule, callbacks)
@@ -298,4 +299,6 @@ class Word2Vec(Saving):
         return [loss / max(1, centres) for loss, centres in parts] if self.compute_loss else []
 
     def __repr__(self) -> str:
-        return f"Word2Vec<vocab={len(self.wv)}, vector_size={self.vector_size}, alpha={self.alpha}>"
+        return (
+            f"{type(self).__name__}<vocab={len(self.wv)}, vector_size={self.vector_size}, alpha={self.alpha}>"
+        )

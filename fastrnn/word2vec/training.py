@@ -79,7 +79,6 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
     if not (types[:, 0] >= 0).any():
         raise ValueError("sentences: expected words of the vocabulary, got none of them")
     tables = model.tables()
-    locks = np.ascontiguousarray(model.wv.vectors_lockf, np.float32)
     return _core.Word2VecRun(
         ids=corpus.ids,
         offsets=np.ascontiguousarray(corpus.offsets, np.int64),
@@ -89,7 +88,6 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
         nodes=None if tables.nodes is None else tables.nodes.padded,
         alias=None if tables.output is None else model.alias,
         paths=model.paths,
-        locks=None if (locks == 1).all() else locks,
         window=model.window,
         negative=model.negative,
         cbow=not model.sg,
@@ -98,6 +96,7 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
         shared=model.shared_negatives,
         deterministic=model.deterministic,
         loss=loss,
+        **model.kernel_inputs(corpus),
     )
 
 
@@ -118,6 +117,23 @@ def train(
 
     After KeyboardInterrupt the model is as trained so far: it comes between two turns of the kernels.
     """
+    try:
+        return _epochs(model, corpus, epochs, schedule, loss, callbacks, progress, report_delay)
+    except BaseException:
+        model.settle()
+        raise
+
+
+def _epochs(
+    model: Word2Vec,
+    corpus: Corpus,
+    epochs: int,
+    schedule: Schedule,
+    loss: bool,
+    callbacks: Iterable[Any],
+    progress: Progress | None,
+    report_delay: float,
+) -> Trained:
     run = run_of(model, corpus, loss)
     done = model.trained = Trained()
     threads = max(1, min(model.workers, _core.get_num_threads()))
@@ -156,6 +172,7 @@ def train(
                 _logger.info(
                     "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
                 )
+        model.settle()
         if not np.isfinite(model.wv.vectors).all():
             raise FloatingPointError(
                 f"alpha: expected a learning rate that converges, got infinity at {rate:g}"

@@ -102,7 +102,7 @@ def keep_probability(counts: Counts, sample: float, total: int) -> npt.NDArray[n
     if not sample:
         return np.ones(len(counts))
     threshold = sample * total if sample < 1 else float(int(sample * (3 + np.sqrt(5)) / 2))
-    share = np.maximum(counts, 1) / threshold
+    share = np.maximum(counts, 1) / max(threshold, 1e-280)  # finite for any count
     return np.asarray(np.minimum(1, (np.sqrt(share) + 1) / share))
 
 

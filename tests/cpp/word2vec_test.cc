@@ -26,7 +26,7 @@ const Word2VecKernels& kernel() {
   return table.word2vec;
 }
 
-constexpr ptrdiff_t kWords = 37, kTokens = 1700, kStride = 32;
+constexpr ptrdiff_t kWords = 37, kMore = 7, kTokens = 1700, kStride = 32;
 
 // Heap memory of exactly this size, so that a step beyond is seen.
 struct Rows {
@@ -54,23 +54,42 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
   std::vector<Alias> alias(kWords);
   alias_table(weights.data(), kWords, alias.data());
   const HuffmanPaths paths = huffman_paths(counts.data(), kWords);
-  const Rows input(kWords * kStride * 4), output(kWords * kStride * 4), nodes((kWords - 1) * kStride * 4);
+  // Means of up to 4 rows for each word, or up to 2 tags for each sentence, of `more`.
+  std::vector<std::int64_t> bag_offsets{0}, tag_offsets{0};
+  std::vector<std::int32_t> bag_rows, tag_rows;
+  for (std::int32_t i = 0; i < kWords; ++i) {
+    bag_rows.push_back(i);
+    for (std::int32_t j = 0; j < i % 4; ++j) bag_rows.push_back(static_cast<std::int32_t>(kWords + (i * j) % kMore));
+    bag_offsets.push_back(static_cast<std::int64_t>(bag_rows.size()));
+  }
+  for (std::int32_t i = 0; i + 1 < static_cast<std::int32_t>(offsets.size()); ++i) {
+    for (std::int32_t j = 0; j < i % 3; ++j) tag_rows.push_back(static_cast<std::int32_t>(kWords + (i + j) % kMore));
+    tag_offsets.push_back(static_cast<std::int64_t>(tag_rows.size()));
+  }
+  const Rows input(kWords * kStride * 4), more(kMore * kStride * 4), output(kWords * kStride * 4),
+      nodes((kWords - 1) * kStride * 4);
   for (ptrdiff_t i = 0; i < kWords * kStride; ++i) input.floats()[i] = std::sin(static_cast<float>(i)) / 8;
   Word2Vec a{};
   a.tables = {input.floats(),
+              more.floats(),
               negatives > 0 ? output.floats() : nullptr,
               mode & 1 ? nodes.floats() : nullptr,
               kStride,
-              nullptr,
-              0};
+              kWords,
+              {},
+              {}};
   if (negatives == 0) a.tables.nodes = nodes.floats();
-  a.corpus = {ids.data(), types.data(), offsets.data(), static_cast<ptrdiff_t>(offsets.size()) - 1};
+  a.corpus = {ids.data(), types.data(), offsets.data(), static_cast<ptrdiff_t>(offsets.size()) - 1, {}};
   a.words = {alias.data(), kWords, paths.offsets.data(), paths.nodes.data(), paths.labels.data(), 0, kWords - 1};
   for (std::size_t i = 0; i < kWords; ++i)
     a.words.longest_path =
         std::max(a.words.longest_path, static_cast<ptrdiff_t>(paths.offsets[i + 1] - paths.offsets[i]));
   a.end = kTokens;
   a.window = window;
+  if (mode & 16) a.bags = {bag_offsets.data(), bag_rows.data(), 4};
+  if (mode & 32) a.corpus.tags = {tag_offsets.data(), tag_rows.data(), 2};
+  a.windows = !(mode & 32) || mode & 4;
+  a.fixed_outputs = (mode & 36) == 36;
   a.negatives = negatives;
   a.cbow = mode & 2;
   a.mean = mode & 4;
@@ -89,7 +108,7 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
   a.centres = centres.data();
   kernel().train(a);
   std::vector<float> result;
-  for (const Rows* rows : {&input, &output, &nodes})
+  for (const Rows* rows : {&input, &more, &output, &nodes})
     result.insert(result.end(), rows->floats(), rows->floats() + rows->bytes / 4);
   for (const float x : result) CHECK(std::isfinite(x));
   CHECK(std::accumulate(losses.begin(), losses.end(), 0.0) > 0);
@@ -97,7 +116,7 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
 }
 
 void test_training() {
-  for (int mode = 0; mode < 16; ++mode)
+  for (int mode = 0; mode < 48; ++mode)
     for (const int window : {1, 5})
       for (const int negatives : {0, 1, 13}) {
         run(mode, window, negatives, false, 1);

@@ -1,0 +1,301 @@
+"""Doc2Vec: Word2Vec whose documents are inputs as words are."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, _core
+
+from . import _arguments as arguments
+from ._saving import Saving
+from ._tables import Floats, Table, epoch_key, initial_vectors
+from .corpus import Corpus
+from .documents import Documents
+from .keyedvectors import KeyedVectors
+from .model import Word2Vec
+from .vocabulary import TrimRule
+
+_SEED = 7919  # documents draw other vectors than words: gensim's number
+
+
+class Doc2Vec(Word2Vec):
+    """Vectors of documents (Le and Mikolov 2014), with the arguments of gensim 4.
+
+    Parameters
+    ----------
+    documents : iterable of TaggedDocument, optional
+        See `Documents.read_tagged`.
+    corpus_file : path, optional
+        Each line is a document, its number the tag.
+    vector_size : int
+    dm_mean : {0, 1}, optional
+        PV-DM: the mean of the vectors of document and contexts, or their sum. Default: `cbow_mean`, or 1.
+    dm : {0, 1}
+        1: PV-DM, CBOW with the document among the contexts. 0: PV-DBOW, skip-gram with the document in place
+        of the contexts.
+    dbow_words : {0, 1}
+        PV-DBOW: words are contexts too.
+    dm_concat, dm_tag_count : {0}, {1}
+        Concatenated contexts are not trained.
+    dv : KeyedVectors, optional
+        To be filled, in place of new ones.
+    dv_mapfile : path, optional
+        Vectors of documents are kept in this file, mapped into memory.
+    comment, trim_rule, callbacks, window, epochs, shrink_windows, **kwargs
+        As of `Word2Vec`, but for `sg` and `null_word`.
+
+    Attributes
+    ----------
+    dv : KeyedVectors
+        The vectors of the tags.
+    wv : KeyedVectors
+        Those of the words; PV-DBOW without `dbow_words` does not train them.
+    """
+
+    _SOURCE = "documents"
+    _OPTIONS = (
+        *(name for name in Saving._OPTIONS if name not in ("sg", "cbow_mean", "null_word")),
+        *("dm", "dm_mean", "dbow_words"),
+    )
+    dv: KeyedVectors
+
+    def __init__(
+        self,
+        documents: Any = None,
+        corpus_file: str | os.PathLike[str] | None = None,
+        vector_size: int = 100,
+        dm_mean: int | None = None,
+        dm: int = 1,
+        dbow_words: int = 0,
+        dm_concat: int = 0,
+        dm_tag_count: int = 1,
+        dv: KeyedVectors | None = None,
+        dv_mapfile: str | os.PathLike[str] | None = None,
+        comment: str | None = None,
+        trim_rule: TrimRule | None = None,
+        callbacks: Iterable[Any] = (),
+        window: int = 5,
+        epochs: int = 10,
+        shrink_windows: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        for name in {"sg", "null_word"} & set(kwargs):
+            raise TypeError(f"{name}: Doc2Vec has no such argument; see dm")
+        if dm_mean is not None:
+            kwargs["cbow_mean"] = arguments.switch("dm_mean", dm_mean)
+        self.dm_mean = kwargs.get("cbow_mean", 1)
+        self.dbow_words = arguments.switch("dbow_words", dbow_words)
+        self.dm_concat = _check.integer("dm_concat", int(dm_concat), 0, 0)
+        self.dm_tag_count = _check.integer("dm_tag_count", dm_tag_count, 1, 1)
+        if dv is not None and (not isinstance(dv, KeyedVectors) or dv.vector_size != vector_size):
+            raise TypeError(f"dv: expected KeyedVectors of {vector_size} numbers, got {_check.describe(dv)}")
+        self.dv = KeyedVectors(_check.integer("vector_size", vector_size, 1)) if dv is None else dv
+        self.dv.vectors_lockf = np.ones(1, np.float32)
+        self._dv_mapfile = dv_mapfile
+        super().__init__(
+            documents,
+            corpus_file,
+            vector_size,
+            sg=1 - arguments.switch("dm", dm),
+            comment=comment,
+            trim_rule=trim_rule,
+            callbacks=callbacks,
+            window=window,
+            epochs=epochs,
+            shrink_windows=shrink_windows,
+            **kwargs,
+        )
+
+    @property
+    def dm(self) -> bool:
+        """Whether this is PV-DM."""
+        return not self.sg
+
+    @property
+    def dbow(self) -> bool:
+        """Whether this is PV-DBOW."""
+        return bool(self.sg)
+
+    def _read(self, source: Any) -> Documents:
+        threads = min(self.workers, _core.get_num_threads())
+        return Documents.read_tagged(source, threads=threads, **self._reading)
+
+    def build_vocab(
+        self,
+        corpus_iterable: Any = None,
+        corpus_file: str | os.PathLike[str] | None = None,
+        update: bool = False,
+        progress_per: int = 10000,
+        keep_raw_vocab: bool = False,
+        trim_rule: TrimRule | None = None,
+    ) -> None:
+        """Choose the words, note the tags and make the tables; see `Word2Vec.build_vocab`."""
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
+        documents = self._read(source)
+        self._take_tags(documents.doc_counts, documents.word_counts, update)
+        super().build_vocab(documents, None, update, progress_per, keep_raw_vocab, trim_rule)
+
+    def _take_tags(self, docs: dict[Any, int], words: dict[Any, int], update: bool) -> None:
+        """Give tags their rows: an int has its own, strings those after all ints."""
+        dv = self.dv
+        if not update:
+            dv.index_to_key, dv.key_to_index, dv.expandos = [], {}, {}
+        names = dict.fromkeys(key for key in dv.index_to_key if isinstance(key, str))
+        ints = len(dv.index_to_key) - len(names)
+        wanted = max((tag + 1 for tag in docs if isinstance(tag, int)), default=0)
+        if names and wanted > ints:
+            raise ValueError(
+                f"update: expected int tags below {ints}, as rows of names follow, got {wanted - 1}"
+            )
+        ints = max(ints, wanted)
+        names.update(dict.fromkeys(tag for tag in docs if isinstance(tag, str)))
+        dv.index_to_key = [*range(ints), *names]
+        dv.key_to_index = {name: row for row, name in enumerate(names, ints)}
+        dv.allocate_vecattrs(["word_count", "doc_count"], [np.int64, np.int64])
+        for attribute, counts in (("word_count", words), ("doc_count", docs)):
+            at = np.fromiter((dv.get_index(tag) for tag in counts), np.int64, len(counts))
+            dv.expandos[attribute][at] += np.fromiter(counts.values(), np.int64, len(counts))
+
+    def _make_more(self, old: Table | None) -> Table | None:
+        known = np.zeros((0, 1), np.float32) if old is None else old.rows.copy()  # whose file is made anew
+        size, seed = self.vector_size, self.seed + _SEED
+        table = initial_vectors(len(self.dv), size, seed, self.compat, self._dv_mapfile)
+        table.rows[: len(known)] = known
+        return table
+
+    def _shown(self) -> dict[str, tuple[KeyedVectors, str]]:
+        return {**super()._shown(), "more": (self.dv, "vectors")}
+
+    def _locked(self) -> dict[str, tuple[KeyedVectors, str]]:
+        return {**super()._locked(), "more_locks": (self.dv, "vectors_lockf")}
+
+    def kernel_inputs(self, corpus: Corpus) -> dict[str, Any]:
+        """Return the arguments of ``_core.Word2VecRun`` that say what inputs are."""
+        more = self.tables().more
+        assert more is not None
+        assert isinstance(corpus, Documents)
+        offsets, rows = corpus.rows(lambda tag: self.dv.get_index(tag, -1))
+        inputs = super().kernel_inputs(corpus)
+        windows = bool(self.dm or self.dbow_words)
+        return {**inputs, "more": more.padded, "tags": (offsets, rows + len(self.wv)), "windows": windows}
+
+    def settle(self) -> None:
+        """Forget what follows from vectors that have changed."""
+        self.wv.norms = self.dv.norms = None
+
+    def infer_vector(
+        self,
+        doc_words: Sequence[str],
+        alpha: float | None = None,
+        min_alpha: float | None = None,
+        epochs: int | None = None,
+    ) -> Floats:
+        """Return a vector for a document that was not trained on; words and outputs stay as they are.
+
+        The same words, arguments and `seed` give the same vector.
+
+        Parameters
+        ----------
+        doc_words : list of str
+            Unknown words are left out; without known ones the vector is that of the beginning.
+        alpha, min_alpha : float, optional
+            Learning rates of the first and the last epoch. Default: those of the model.
+        epochs : int, optional
+        """
+        if isinstance(doc_words, (str, bytes)):
+            raise TypeError("doc_words: expected a list of words, got a string")
+        first = self.alpha if alpha is None else arguments.rate("alpha", alpha)
+        last = self.min_alpha if min_alpha is None else arguments.rate("min_alpha", min_alpha)
+        epochs = self.epochs if epochs is None else _check.integer("epochs", epochs, 1)
+        if not len(self.wv):
+            raise RuntimeError("expected a vocabulary, got none; call build_vocab first")
+        content = zlib.crc32("\0".join(map(str, doc_words)).encode("utf-8", "surrogatepass"))
+        draw = np.random.default_rng([self.seed, content]).random((1, self.vector_size), np.float32)
+        document = Table((draw - np.float32(0.5)) / np.float32(self.vector_size))
+        known = [i for word in doc_words if (i := self.wv.key_to_index.get(word, -1)) >= 0]
+        if known:
+            run = self._inference(np.array(known, np.int32), document)
+            for epoch in range(epochs):
+                rate = first + (last - first) * epoch / max(1, epochs - 1)
+                run.train(0, len(known), epoch_key(self.seed, epoch), rate, 0.0, 1)
+        return np.array(document.rows[0])
+
+    def _inference(self, known: Any, document: Table) -> _core.Word2VecRun:
+        tables = self.tables()
+        words, ids = np.unique(known, return_inverse=True)
+        types = np.stack([words, self.keep_thresholds[words].view(np.int32)], axis=1)
+        return _core.Word2VecRun(
+            ids=ids.astype(np.int32),
+            offsets=np.array([0, len(ids)], np.int64),
+            types=types,
+            input=tables.input.padded,
+            output=None if tables.output is None else tables.output.padded,
+            nodes=None if tables.nodes is None else tables.nodes.padded,
+            alias=None if tables.output is None else self.alias,
+            paths=self.paths,
+            locks=np.zeros(1, np.float32),
+            window=self.window,
+            negative=self.negative,
+            cbow=not self.sg,
+            mean=bool(self.cbow_mean),
+            shrink=bool(self.shrink_windows),
+            shared=self.shared_negatives,
+            deterministic=False,
+            loss=False,
+            more=document.padded,
+            tags=(np.array([0, 1], np.int64), np.array([len(self.wv)], np.int32)),
+            windows=self.dm,
+            fixed_outputs=True,
+        )
+
+    def similarity_unseen_docs(
+        self,
+        doc_words1: Sequence[str],
+        doc_words2: Sequence[str],
+        alpha: float | None = None,
+        min_alpha: float | None = None,
+        epochs: int | None = None,
+    ) -> float:
+        """Return the cosine of the vectors that `infer_vector` finds for two documents."""
+        a, b = (self.infer_vector(words, alpha, min_alpha, epochs) for words in (doc_words1, doc_words2))
+        return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-30))
+
+    def __getitem__(self, tag: Any) -> Any:
+        """Return the vector of a word, or else of a tag; of a list of these as [N, vector_size]."""
+        if isinstance(tag, (str, int, np.integer)):
+            return (self.wv if tag in self.wv else self.dv)[tag]
+        return np.vstack([self[each] for each in tag])
+
+    def save_word2vec_format(
+        self,
+        fname: str | os.PathLike[str],
+        doctag_vec: bool = False,
+        word_vec: bool = True,
+        prefix: str = "*dt_",
+        fvocab: str | os.PathLike[str] | None = None,
+        binary: bool = False,
+    ) -> None:
+        """Write vectors of words, of documents (named by `prefix` and their tag), or both into a file."""
+        if word_vec:
+            total = len(self.wv) + len(self.dv) if doctag_vec else None
+            self.wv.save_word2vec_format(fname, fvocab, binary, total)
+        if doctag_vec:
+            own = not word_vec
+            self.dv.save_word2vec_format(
+                fname, fvocab, binary, None, own, prefix, append=not own, sort_attr="doc_count"
+            )
+
+    def _saved_keys(self) -> Any:
+        names = [key for key in self.dv.index_to_key if isinstance(key, str)]
+        return {"ints": len(self.dv) - len(names), "names": names, "attributes": self.dv.expandos}
+
+    def _restore_keys(self, saved: Any) -> None:
+        ints, names, dv = saved["ints"], saved["names"], self.dv
+        dv.index_to_key = [*range(ints), *names]
+        dv.key_to_index = {name: row for row, name in enumerate(names, ints)}
+        dv.expandos = saved["attributes"]
