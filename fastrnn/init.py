@@ -35,7 +35,7 @@ def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
     if not found:
         raise ValueError(f"layer: expected one with {kind}, got {type(layer).__name__} without it")
     for parameter in found:
-        yield from np.split(parameter, len(parameter) // layer._block(kind))
+        yield from layer._blocks(kind, parameter)
 
 
 def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> Recurrent:
@@ -58,8 +58,9 @@ def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> 
     gain = _check.real("gain", gain)
     draw = np.random.Generator(np.random.PCG64(_check.seed(seed)))
     for block in _blocks(layer, "weight_hh"):
-        q, r = np.linalg.qr(draw.standard_normal(block.shape))
-        block[:] = gain * q * np.sign(np.diag(r))  # uniform over the orthogonal group
+        own = block[:, : len(block)]  # a Clockwork module has the weights of the slower ones beside it
+        q, r = np.linalg.qr(draw.standard_normal(own.shape))
+        own[:] = gain * q * np.sign(np.diag(r))  # uniform over the orthogonal group
     layer.touch()
     return layer
 
