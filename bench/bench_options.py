@@ -32,6 +32,9 @@ VARIANTS: dict[str, tuple[Any, Any]] = {
         lambda: fastrnn.GRU(I, H, reset="before", seed=0),
         lambda: fastrnn.GRU(I, H, seed=0),
     ),
+    # Per step and row SCRN's formula has 1.25 times the multiplications of the RNN with C = 32.
+    "SCRN / RNN": (lambda: fastrnn.SCRN(I, H, 32, seed=0), lambda: fastrnn.RNN(I, H, seed=0)),
+    "Clockwork / RNN": (lambda: fastrnn.ClockworkRNN(I, H, seed=0), lambda: fastrnn.RNN(I, H, seed=0)),
     "MinGRU / LSTM": (lambda: fastrnn.MinGRU(I, H, seed=0), lambda: fastrnn.LSTM(I, H, seed=0)),
 }
 
@@ -133,11 +136,29 @@ def test_variants(paired: Paired, once: bool, which: str, contender: str) -> Non
             lengths = np.random.default_rng(0).integers(1, 129, B)
             turns = {OURS: training(layer, x, dy, lengths), "without": training(layer, x, dy)}
         else:
-            x, dy = normal(1, T, B, I), normal(2, T, B, H)
+            layers = [make() for make in VARIANTS[which]]
             turns = {
-                name: training(make(), x, dy)
-                for name, make in zip((OURS, "without"), VARIANTS[which], strict=True)
+                name: training(layer, normal(1, T, B, I), normal(2, T, B, layer.output_size))
+                for name, layer in zip((OURS, "without"), layers, strict=True)
             }
         return measure_turns({name: timed(run, least) for name, run in turns.items()}, once=once)
 
     paired(f"variant: {which}", contender, measure)
+
+
+@pytest.mark.parametrize("contender", [OURS, "without"])
+@pytest.mark.parametrize("shape", [(8192, 1, 16, 16), (8192, 1, 128, 128), (1024, 4, 128, 128)], ids=str)
+def test_scan(paired: Paired, once: bool, shape: tuple[int, int, int, int], contender: str) -> None:
+    def measure() -> Result:
+        equal_threads()
+        steps, rows, inputs, hidden = shape
+        x, dy = normal(1, steps, rows, inputs), normal(2, steps, rows, hidden)
+        turns = {
+            name: timed(
+                training(fastrnn.MinGRU(inputs, hidden, scan=scan, seed=0), x, dy), 0.0 if once else 0.02
+            )
+            for name, scan in ((OURS, True), ("without", False))
+        }
+        return measure_turns(turns, once=once)
+
+    paired(f"scan: MinGRU {shape}", contender, measure)

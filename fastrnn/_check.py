@@ -7,6 +7,7 @@ extension checks anyway (arrays on their way into a kernel) is not checked here.
 from __future__ import annotations
 
 import operator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,23 @@ def integer(name: str, value: Any, minimum: int | None = None, maximum: int | No
     if maximum is not None and number > maximum:
         raise ValueError(f"{name}: expected an int <= {maximum}, got {number}")
     return number
+
+
+def integers(name: str, value: Any, minimum: int) -> tuple[int, ...]:
+    """At least one int, each >= minimum."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name}: expected a tuple of ints, got {describe(value)}")
+    if not value:
+        raise ValueError(f"{name}: expected at least one int, got none")
+    return tuple([integer(name, item, minimum) for item in value])
+
+
+def increasing(name: str, value: Any) -> tuple[int, ...]:
+    """Ints >= 1, each larger than the one before."""
+    found = integers(name, value, 1)
+    if any(low >= high for low, high in pairwise(found)):
+        raise ValueError(f"{name}: expected increasing ints, got {found}")
+    return found
 
 
 def label(name: str, value: Any) -> int:

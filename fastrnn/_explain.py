@@ -37,21 +37,20 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
     Returns
     -------
     tuple of dict
-        What the planner chooses for each level, among it the predicted share of the FMA peak; prints as
-        lines.
+        What the planner chooses for each pass of each level, among it the predicted share of the FMA peak;
+        prints as lines.
     """
     T, B = _check.integer("T", T, 1), _check.integer("B", B, 1)
     levels: list[dict[str, Any]] = []
     for found in _recurrent(layer):
         for level in range(found.num_layers):
             inputs = found.output_size * found.directions if level else found.input_size
-            sizes = {"T": T, "B": B, "I": inputs, "H": found.hidden_size}
-            threads = _core.get_num_threads()
-            P = found.proj_size
-            choice = _core.explain(
-                found._cell_of(level), T, B, inputs, found.hidden_size, threads, str(found.dtype), P
-            )
-            levels.append({"cell": found._cell_of(level), "level": level, **sizes, **choice})
+            for cell, steps, width, hidden in found._calls(level, T, inputs):
+                sizes = {"T": steps, "B": B, "I": width, "H": hidden}
+                threads = _core.get_num_threads()
+                P = found.proj_size
+                choice = _core.explain(cell, steps, B, width, hidden, threads, str(found.dtype), P)
+                levels.append({"cell": cell, "level": level, **sizes, **choice})
     if not levels:
         raise TypeError(
             f"layer: expected a recurrent layer, or one that has some, got {_check.describe(layer)}"

@@ -29,13 +29,19 @@ def _recurrent(layer: Recurrent) -> None:
         raise TypeError(f"layer: expected a recurrent layer, got {_check.describe(layer)}")
 
 
-def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
-    """The part of each gate in every parameter of one kind, each [rows, columns] or [rows]."""
+def _gates(layer: Recurrent, kind: str) -> Iterator[list[Array]]:
+    """The part of each gate, [rows, columns] or [rows], of every parameter of one kind."""
     found = [p for name, p in layer.params.items() if name.rsplit("_l", 1)[0] == kind]
     if not found:
         raise ValueError(f"layer: expected one with {kind}, got {type(layer).__name__} without it")
     for parameter in found:
-        yield from np.split(parameter, len(parameter) // layer._block(kind))
+        yield layer._blocks(kind, parameter)
+
+
+def _blocks(layer: Recurrent, kind: str) -> Iterator[Array]:
+    """All of them."""
+    for gates in _gates(layer, kind):
+        yield from gates
 
 
 def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> Recurrent:
@@ -58,8 +64,9 @@ def orthogonal(layer: Recurrent, gain: float = 1.0, seed: int | None = None) -> 
     gain = _check.real("gain", gain)
     draw = np.random.Generator(np.random.PCG64(_check.seed(seed)))
     for block in _blocks(layer, "weight_hh"):
-        q, r = np.linalg.qr(draw.standard_normal(block.shape))
-        block[:] = gain * q * np.sign(np.diag(r))  # uniform over the orthogonal group
+        own = block[:, : len(block)]  # a Clockwork module has the weights of the slower ones beside it
+        q, r = np.linalg.qr(draw.standard_normal(own.shape))
+        own[:] = gain * q * np.sign(np.diag(r))  # uniform over the orthogonal group
     layer.touch()
     return layer
 
@@ -125,8 +132,7 @@ def forget_bias(layer: Recurrent, value: float = 1.0) -> Recurrent:
         raise ValueError(f"layer: expected an LSTM, got {_check.describe(layer)}")
     gates = _GATES.get(layer.cell, _GATES["lstm"])
     for kind, to in (("bias_ih", value), ("bias_hh", 0.0)):
-        for k, block in enumerate(_blocks(layer, kind)):
-            if gates[k % len(gates)] == "f":
-                block[:] = to
+        for blocks in _gates(layer, kind):
+            blocks[gates.index("f")][:] = to
     layer.touch()
     return layer

@@ -9,6 +9,7 @@ import numpy as np
 import word2vec
 from errors import TOKENS, WEIGHTS, B, H, I, T, V, X
 
+import fastrnn
 from fastrnn import _core
 
 STATE = (np.zeros((B, H), np.float32),) * 2
@@ -66,6 +67,9 @@ def calls() -> dict[str, Call]:
     records |= {"rows": np.zeros((2, 2), np.float32), "encoding": "utf8", "errors": "strict"}
     momentum = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
     adam = {"step": 1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "decoupled": True}
+    minimal = fastrnn.MinGRU(I, H, seed=0)._weights[0]
+    y, _, saved = _core.recurrent_forward(**forward(cell="min_gru", weights=minimal, state=None))
+    blocks = {"saved": saved, "blocks": B}
     problem = word2vec.make_problem(np.random.default_rng(0), "both", locks=2)
     run = word2vec.arguments(problem, word2vec.tables(problem))
     trained = _core.Word2VecRun(**run)
@@ -88,6 +92,9 @@ def calls() -> dict[str, Call]:
             {name: value for name, value in backward().items() if name != "saved"},
             (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "saved"),
         ),
+        "scan_forward": Call(_core.scan_forward, {**blocks, "y": y, "state": STATE[0][:1]}),
+        "scan_backward": Call(_core.scan_backward, {**blocks, "dy": y, "dstate": STATE[0][:1]}),
+        "hold": Call(_core.hold, {"a": X.copy(), "start": 1, "period": 2, "backward": False}),
         "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
         "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),
         "linear": Call(_core.linear, {"x": X, "weight": TABLE, "bias": BIAS}),

@@ -12,6 +12,15 @@ from ops import Run
 
 import fastrnn
 
+
+def clockwork(inputs: int, hidden: int, *levels: int, **options: Any) -> fastrnn.ClockworkRNN:
+    """Three modules, or as many as there are units, the last one the largest."""
+    modules = min(3, hidden)
+    sizes = [hidden // modules] * (modules - 1)
+    given = {"periods": range(1, modules + 1), "module_sizes": [*sizes, hidden - sum(sizes)]}
+    return fastrnn.ClockworkRNN(inputs, hidden, *levels, **{k: tuple(v) for k, v in given.items()}, **options)
+
+
 # Every cell by the name of its oracle in `torch_cells`: how our layer of it is made.
 LAYERS: dict[str, Callable[..., Any]] = {
     "Tanh": fastrnn.RNN,
@@ -27,6 +36,9 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "GruBefore": lambda *a, **o: fastrnn.GRU(*a, reset="before", **o),
     "MinGru": fastrnn.MinGRU,
     "MinLstm": fastrnn.MinLSTM,
+    "Scrn": lambda i, h, *a, **o: fastrnn.SCRN(i, h, 3, *a, **o),
+    "Scrn learned": lambda i, h, *a, **o: fastrnn.SCRN(i, h, 5, *a, alpha=0.8, learn_alpha=True, **o),
+    "Clockwork": clockwork,
 }
 TORCH = {
     "Tanh": "RNN",
@@ -86,6 +98,17 @@ def state_shapes(layer: Any, rows: int) -> list[tuple[int, ...]]:
     return [(layer.num_layers * layer.directions, rows, width) for width in layer.state_sizes]
 
 
+def random_states(rng: np.random.Generator, layer: Any, rows: int, dtype: Any) -> tuple[np.ndarray, ...]:
+    """Normal numbers, and a clock that each level has for all rows."""
+    found = {
+        name: rng.standard_normal(shape).astype(dtype)
+        for name, shape in zip(layer.states, state_shapes(layer, rows), strict=True)
+    }
+    if "phase" in found:
+        found["phase"][:] = rng.integers(0, layer.cycle, (len(found["phase"]), 1, 1))
+    return tuple(found.values())
+
+
 def make_problem(
     rng: np.random.Generator,
     kind: str,
@@ -103,7 +126,7 @@ def make_problem(
         return rng.standard_normal(size).astype(dtype)
 
     def states() -> tuple[np.ndarray, ...]:
-        return tuple(normal(*size) for size in state_shapes(layer, rows))
+        return random_states(rng, layer, rows, dtype)
 
     layer.flat_grads[:] = normal(layer.flat_grads.size)
     x, dy = normal(steps, rows, width), normal(steps, rows, layer.output_size * layer.directions)
@@ -137,7 +160,7 @@ def _differentiated(
         y.detach().numpy(),
         tuple(a.detach().numpy() for a in final),
         x.grad.numpy(),
-        tuple(s.grad.numpy() for s in states),
+        tuple(np.zeros(s.shape) if s.grad is None else s.grad.numpy() for s in states),
         {name: g.numpy() + problem.layer.grads[name] for name, g in gradients().items()},
     )
 

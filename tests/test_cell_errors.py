@@ -58,17 +58,7 @@ CELLS: dict[str, Case] = {
         TypeError,
         "coupled: expected True or False, got None",
     ),
-    "option of another cell": (
-        lambda: GRU(I, H, peephole="full"),
-        TypeError,
-        "unexpected keyword argument 'peephole'",
-    ),
-    "option of a GRU": (lambda: RNN(I, H, reset="after"), TypeError, "unexpected keyword argument 'reset'"),
-    "option of an LSTM": (
-        lambda: MinLSTM(I, H, coupled=True),
-        TypeError,
-        "unexpected keyword argument 'coupled'",
-    ),
+    "no option": (lambda: MinLSTM(I, H, couple=True), TypeError, "unexpected keyword argument 'couple'"),
     "size": (lambda: MinGRU(0, H), ValueError, "input_size: expected an int >= 1, got 0"),
     "state of two": (
         lambda: RNN(I, H)(X, (STATE, STATE)),

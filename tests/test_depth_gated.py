@@ -140,11 +140,6 @@ ERRORS: dict[str, Case] = {
         ValueError,
         "proj_size: expected 0 for DepthGatedLSTM, got 2",
     ),
-    "peephole": (
-        lambda: DepthGatedLSTM(I, H, peephole="full"),
-        TypeError,
-        "unexpected keyword argument 'peephole'",
-    ),
     "side of a GRU": (
         lambda: _core.recurrent_forward(
             "gru", X, None, tuple(fastrnn.GRU(I, H).params.values()), None, False, True, side=X

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from problems import LAYERS
 
-from fastrnn import GRU, LSTM, RNN, init
+from fastrnn import GRU, LSTM, RNN, DepthGatedLSTM, init
 
 I, H, L = 7, 12, 2
-RECURRENT = [kind for kind in LAYERS if not kind.startswith("Min")]
+DENSE = [
+    kind for kind in LAYERS if kind != "Clockwork"
+]  # whose blocks are those of modules: test_composites.py
+RECURRENT = [kind for kind in DENSE if not kind.startswith("Min")]
 
 
 def make(kind: str, dtype: np.dtype, **options: Any) -> Any:
@@ -86,7 +89,7 @@ def test_identity(dtype: np.dtype, kind: str, scale: float) -> None:
 
 
 @pytest.mark.parametrize("gain", [1.0, 2.0])
-@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("kind", DENSE)
 def test_xavier(dtype: np.dtype, kind: str, gain: float) -> None:
     layer = make(kind, dtype)
     biases = {name: a.copy() for name, a in layer.params.items() if a.ndim == 1}
@@ -104,6 +107,17 @@ def test_forget_bias(dtype: np.dtype, kind: str, forget: int, value: float) -> N
     layer = make(kind, dtype)
     assert init.forget_bias(layer, value) is layer
     forgets_less(layer, value, forget)
+
+
+def test_forget_bias_of_depth_gates() -> None:
+    """Levels have four gates and five."""
+    layer = DepthGatedLSTM(I, H, 3, bidirectional=True, seed=1)
+    want = {name: a.copy() for name, a in layer.params.items()}
+    for name, a in want.items():
+        if name.startswith("bias"):
+            a[H : 2 * H] = 2 if name.startswith("bias_ih") else 0
+    init.forget_bias(layer, 2.0)
+    checks.runs_same_bits(layer.params, want)
 
 
 @pytest.mark.parametrize("function", [init.orthogonal, init.identity, init.xavier, init.forget_bias])

@@ -212,7 +212,7 @@ class TestNumbers:
         case.inputs["w_hh_l0" if reference.CELLS[cell].RECURRENT else "w_ih_l0"][:] = value
         found = recurrent.run_kernel(case)
         assert np.isnan(found["y"][1:]).any() or np.isinf(value)
-        assert np.isnan(found["d w_ih_l0"]).any() or np.isinf(value)
+        assert any(np.isnan(a).any() for n, a in found.items() if n.startswith("d w")) or np.isinf(value)
 
     def test_saturated_gates_stay_finite(
         self, isa: str, rng: np.random.Generator, dtype: np.dtype, cell: str

@@ -85,7 +85,7 @@ def test_any_shape(
 
 
 def test_every_cell_has_an_oracle() -> None:
-    found = {make(2, 2).cell for make in LAYERS.values()}
+    found = {cell for make in LAYERS.values() for cell in make(2, 2).cells}
     assert {*found, "lstm_depth_gated"} == reference.CELLS.keys()  # see test_depth_gated.py
 
 
@@ -212,6 +212,9 @@ WRONG = {
     "GruBefore": ('self.r("n", r * h)', 'r * self.r("n", h)'),
     "MinGru": ("(1 - z) * h + z * self", "z * h + (1 - z) * self"),
     "MinLstm": ("kept * h +", "f * h +"),
+    "Scrn": ("else 0.95", "else 0.9"),
+    "Scrn learned": ("s @ by_context.T", "s.detach() @ by_context.T"),
+    "Clockwork": ("(period[:, None] <= period)", "(period[:, None] >= period)"),
 }  # fmt: skip
 WRONG_NETWORKS = {
     "order of time": ("if place % self.directions == 0 else reversed(steps)", ""),

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import state_shapes
+from problems import random_states
 
 import fastrnn
 from fastrnn import _core
 
-KINDS: dict[str, tuple[type, dict[str, Any]]] = {
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rnn": (fastrnn.RNN, {}),
     "lstm": (fastrnn.LSTM, {}),
     "projected": (fastrnn.LSTM, {"proj_size": 7}),
@@ -25,6 +25,8 @@ KINDS: dict[str, tuple[type, dict[str, Any]]] = {
     "reset before": (fastrnn.GRU, {"reset": "before"}),
     "min_gru": (fastrnn.MinGRU, {}),
     "min_lstm": (fastrnn.MinLSTM, {}),
+    "scrn": (lambda i, h, *n, **o: fastrnn.SCRN(i, h, 7, *n, **o), {"alpha": 0.8, "learn_alpha": True}),
+    "clockwork": (fastrnn.ClockworkRNN, {"periods": (2, 3, 4), "module_sizes": (9, 4, 6)}),
 }
 T, B, I, H = 37, 9, 5, 19
 
@@ -38,7 +40,7 @@ def make(rng: np.random.Generator, kind: str, layers: int, **options: Any) -> tu
     """A layer, input, states, and gradients of y and of the final states."""
     cls, more = KINDS[kind]
     layer = cls(I, H, layers, seed=1, **more, **options)
-    first, last = (tuple(normal(rng, *s) for s in state_shapes(layer, B)) for _ in range(2))
+    first, last = (random_states(rng, layer, B, np.float32) for _ in range(2))
     return layer, normal(rng, T, B, I), first, normal(rng, T, B, layer.output_size * layer.directions), last
 
 
@@ -200,7 +202,7 @@ def test_prepared_steps_are_the_sequence(
     cls, more = KINDS[kind]
     layer = cls(I, H, layers, seed=1, dtype=dtype, **more)
     x = normal(rng, 6, 3, I).astype(dtype)
-    state = tuple(normal(rng, *s).astype(dtype) for s in state_shapes(layer, 3))
+    state = random_states(rng, layer, 3, dtype)
     want, last = layer(x, state)
     prepared = layer.prepare()
     layer.flat_params[:] = 0  # it keeps what it was made of

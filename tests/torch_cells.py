@@ -33,6 +33,10 @@ class Cell(torch.nn.Module):
         bias = getattr(self, f"bias_{kind}", None)
         return product if bias is None else product + bias.chunk(len(gates))[block]
 
+    def output(self, *states: Tensor) -> Tensor:
+        """What the level above sees."""
+        return states[0]
+
     def w(self, gate: str, x: Tensor) -> Tensor:
         return self._seen("ih", self.w_gates, gate, x)
 
@@ -194,6 +198,40 @@ class MinLstm(Cell):
         return (kept * h + i / (f + i) * self.w("n", x),)
 
 
+class Scrn(Cell):
+    """Mikolov et al. 2015: a context of slow units, seen by the hidden ones and by the output."""
+
+    states = ("h", "s")
+
+    def forward(self, x: Tensor, h: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        alpha = torch.sigmoid(self.alpha_logit) if hasattr(self, "alpha_logit") else 0.95
+        by_input, by_context = self.weight_ih[:, : x.shape[-1]], self.weight_ih[:, x.shape[-1] :]
+        s = (1 - alpha) * (x @ self.weight_ic.T) + alpha * s
+        a = x @ by_input.T + s @ by_context.T + h @ self.weight_hh.T
+        if hasattr(self, "bias_ih"):
+            a = a + self.bias_ih + self.bias_hh
+        return torch.sigmoid(a), s
+
+    def output(self, *states: Tensor) -> Tensor:
+        return torch.cat(states, dim=-1)
+
+
+class Clockwork(Cell):
+    """Koutnik et al. 2014: three modules, or as many as there are units, with the periods 1, 2 and 3."""
+
+    states = ("h", "phase")
+
+    def forward(self, x: Tensor, h: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = h.shape[-1]
+        modules = min(3, hidden)
+        period = torch.tensor([1 + min(unit // (hidden // modules), modules - 1) for unit in range(hidden)])
+        a = x @ self.weight_ih.T + h @ (self.weight_hh * (period[:, None] <= period)).T
+        if hasattr(self, "bias_ih"):
+            a = a + self.bias_ih + self.bias_hh
+        cycle = (1, 2, 6)[modules - 1]
+        return torch.where(phase % period == 0, torch.tanh(a), h), (phase + 1) % cycle
+
+
 class Network(torch.nn.Module):
     """Levels of a cell, each in one or two directions, the outputs of both side by side.
 
@@ -238,7 +276,7 @@ class Network(torch.nn.Module):
                         z * a + (1 - z) * b
                         for z, a, b in zip([torch.tensor(z[t]) for z in zone], old, state, strict=True)
                     )
-                found.append(state[0])
+                found.append(cell.output(*state))
             if place % self.directions:
                 found.reverse()
             outputs.append(torch.stack(found))

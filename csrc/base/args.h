@@ -164,7 +164,23 @@ struct Backward {
   bool (*interrupted)();
 };
 
-inline constexpr int kCells = 14;  // in the table, in the order of kernels/recurrent.cc
+// Joins the blocks of sequences that were passed side by side: row b of the pass is block b % blocks of a sequence.
+template <class T>
+struct Scan {
+  Shape shape;       // of the pass
+  ptrdiff_t blocks;  // of each sequence
+  bool backward;
+  bool descending;   // the pass goes, or backward comes, from the last block of a sequence to the first
+  const T* saved;    // as the pass forward left it
+  Rows<T> y;         // [steps, rows, H]  forward: in: from states of zeros; out: from the true ones
+  Rows<const T> dy;  // [steps, rows, H], p null: zeros
+  const T* given;    // [rows / blocks, H], null: zeros; the initial state, or the gradient by the final one
+  T* edges;          // [rows, H]  out: the state before each block, or the gradient by the state after it
+  T* products;       // [rows, H rounded up to kBlock]  scratch
+  int threads;
+};
+
+inline constexpr int kCells = 15;  // in the table, in the order of kernels/recurrent.cc
 
 struct CellInfo {
   const char* name;
@@ -185,6 +201,7 @@ struct RecurrentKernels {
   Sizes (*backward_sizes)(const Shape&, const Plan&) noexcept;
   bool (*forward)(const Forward<T>&) noexcept;  // true: left early because `interrupted` said so
   bool (*backward)(const Backward<T>&) noexcept;
+  void (*scan)(const Scan<T>&) noexcept;  // null: h' is no linear function of h
 };
 
 }  // namespace fastrnn

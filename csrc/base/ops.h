@@ -84,6 +84,16 @@ struct Dropout {
   int threads;
 };
 
+// A state that is given in row 0, written into rows start, start + period, ... and held in between.
+template <class T>
+struct Hold {
+  ptrdiff_t steps, rows, columns;
+  Rows<T> a;  // [steps, rows, columns]; forward: held rows become the row before; backward: they are added to it
+  ptrdiff_t start, period;
+  bool backward;  // from the last row on
+  int threads;
+};
+
 // The `topn` rows of a matrix whose product with a query, times the scale of the row, is largest: best first, NaN last,
 // of equal ones the smaller index first.  A product is one chain of fma over the depth.
 template <class T>
@@ -143,6 +153,7 @@ struct OpKernels {
   void (*embedding)(const Embedding<T>&) noexcept;
   void (*embedding_backward)(const EmbeddingBackward<T>&) noexcept;
   void (*dropout)(const Dropout<T>&) noexcept;
+  void (*hold)(const Hold<T>&) noexcept;
   ptrdiff_t (*nearest_scratch)(const Nearest<T>&) noexcept;
   void (*nearest)(const Nearest<T>&) noexcept;
   double (*global_norm)(const Optimizer<T>&) noexcept;

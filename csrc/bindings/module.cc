@@ -7,6 +7,8 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_recurrent(m);
   fastrnn::bindings::bind_plan(m);
   fastrnn::bindings::bind_prepared(m);
+  fastrnn::bindings::bind_hold(m);
+  fastrnn::bindings::bind_scan(m);
   fastrnn::bindings::bind_ops(m);
   fastrnn::bindings::bind_vector_file(m);
   fastrnn::bindings::bind_word2vec(m);

@@ -27,10 +27,11 @@ struct Feed {
   int matrix = 0;  // 0: weight_hh; 1: the cell's second matrix
 };
 
-// The gradient of a unit parameter: the sum over steps and rows of a slot's gradient times a state.
+// The gradient of a unit parameter: the sum over steps and rows of a slot's gradient, times a state if one is named.
 struct Reduction {
-  int slot, state;
-  Operand operand;  // kBefore, kAfter or kSide
+  int slot, state = -1;
+  Operand operand = Operand::kBefore;  // or kAfter; kSide: times what the side sequence has instead
+  constexpr bool by_state() const { return state >= 0 && operand != Operand::kSide; }
 };
 
 template <class Item, int n>
@@ -46,6 +47,7 @@ struct CellDefaults {
   static constexpr bool kHiddenIsDirect = false;  // h reaches h' (or a made value) other than through a Feed
   static constexpr int kSide = -1;                // slot of what a second input sequence has, as it is; none
   static constexpr bool kProjects = false;        // h has its own width; the last stage makes it, and nothing else
+  static constexpr bool kKeeps = false;           // h' = keep(gates) h + something without h
   static constexpr List<Reduction, 0> kUnits{};   // one for each parameter that every unit has of its own
   static constexpr Slots gates_in(int) { return {0, 64}; }      // slots that a stage of forward turns into gates: all
   static constexpr Slots gradients_in(int) { return {0, 64}; }  // and that of backward into gradients

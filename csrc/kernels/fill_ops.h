@@ -14,6 +14,8 @@ void fill_embedding(OpKernels<T>& ops);
 template <class T>
 void fill_dropout(OpKernels<T>& ops);
 template <class T>
+void fill_hold(OpKernels<T>& ops);
+template <class T>
 void fill_nearest(OpKernels<T>& ops);
 template <class T>
 void fill_optim(OpKernels<T>& ops);

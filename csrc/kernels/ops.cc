@@ -9,6 +9,7 @@ void fill(OpKernels<T>& ops) {
   fill_cross_entropy(ops);
   fill_embedding(ops);
   fill_dropout(ops);
+  fill_hold(ops);
   fill_nearest(ops);
   fill_optim(ops);
   fill_elementwise(ops);

@@ -1,6 +1,7 @@
 // The list of cells: one line each.
 #include "kernels/cells/gru.h"
 #include "kernels/cells/gru_reset_before.h"
+#include "kernels/cells/leaky.h"
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/lstm_coupled.h"
 #include "kernels/cells/lstm_depth_gated.h"
@@ -10,12 +11,22 @@
 #include "kernels/cells/min_gru.h"
 #include "kernels/cells/min_lstm.h"
 #include "kernels/cells/rnn.h"
+#include "kernels/scan.h"
 #include "kernels/sequence_backward.h"
 #include "kernels/sequence_forward.h"
 #include "kernels/table.h"
 
 namespace fastrnn::FASTRNN_ISA {
 namespace {
+
+// Of a cell that says how much of h it keeps.
+template <class C, class T>
+constexpr auto scan_of() -> void (*)(const Scan<T>&) noexcept {
+  if constexpr (C::kKeeps)
+    return run_scan<C, T>;
+  else
+    return nullptr;
+}
 
 template <class C, class T>
 RecurrentKernels<T> recurrent() {
@@ -34,7 +45,8 @@ RecurrentKernels<T> recurrent() {
           forward_sizes<C, T>,
           backward_sizes<C, T>,
           run_forward<C, T>,
-          run_backward<C, T>};
+          run_backward<C, T>,
+          scan_of<C, T>()};
 }
 
 template <class... Cells>
@@ -47,7 +59,7 @@ void fill_cells(Kernels& table) {
 
 void fill_recurrent(Kernels& table) {
   fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, LstmDepthGated, Gru, GruResetBefore,
-             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm>(table);
+             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky>(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

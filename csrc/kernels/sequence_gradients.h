@@ -33,13 +33,15 @@ struct ChunkGradients {
     zeros = scratch.take(zero_count());
     const ptrdiff_t rows = f.plan.chunk * s.rows;
     for (int i = 0; i < 2; ++i) {
-      packed_x[i] = scratch.take(s.vocabulary != 0 ? 0 : rows * round_to_block(s.inputs));
+      packed_x[i] = scratch.take(packs_x() ? rows * round_to_block(s.inputs) : 0);
       packed_h[i] = scratch.take(kReadsHidden ? rows * round_to_block(geometry.output) : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
     }
     panels_used = panels.used;
     used = scratch.used;
   }
+  // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.
+  bool packs_x() const { return s.vocabulary == 0 && geometry.blocks * Cell::kInput.count > 2 * f.plan.threads(); }
   ptrdiff_t zero_count() const { return max_of(kGroupColumns, round_to_block(s.inputs)); }
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (s.place(t) + b) * geometry.row; }
   // Row 0 of state i >= 1 before step t of the chunk that ends with t1, or (i >= kStates) of what step t has made.
@@ -96,14 +98,7 @@ struct ChunkGradients {
       if (f.tokens != nullptr)
         sum_by_token(t0, t1, column);  // their weights: see token_gradients
       else if (f.grads.input != nullptr)
-        outer_product<T>({1,
-                          rows,
-                          of_chunk(t1, column),
-                          {packed_x[buffer], 0, 0},
-                          f.grads.input + matrix_row * s.inputs,
-                          s.inputs,
-                          count,
-                          s.inputs});
+        by_input(t0, t1, column, f.grads.input + matrix_row * s.inputs, count);
     });
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
@@ -123,6 +118,17 @@ struct ChunkGradients {
     if (Of::kUnits > 0 && f.grads.units != nullptr) unit_gradients(t0, t1, thread);
   }
 
+  void by_input(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count) const {
+    const Rows<const T> x = s.at(f.x, t1 - 1);
+    if (packs_x() || s.ragged()) {  // one after the other, in the order of the chains
+      const Rows<const T> rows = packs_x() ? Rows<const T>{packed_x[chunk_of(t1) % 2], 0, 0} : x;
+      outer_product<T>({1, s.between(t0, t1), of_chunk(t1, column), rows, to, s.inputs, count, s.inputs});
+    } else {
+      const Rows<const T> dg{saved_at(t1 - 1, 0) + column, s.rows * geometry.row, geometry.row};
+      outer_product<T>({t1 - t0, s.rows, dg, {x.p, -f.x.outer, f.x.inner}, to, s.inputs, count, s.inputs});
+    }
+  }
+
   // The weight gradient of an operand that was formed again: it is not packed.
   template <Feed feed>
   void add_again(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count) const {
@@ -140,7 +146,7 @@ struct ChunkGradients {
                         s.hidden});
   }
 
-  // One chain for each unit: the gradient of a slot times a state.
+  // One chain for each unit: see Reduction.
   void unit_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const Range own = part(geometry.blocks, f.plan.threads(), thread);
     for_constants<Of::kUnits>([&](auto k) {
@@ -151,12 +157,15 @@ struct ChunkGradients {
           T* to = f.grads.units + k * s.hidden + unit;
           Vec<T> sum = load_units(to, s.hidden - unit);
           for (ptrdiff_t t = t1; t-- > t0;) {
-            Rows<const T> state = s.at(f.side, t);
-            if constexpr (of.operand != Operand::kSide)
-              state = {again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1), 0, geometry.padded};
             const T* dg = saved_at(t, 0) + column;
+            Rows<const T> by = s.at(f.side, t);
+            if constexpr (of.by_state())
+              by = {again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1), 0, geometry.padded};
             for (ptrdiff_t b = 0; b < s.count(t); ++b)
-              sum = fma(load(dg + b * geometry.row), side_units(state, b, unit, s.hidden - unit), sum);
+              if constexpr (of.by_state() || of.operand == Operand::kSide)
+                sum = fma(load(dg + b * geometry.row), side_units(by, b, unit, s.hidden - unit), sum);
+              else
+                sum = sum + load(dg + b * geometry.row);
           }
           store_units(to, sum, s.hidden - unit);
         }
@@ -204,7 +213,7 @@ struct ChunkGradients {
   // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
   void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const ptrdiff_t buffer = chunk_of(t1) % 2, total = s.between(t0, t1);
-    if (f.tokens == nullptr) {
+    if (packs_x()) {
       const Range panels = part(panel_count<T>(s.inputs), f.plan.threads(), thread);
       if (s.ragged())
         pack_grid<T>(packed_x[buffer], total, 0, s.at(f.x, t1 - 1), 1, total, s.inputs, panels);

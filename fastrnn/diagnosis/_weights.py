@@ -115,7 +115,7 @@ def saturation(
 
     _cell(layer)
     margin = _check.real("margin", margin, 0.0, 0.5)
-    if type(layer)._run is not Recurrent._run and not layer._traits["side"]:
+    if not layer._one_pass and not layer._traits["side"]:
         raise ValueError(f"layer: expected one of a single cell for saturation(), got {layer!r}")
     layer(x, state)  # checks them
     a = (x.swapaxes(0, 1) if layer.batch_first else x).astype(np.float64)

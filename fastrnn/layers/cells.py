@@ -6,8 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .. import _check
+from .clockwork import ClockworkRNN
 from .level import DepthPass as _DepthPass
 from .recurrent import Recurrent as _Recurrent
+from .scan import ScanPass, blocks_of
+from .scrn import SCRN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from .level import LevelPass, Way
     from .prepared import Prepared
 
-__all__ = ["GRU", "LSTM", "RNN", "DepthGatedLSTM", "MinGRU", "MinLSTM"]
+__all__ = ["GRU", "LSTM", "RNN", "SCRN", "ClockworkRNN", "DepthGatedLSTM", "MinGRU", "MinLSTM"]
 
 
 class RNN(_Recurrent):
@@ -175,25 +178,77 @@ class GRU(_Recurrent):
         super().__init__(name, ("h",), input_size, hidden_size, num_layers, **options)
 
 
-class MinGRU(_Recurrent):
+class _Minimal(_Recurrent):
+    """A cell whose gates do not see h."""
+
+    _own = MappingProxyType({"scan": False})
+
+    def __init__(
+        self, cell: str, input_size: int, hidden_size: int, num_layers: int, scan: bool, options: Any
+    ) -> None:
+        self.scan = _check.flag("scan", scan)
+        super().__init__(cell, ("h",), input_size, hidden_size, num_layers, **options)
+        if self.scan and any(self.zoneout):
+            raise ValueError(f"zoneout: expected 0 because scan is True, got {self.zoneout}")
+
+    @property
+    def _one_pass(self) -> bool:
+        return True
+
+    def _run(
+        self,
+        weights: Any,
+        way: Way,
+        x: Array,
+        table: Array | None,
+        first: State | None,
+        y: Array | None,
+        below: LevelPass | None,
+    ) -> LevelPass:
+        if self.scan and way.lengths is not None:
+            raise ValueError("lengths: expected None because scan is True, got some")
+        rows, steps = x.shape[:2] if way.batch_first else x.shape[1::-1]
+        blocks = blocks_of(steps, rows) if self.scan else 1
+        if blocks == 1:
+            return super()._run(weights, way, x, table, first, y, below)
+        return ScanPass(self.cell, weights, way, x, table, first, y, blocks, self.hidden_size)
+
+
+class MinGRU(_Minimal):
     """minGRU (Feng et al. 2024, arXiv:2410.01201), whose gates do not see h::
 
         z = sigmoid(W x + b)    n = W x + b    h' = (1 - z) * h + z * n
 
-    Gates are in the order z, n; the state is (h,). Parameters and calls: see `Recurrent`.
+    Gates are in the order z, n; the state is (h,). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    scan : bool
+        Cut long sequences into blocks that run side by side, as rows of a batch; not with `lengths` or
+        `zoneout`. Pays for few rows and many steps. Results differ from those of the loop, and of
+        ``step()``, in the last bits.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
-        super().__init__("min_gru", ("h",), input_size, hidden_size, num_layers, **options)
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, scan: bool = False, **options: Any
+    ) -> None:
+        super().__init__("min_gru", input_size, hidden_size, num_layers, scan, options)
 
 
-class MinLSTM(_Recurrent):
+class MinLSTM(_Minimal):
     """minLSTM (Feng et al. 2024, arXiv:2410.01201) with normalised gates, which do not see h::
 
         f, i = sigmoid(W x + b)    n = W x + b    h' = (f * h + i * n) / (f + i)
 
-    Gates are in the order f, i, n; the state is (h,). Parameters and calls: see `Recurrent`.
+    Gates are in the order f, i, n; the state is (h,). Other parameters and calls: see `Recurrent`.
+
+    Parameters
+    ----------
+    scan : bool
+        As for `MinGRU`.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
-        super().__init__("min_lstm", ("h",), input_size, hidden_size, num_layers, **options)
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, scan: bool = False, **options: Any
+    ) -> None:
+        super().__init__("min_lstm", input_size, hidden_size, num_layers, scan, options)

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _check, _core
 from . import state_noise
 from .level import CellPass
+from .options import refuse
 from .prepared import Prepared
 from .recurrent_parameters import _RecurrentParameters
 from .recurrent_pullback import RecurrentPullback
@@ -82,7 +83,9 @@ class Recurrent(_RecurrentParameters):
         proj_size: int = 0,
         dtype: str = "float32",
         seed: int | None = None,
+        **others: object,
     ) -> None:
+        refuse(self, Recurrent, others)
         self.cell, self.states = cell, states
         self.input_size = _check.integer("input_size", input_size, 1)
         self.hidden_size = _check.integer("hidden_size", hidden_size, 1)
@@ -95,8 +98,7 @@ class Recurrent(_RecurrentParameters):
         self.dropout = _check.real("dropout", dropout, 0.0, 1.0)
         self.bidirectional = _check.flag("bidirectional", bidirectional)
         self.directions = 2 if self.bidirectional else 1
-        several = type(self)._run is not Recurrent._run  # calls of the extension
-        self.recurrent_dropout, self.zoneout = state_noise.check(self, recurrent_dropout, zoneout, several)
+        self.recurrent_dropout, self.zoneout = state_noise.check(self, recurrent_dropout, zoneout)
         self._noisy = self.recurrent_dropout > 0 or any(self.zoneout)
         self._draws = self._noisy or (self.dropout > 0 and self.num_layers > 1)
         shapes = dict[str, "Shape"]()
@@ -107,6 +109,11 @@ class Recurrent(_RecurrentParameters):
                 shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in kinds.items()}
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
+
+    @property
+    def _one_pass(self) -> bool:
+        """Whether each level is one pass of `cell`, so that masks may fall on its states."""
+        return type(self)._run is Recurrent._run
 
     def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> tuple[Array, State]:
         """Run over a sequence, without dropout, with zoneout's mean; nothing is kept for a backward pass.

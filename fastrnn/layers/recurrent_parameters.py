@@ -21,6 +21,7 @@ CELLS: dict[str, dict[str, int]] = _core.cells()
 class _RecurrentParameters(Layer):
     """What follows from the options of a recurrent layer; see `Recurrent`."""
 
+    _reads_tokens = True  # or an Embedding before it does its own work
     _own: Mapping[str, object] = MappingProxyType({})
     cell: str
     states: tuple[str, ...]
@@ -68,6 +69,12 @@ class _RecurrentParameters(Layer):
         return tuple([size for _, size in self._widths[1:]])
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells of the extension that it is made of."""
+        levels = range(self.num_layers)
+        return tuple(dict.fromkeys(cell for n in levels for cell, *_ in self._calls(n, 1, self.input_size)))
+
+    @property
     def gates(self) -> int:
         """Blocks of H rows in weight_ih."""
         return self._traits["gates"]
@@ -75,6 +82,14 @@ class _RecurrentParameters(Layer):
     def _block(self, kind: str) -> int:
         """Rows of one gate in the parameters of one kind."""
         return self.proj_size if kind == "weight_hr" else self.hidden_size
+
+    def _blocks(self, kind: str, parameter: Array) -> list[Array]:
+        """The part of each gate."""
+        return np.split(parameter, len(parameter) // self._block(kind))
+
+    def _calls(self, level: int, steps: int, width: int) -> list[tuple[str, int, int, int]]:
+        """Cell, T, I and H of the passes of one level that reads `width` numbers."""
+        return [(self._cell_of(level), steps, width, self.hidden_size)]
 
     def _cell_of(self, level: int) -> str:
         """The cell of one level, where levels differ."""

@@ -182,7 +182,8 @@ class _Stage:
         self.place, self.layer, self.recurrent, self.draws = place, layer, layer.recurrent, layer._draws
         self.feeds = feeds  # a layer before this one has parameters, so the gradient by the input is needed
         self.fresh = isinstance(layer, (Linear, Recurrent))  # its dx is an array that nobody else has
-        joins = isinstance(layer, Embedding) and isinstance(following[0] if following else None, Recurrent)
+        reads = following and isinstance(following[0], Recurrent) and following[0]._reads_tokens
+        joins = isinstance(layer, Embedding) and bool(reads)
         self.joined = layer.num_embeddings if joins and isinstance(layer, Embedding) else 0
 
     def joins(self, x: Any) -> bool:

@@ -38,10 +38,8 @@ class Noise(NamedTuple):
 NONE = Noise()
 
 
-def check(
-    layer: Recurrent, recurrent_dropout: Any, zoneout: Any, several: bool
-) -> tuple[float, tuple[float, ...]]:
-    """The two options of a layer, one number of zoneout for each state; several: it makes several calls."""
+def check(layer: Recurrent, recurrent_dropout: Any, zoneout: Any) -> tuple[float, tuple[float, ...]]:
+    """The two options of a layer, one number of zoneout for each state."""
     dropout = _check.real("recurrent_dropout", recurrent_dropout, 0.0, 1.0)
     number = len(layer.states)
     given = zoneout if isinstance(zoneout, (tuple, list)) else (zoneout,) * number
@@ -50,9 +48,9 @@ def check(
         raise ValueError(f"zoneout: expected a number or a tuple ({wanted}), got {len(given)} of them")
     zone = tuple([_check.real("zoneout", p, 0.0, 1.0) for p in given])
     cell, name = layer._traits, type(layer).__name__
-    if dropout and (several or not cell["recurrent_gates"]):
+    if dropout and not (layer._one_pass and cell["recurrent_gates"]):
         raise ValueError(f"recurrent_dropout: expected 0 for {name}, got {dropout:g}")
-    if any(zone) and several:
+    if any(zone) and not layer._one_pass:
         raise ValueError(f"zoneout: expected 0 for {name}, got {zone}")
     if any(zone) and cell["sees_made_states"]:
         raise ValueError(f"zoneout: expected 0 for {name} with peepholes, got {zone}")

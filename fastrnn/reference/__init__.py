@@ -9,14 +9,18 @@ Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 """
 
 from . import (
+    clockwork,
     cross_entropy,
     dropout,
     embedding,
+    hold,
     linear,
     math,
     nearest,
     optim,
     rng,
+    scan,
+    scrn,
     sequence,
     stack,
     state_noise,
@@ -29,14 +33,18 @@ from .cells import CELLS
 
 __all__ = [
     "CELLS",
+    "clockwork",
     "cross_entropy",
     "dropout",
     "embedding",
+    "hold",
     "linear",
     "math",
     "nearest",
     "optim",
     "rng",
+    "scan",
+    "scrn",
     "sequence",
     "stack",
     "state_noise",

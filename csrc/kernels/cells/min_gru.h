@@ -14,7 +14,12 @@ struct MinGru : CellDefaults {
   static constexpr Slots kInput{0, 2};
   static constexpr int kStates = 1;  // h
   static constexpr List<Feed, 0> kFeeds{};
-  static constexpr bool kHiddenIsDirect = true;
+  static constexpr bool kHiddenIsDirect = true, kKeeps = true;
+
+  template <class V>
+  FASTRNN_INLINE V keep(const V (&a)[kSlots]) {
+    return constant<V>(1.0) - a[0];
+  }
 
   template <int kStage, class V>
   FASTRNN_INLINE void forward(V (&a)[kSlots], V (&s)[kStates], V*, const V*) {

@@ -16,7 +16,7 @@ struct MinLstm : CellDefaults {
   static constexpr Slots kInput{0, 3};
   static constexpr int kStates = 1;  // h
   static constexpr List<Feed, 0> kFeeds{};
-  static constexpr bool kHiddenIsDirect = true;
+  static constexpr bool kHiddenIsDirect = true, kKeeps = true;
 
   // Bounded, as infinity less infinity is no number.
   // f / (f + i) = (1 + e^-v) / (1 + e^-v + 1 + e^-u), both sides times e^m so that no power is positive.
@@ -28,6 +28,11 @@ struct MinLstm : CellDefaults {
     const V m = min(V{}, min(u, v));
     const V e = exp(m), by_v = e + exp(m - v), by_u = e + exp(m - u);
     return by_v / (by_v + by_u);
+  }
+
+  template <class V>
+  FASTRNN_INLINE V keep(const V (&a)[kSlots]) {
+    return kept(a[0], a[1]);
   }
 
   template <int kStage, class V>

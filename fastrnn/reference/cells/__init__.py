@@ -8,6 +8,7 @@ from .._types import Array
 from . import (
     gru,
     gru_reset_before,
+    leaky,
     lstm,
     lstm_coupled,
     lstm_depth_gated,
@@ -87,5 +88,6 @@ CELLS: dict[str, Cell] = {
         *rnn.CELLS,
         min_gru,
         min_lstm,
+        leaky,
     )
 }
