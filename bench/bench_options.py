@@ -28,6 +28,18 @@ VARIANTS: dict[str, tuple[Any, Any]] = {
         lambda: fastrnn.LSTM(I, H, peephole="full", seed=0),
         lambda: fastrnn.LSTM(I, H, seed=0),
     ),
+    "LayerNorm / LSTM": (
+        lambda: fastrnn.LSTM(I, H, layer_norm="all", seed=0),
+        lambda: fastrnn.LSTM(I, H, seed=0),
+    ),
+    "LayerNorm by gate / LSTM": (
+        lambda: fastrnn.LSTM(I, H, layer_norm="gate", seed=0),
+        lambda: fastrnn.LSTM(I, H, seed=0),
+    ),
+    "LayerNorm GRU / GRU": (
+        lambda: fastrnn.GRU(I, H, layer_norm="all", seed=0),
+        lambda: fastrnn.GRU(I, H, seed=0),
+    ),
     "GRU before / after": (
         lambda: fastrnn.GRU(I, H, reset="before", seed=0),
         lambda: fastrnn.GRU(I, H, seed=0),

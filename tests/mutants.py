@@ -29,7 +29,7 @@ def wrong_cells(cell: Cell) -> Iterator[tuple[str, SimpleNamespace]]:
     """Copies of a cell: a gradient negated, neighbouring gates swapped, or a state's gradient lost."""
 
     def copy(**functions: Callable) -> SimpleNamespace:
-        names = ("NAME", "GATES", "RECURRENT", "UNITS", "STATES", "forward", "backward")
+        names = ("NAME", "GATES", "RECURRENT", "UNITS", "NORMS", "INNER", "STATES", "forward", "backward")
         own = {"widths": cell.widths} if hasattr(cell, "widths") else {}
         return SimpleNamespace(**{**{name: getattr(cell, name) for name in names}, **own, **functions})
 

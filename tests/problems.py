@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -21,7 +22,7 @@ def clockwork(inputs: int, hidden: int, *levels: int, **options: Any) -> fastrnn
     return fastrnn.ClockworkRNN(inputs, hidden, *levels, **{k: tuple(v) for k, v in given.items()}, **options)
 
 
-# Every cell by the name of its oracle in `torch_cells`: how our layer of it is made.
+# Every cell by the name of its oracle in `torch_cells` or `torch_normed`: how our layer of it is made.
 LAYERS: dict[str, Callable[..., Any]] = {
     "Tanh": fastrnn.RNN,
     "Relu": lambda *a, **o: fastrnn.RNN(*a, nonlinearity="relu", **o),
@@ -34,6 +35,10 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Peephole full": lambda *a, **o: fastrnn.LSTM(*a, peephole="full", **o),
     "Gru": fastrnn.GRU,
     "GruBefore": lambda *a, **o: fastrnn.GRU(*a, reset="before", **o),
+    "LstmNormed": lambda *a, **o: fastrnn.LSTM(*a, layer_norm="all", **o),
+    "LstmNormedByGate": lambda *a, **o: fastrnn.LSTM(*a, layer_norm="gate", **o),
+    "GruNormed": lambda *a, **o: fastrnn.GRU(*a, layer_norm="all", **o),
+    "GruNormedByGate": lambda *a, **o: fastrnn.GRU(*a, layer_norm="gate", **o),
     "MinGru": fastrnn.MinGRU,
     "MinLstm": fastrnn.MinLSTM,
     "Scrn": lambda i, h, *a, **o: fastrnn.SCRN(i, h, 3, *a, **o),
@@ -128,6 +133,9 @@ def make_problem(
     def states() -> tuple[np.ndarray, ...]:
         return random_states(rng, layer, rows, dtype)
 
+    for name, parameter in layer.params.items():
+        if name.startswith(("gain", "bias_ch")):
+            parameter[:] = rng.uniform(0.2, 0.6, parameter.shape)  # gains of 1 make chaos of an LSTM
     layer.flat_grads[:] = normal(layer.flat_grads.size)
     x, dy = normal(steps, rows, width), normal(steps, rows, layer.output_size * layer.directions)
     return Problem(kind, layer, x, dy, states() if state else None, states() if state else None)
@@ -169,7 +177,8 @@ def run_cells(torch_cells: ModuleType, problem: Problem, noise: Any = None) -> R
     """On the oracle of its kind, in float64 whatever the dtype of the problem; `noise` of each place."""
     torch, kind = torch_cells.torch, problem.kind.split()[0]
     parameters = {name: a.astype(np.float64) for name, a in problem.layer.params.items()}
-    network = torch_cells.Network(getattr(torch_cells, kind), parameters, noise)
+    cells = {**vars(importlib.import_module("torch_normed")), **vars(torch_cells)}
+    network = torch_cells.Network(cells[kind], parameters, noise)
     return _differentiated(torch, problem, torch.float64, network, network.gradients)
 
 

@@ -51,6 +51,11 @@ def masked(noise: tuple[Noise, ...], drop: Callable, zone: Callable) -> tuple[No
     )
 
 
+def few_units(cell: str) -> int:
+    """As few as an exact comparison bears: of two that happen to be equal, 1 / deviation is 316."""
+    return 6 if reference.CELLS[cell].NORMS else 2
+
+
 def make_case(
     rng: np.random.Generator,
     shape: tuple[int, int, int, int],
@@ -75,8 +80,9 @@ def make_case(
     parameters: dict[str, np.ndarray] = {}
     for k in range(layers):
         for name, size in weight_shapes(traits, output_width(traits, hidden) if k else width, hidden).items():
-            if bias or name[0] == "w":
-                parameters[f"{name}_l{k}"] = rng.uniform(-high, high, size).astype(dtype)
+            if bias or name[0] != "b":
+                low, top = (0.2, 0.6) if name[0] == "g" else (-high, high)  # gains of 1 make chaos of an LSTM
+                parameters[f"{name}_l{k}"] = rng.uniform(low, top, size).astype(dtype)
     tokens = rng.integers(0, vocabulary, (steps, rows)) if vocabulary else None
     source = {"table": normal(vocabulary, width)} if vocabulary else {"x": normal(steps, rows, width)}
     output = output_width(traits, hidden)
@@ -125,6 +131,10 @@ def weight_shapes(cell: Cell, width: int, hidden: int) -> dict[str, tuple[int, .
         shapes["w_ch"] = (output if hasattr(cell, "widths") else second, hidden)
     if cell.UNITS:
         shapes["w_ch"] = (len(cell.UNITS) * hidden,)
+    if cell.NORMS:
+        shapes |= {"g_ih": (rows,), "g_hh": (first,)}
+    if cell.INNER:
+        shapes |= {"g_ch": (hidden,), "b_ch": (hidden,)}
     return {name: shape for name, shape in shapes.items() if shape[0]}
 
 
@@ -135,7 +145,9 @@ def _weights(run: Run, layer: int) -> Weights:
 def kernel_weights(name: str, run: Run) -> tuple[np.ndarray | None, ...]:
     """The weights of one layer, or what lies under their names, as the extension takes them."""
     cell, weights = reference.CELLS[name], tuple(_weights(run, 0))
-    return weights if len(cell.RECURRENT) > 1 or cell.UNITS else weights[:4]
+    if cell.NORMS:
+        return weights
+    return weights[:5] if len(cell.RECURRENT) > 1 or cell.UNITS else weights[:4]
 
 
 def _states(run: Run, cell: Cell, layer: int) -> tuple[np.ndarray, ...] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from errors import LAST_AXIS, READ_ONLY, STATE, STRIDED, TOKENS, WEIGHTS, B, Case, H, I, T, V, X, cast, check
 
-from fastrnn import LSTM, _core
+from fastrnn import GRU, LSTM, _core
 
 TABLE = np.zeros((V, I), np.float32)
 W = np.zeros((V, I), np.float32)
@@ -65,6 +65,29 @@ RECURRENT: dict[str, Case] = {
         lambda: forward(weights=WEIGHTS[:3]),
         ValueError,
         "weights: expected 4 arrays (the biases may be None), got 3",
+    ),
+    "weights of a normalised cell": (
+        lambda: forward(cell="lstm_norm"),
+        ValueError,
+        "weights: expected 9 arrays (the biases may be None), got 4",
+    ),
+    "gain none": (
+        lambda: forward(weights=(*WEIGHTS, None, None, None, None, None), cell="lstm_norm"),
+        TypeError,
+        "gain_ih: expected a NumPy array, got NoneType",
+    ),
+    "gain": (
+        lambda: forward(weights=(*WEIGHTS, None, BIAS, BIAS, BIAS, None), cell="lstm_norm"),
+        ValueError,
+        "gain_ih: expected shape (G*H,) = (24,), got (7,)",
+    ),
+    "gain of a GRU's state": (
+        lambda: forward(
+            weights=(*GRU(I, H).params.values(), None, *[np.zeros(18, "f4")] * 2, BIAS, None),
+            cell="gru_norm",
+        ),
+        TypeError,
+        "gain_ch: expected None for this cell, got an array",
     ),
     "weight none": (
         lambda: forward(weights=with_weight(1, None)),

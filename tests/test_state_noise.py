@@ -127,7 +127,7 @@ def test_kernels_are_the_reference(
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_complex_step(rng: np.random.Generator, cell: str) -> None:
     for layers in (1, 2):
-        case = make_case(rng, (3, 2, 3, 2), cell=cell, layers=layers, noise=True)
+        case = make_case(rng, (3, 2, 3, recurrent.few_units(cell)), cell=cell, layers=layers, noise=True)
         checks.gradients_by_complex_step(*recurrent.reference_functions(case), case.inputs, case.cotangents)
 
 
@@ -151,10 +151,7 @@ def test_inference(rng: np.random.Generator, kind: str) -> None:
     options = options_of(kind)
     layer = LAYERS[kind](4, 19, 2, dtype="float64", seed=1, **options)
     cell, x = reference.CELLS[layer.cell], rng.standard_normal((T, B, 4))
-    weights = [
-        reference.sequence.Weights(*(*[None if a is None else a for a in level], None)[:5])
-        for level in layer._weights
-    ]
+    weights = [reference.sequence.Weights(*level) for level in layer._weights]
     noise = [Noise(None, tuple(float(p) for p in layer.zoneout))] * 2
     want, states, _ = reference.stack.forward(cell, x, weights, noise=noise)
     y, final = layer(x)

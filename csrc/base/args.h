@@ -71,11 +71,14 @@ struct Weights {
   const T* input_bias;               // [G*H] or null
   const T* recurrent_bias;           // [gates*H] of the first recurrent matrix, or null
   const T* units;                    // [CellInfo::units, H], or null if the cell has none
+  const T *input_gain, *recurrent_gain;  // [G*H], [gates*H] as the biases, if the cell is normalised
+  const T *inner_gain, *inner_bias;      // [CellInfo::inner*H]; the bias may be null
 };
 
 template <class T>
 struct Gradients {  // shapes of Weights; added into; null: not wanted
   T *input, *recurrent[kMaxMatrices], *input_bias, *recurrent_bias, *units;
+  T *input_gain, *recurrent_gain, *inner_gain, *inner_bias;
 };
 
 // The scratch that a call needs, in elements; bindings take it from the pool.
@@ -180,7 +183,7 @@ struct Scan {
   int threads;
 };
 
-inline constexpr int kCells = 15;  // in the table, in the order of kernels/recurrent.cc
+inline constexpr int kCells = 19;  // in the table, in the order of kernels/recurrent.cc
 
 struct CellInfo {
   const char* name;
@@ -191,7 +194,9 @@ struct CellInfo {
   int barriers;   // of a step, when units are shared out
   bool projects;  // h is narrower than the cell
   bool sees_made_states;
-  bool side;  // reads a second sequence, of H numbers
+  bool side;    // reads a second sequence, of H numbers
+  bool by_row;  // pointwise is shared out by rows: the cell is normalised
+  int inner;    // gains of what is normalised within the cell
 };
 
 template <class T>

@@ -31,7 +31,11 @@ double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes
   const double passes = std::ceil(rows / static_cast<double>(kRowsPerPanel));
   const double product =
       near(bytes, m) ? std::max(fma, passes * bytes / kNearBytesPerCycle) : fma + bytes / kFarBytesPerCycle;
-  const double pointwise = rows * units * 6 * static_cast<double>(cell.slots) / 4;
+  // By row, the units of a row stay together and the threads that share its products out take whole rows in turn.
+  const double cells = cell.by_row ? static_cast<double>(ceil_div(ceil_div(s.rows, row_groups), unit_groups) *
+                                                         ceil_div(s.hidden, kBlock) * kBlock)
+                                   : rows * units;
+  const double pointwise = cells * 6 * static_cast<double>(cell.slots) / 4;
   return product + pointwise + (unit_groups > 1 ? cell.barriers * kBarrierCycles : 0);
 }
 

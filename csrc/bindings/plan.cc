@@ -71,6 +71,8 @@ py::dict cells() {
     cell["projects"] = info.projects;
     cell["sees_made_states"] = info.sees_made_states;
     cell["side"] = info.side;
+    cell["by_row"] = info.by_row;
+    cell["inner"] = info.inner;
     out[info.name] = cell;
   }
   return out;

@@ -107,19 +107,18 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
 // The arrays that weight gradients are added into.
 template <class T>
 Gradients<T> gradients(const Arguments<T>& a, const py::tuple& grads) {
-  const char* const names[5] = {"dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh",
-                                a.info.projects ? "dweight_hr" : "dweight_ch"};
   if (grads.size() != a.number_of_weights())
     fail_value("grads", std::to_string(a.number_of_weights()) + " arrays or None", std::to_string(grads.size()));
-  T* to[5] = {};
+  T* to[kMaxWeights] = {};
   for (std::size_t i = 0; i < grads.size(); ++i) {
     if (!a.given[i] || grads[i].is_none()) continue;
-    const py::array g = output<T>(grads[i], names[i]);
-    check_shape(g, names[i], shape_of(a.weights[i]), "of its weight");
+    const std::string name = std::string("d") + a.name_of(i);
+    const py::array g = output<T>(grads[i], name);
+    check_shape(g, name, shape_of(a.weights[i]), "of its weight");
     to[i] = mutable_pointer<T>(g);
   }
   const bool units = a.info.units > 0;
-  return {to[0], {to[1], units ? nullptr : to[4]}, to[2], to[3], units ? to[4] : nullptr};
+  return {to[0], {to[1], units ? nullptr : to[4]}, to[2], to[3], units ? to[4] : nullptr, to[5], to[6], to[7], to[8]};
 }
 
 template <class T>

@@ -67,19 +67,21 @@ struct Saved {
   bool used = false;
 };
 
+// In the order of the tuples that Python gives.
+inline constexpr std::size_t kMaxWeights = 9;
+inline constexpr const char* kWeightNames[kMaxWeights] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch",
+                                                          "gain_ih",   "gain_hh",   "gain_ch", "bias_ch"};
+
 // The weights of one call, checked.  They decide the sizes; everything else has to agree.
 template <class T>
 struct Weighed {
   const RecurrentKernels<T>& kernel;
   const CellInfo& info;
   Shape shape{};
-  std::array<py::array, 5> weights;
-  std::array<bool, 5> given{};
+  std::array<py::array, kMaxWeights> weights;
+  std::array<bool, kMaxWeights> given{};
 
-  const char* name_of(std::size_t i) const {
-    constexpr const char* kNames[4] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
-    return i < 4 ? kNames[i] : info.projects ? "weight_hr" : "weight_ch";
-  }
+  const char* name_of(std::size_t i) const { return i == 4 && info.projects ? "weight_hr" : kWeightNames[i]; }
 
   Weighed(int cell, const py::tuple& values) : kernel(kernels().of<T>().recurrent[cell]), info(kernel.info) {
     take_weights(values);
@@ -87,7 +89,7 @@ struct Weighed {
 
   // Matrix 1, a projection or not, or the parameters that each unit has of its own; no cell has both.
   ptrdiff_t more_gates() const { return info.units + info.recurrent_gates[1]; }
-  std::size_t number_of_weights() const { return more_gates() > 0 ? 5 : 4; }
+  std::size_t number_of_weights() const { return info.by_row ? kMaxWeights : more_gates() > 0 ? 5 : 4; }
 
   // The shape of a weight, or nothing if the cell has none of that kind.
   Dims dims_of(std::size_t i) const {
@@ -96,6 +98,8 @@ struct Weighed {
     if (i == 2) return {info.gates * h};
     if (i == 1) return gates == 0 ? Dims{} : Dims{gates * h, shape.output()};
     if (i == 3) return gates == 0 ? Dims{} : Dims{gates * h};
+    if (i == 5 || i == 6) return dims_of(i - 3);
+    if (i >= 7) return info.inner == 0 ? Dims{} : Dims{info.inner * h};
     if (info.units > 0) return {info.units * h};
     if (info.projects) return {shape.output(), h};
     return info.recurrent_gates[1] > 0 ? Dims{info.recurrent_gates[1] * h, h} : Dims{};
@@ -126,7 +130,7 @@ struct Weighed {
                  text(shape_of(array(values[1], "weight_hh"))));
     for (std::size_t i = 0; i < number_of_weights(); ++i) {
       const Dims dims = dims_of(i);
-      const bool bias = i == 2 || i == 3;
+      const bool bias = kWeightNames[i][0] == 'b';
       if (dims.empty() && !values[i].is_none()) fail_type(name_of(i), "None for this cell", "an array");
       if (dims.empty() || (bias && values[i].is_none())) continue;
       weights[i] = input<T>(values[i], name_of(i));
@@ -141,8 +145,15 @@ struct Weighed {
   void fill(Call& call) const {
     const auto weight = [&](std::size_t i) { return given[i] ? pointer<T>(weights[i]) : nullptr; };
     const bool units = info.units > 0;
-    call.weights = {
-        weight(0), {weight(1), units ? nullptr : weight(4)}, weight(2), weight(3), units ? weight(4) : nullptr};
+    call.weights = {weight(0),
+                    {weight(1), units ? nullptr : weight(4)},
+                    weight(2),
+                    weight(3),
+                    units ? weight(4) : nullptr,
+                    weight(5),
+                    weight(6),
+                    weight(7),
+                    weight(8)};
   }
 };
 

@@ -34,6 +34,14 @@ struct Reduction {
   constexpr bool by_state() const { return state >= 0 && operand != Operand::kSide; }
 };
 
+// A row operation, before the pointwise of a stage: what lies in some slots, less its mean and by its deviation, over
+// all units of a row (LayerNorm).  It stays there; gain times that is added to the slots from `to` on, which begin with
+// their bias.  Backward leaves the gradient by what was normalised in its place.
+struct Norm {
+  int first, count, to;
+  int stage = 0;
+};
+
 template <class Item, int n>
 struct List {
   Item at[n > 0 ? n : 1];
@@ -49,6 +57,8 @@ struct CellDefaults {
   static constexpr bool kProjects = false;        // h has its own width; the last stage makes it, and nothing else
   static constexpr bool kKeeps = false;           // h' = keep(gates) h + something without h
   static constexpr List<Reduction, 0> kUnits{};   // one for each parameter that every unit has of its own
+  static constexpr List<Norm, 0> kNorms{};        // of what W and R feed, and of kInner
+  static constexpr Slots kInner{0, 0};            // slots of the pointwise that are normalised
   static constexpr Slots gates_in(int) { return {0, 64}; }      // slots that a stage of forward turns into gates: all
   static constexpr Slots gradients_in(int) { return {0, 64}; }  // and that of backward into gradients
   static constexpr int made_in(int) { return 64; }              // stage that makes a state; past the last: the last
@@ -61,10 +71,42 @@ template <class Cell>
 struct Traits {
   static constexpr int kFeeds = Cell::kFeeds.count, kUnits = Cell::kUnits.count, kLast = Cell::kStages - 1;
   static constexpr int kMade = Cell::kMade > 0 ? Cell::kMade : 1;  // length of an array
+  static constexpr int kNorms = Cell::kNorms.count;
+  static constexpr bool kByRow = kNorms > 0;  // pointwise needs whole rows
   static constexpr int made_in(int state) { return Cell::made_in(state) < kLast ? Cell::made_in(state) : kLast; }
   // Whether a stage works on the units of h where those are fewer than the others.
   static constexpr bool projects_in(int stage) { return Cell::kProjects && stage == kLast; }
   static constexpr bool has(Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; }
+  // The slots of the pointwise that a product, or a state, gets into: there is its bias.
+  static constexpr Slots value_of(Slots s) {
+    for (int i = 0; i < kNorms; ++i) {
+      const Norm n = Cell::kNorms.at[i];
+      if (has({n.first, n.count}, s.first)) return {n.to + s.first - n.first, s.count, s.gate, s.rotate};
+    }
+    return s;
+  }
+  // A product that begins with its bias and not with what W or another product left in its slots.
+  static constexpr bool begins(const Feed& feed) { return value_of(feed.slots).first != feed.slots.first; }
+  // Slots that have to hold their bias before the first stage.
+  static constexpr bool wants_bias(int slot) { return !kByRow && !has(Cell::kInput, slot); }
+  static constexpr bool wants_bias() { return !kByRow && Cell::kInput.count < Cell::kSlots; }
+  static constexpr bool fed(int stage) {
+    for (int i = 0; i < kFeeds; ++i)
+      if (Cell::kFeeds.at[i].stage == stage) return true;
+    return false;
+  }
+  // Of a step, when units are shared out.
+  static constexpr int barriers() { return kFeeds == 0 ? 0 : kByRow ? 2 : Cell::kStages; }
+  static constexpr bool wanting(int stage) {
+    for (int i = 0; i < kFeeds; ++i)
+      if (wanted_in(Cell::kFeeds.at[i]) == stage) return true;
+    return false;
+  }
+  // The last of the stages that follow one, forward or backward, without a product.
+  static constexpr int through(int stage) { return stage < kLast && !fed(stage + 1) ? through(stage + 1) : stage; }
+  static constexpr int back_through(int stage) {
+    return stage > 0 && !wanting(stage - 1) ? back_through(stage - 1) : stage;
+  }
   // The stage of backward in which the gradient by the operand of a feed is wanted.
   static constexpr int wanted_in(const Feed& f) {
     return f.operand == Operand::kBefore ? kLast : f.operand == Operand::kAfter ? made_in(f.index) : f.stage - 1;

@@ -22,6 +22,11 @@ FASTRNN_INLINE Range part(ptrdiff_t length, ptrdiff_t parts, ptrdiff_t index) {
   return {length * index / parts, length * (index + 1) / parts};
 }
 
+FASTRNN_INLINE Range part(Range whole, ptrdiff_t parts, ptrdiff_t index) {
+  const Range r = part(whole.end - whole.begin, parts, index);
+  return {whole.begin + r.begin, whole.begin + r.end};
+}
+
 // Calls f(begin, end) for nearly equal pieces of `range`, none longer than `most`: 8 rows are 4 + 4, not 7 + 1.
 template <class F>
 FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {

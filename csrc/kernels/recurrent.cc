@@ -1,11 +1,13 @@
 // The list of cells: one line each.
 #include "kernels/cells/gru.h"
+#include "kernels/cells/gru_norm.h"
 #include "kernels/cells/gru_reset_before.h"
 #include "kernels/cells/leaky.h"
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/lstm_coupled.h"
 #include "kernels/cells/lstm_depth_gated.h"
 #include "kernels/cells/lstm_full_peephole.h"
+#include "kernels/cells/lstm_norm.h"
 #include "kernels/cells/lstm_peephole.h"
 #include "kernels/cells/lstm_projected.h"
 #include "kernels/cells/min_gru.h"
@@ -38,10 +40,12 @@ RecurrentKernels<T> recurrent() {
            Of::kUnits,
            C::kSlots,
            C::kStates,
-           Of::kFeeds > 0 ? C::kStages : 0,
+           Of::barriers(),
            C::kProjects,
            Of::sees_made_states(),
-           C::kSide >= 0},
+           C::kSide >= 0,
+           Of::kByRow,
+           C::kInner.count},
           forward_sizes<C, T>,
           backward_sizes<C, T>,
           run_forward<C, T>,
@@ -59,7 +63,8 @@ void fill_cells(Kernels& table) {
 
 void fill_recurrent(Kernels& table) {
   fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, LstmDepthGated, Gru, GruResetBefore,
-             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky>(table);
+             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky, LstmNorm, LstmNormByGate, GruNorm,
+             GruNormByGate>(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

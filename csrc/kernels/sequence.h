@@ -24,12 +24,14 @@ template <class Cell>
 struct Geometry {
   ptrdiff_t hidden, output;  // units, and those of h
   ptrdiff_t blocks, padded, row;
+  ptrdiff_t inverses;  // where in a row 1 / deviation of each norm is kept
   explicit Geometry(const Shape& s, ptrdiff_t element_bytes)
       : hidden(s.hidden),
         output(Cell::kProjects ? s.output() : s.hidden),
         blocks(ceil_div(s.hidden, kBlock)),
         padded(blocks * kBlock),
-        row(padded * Cell::kSlots) {
+        row((padded * Cell::kSlots) + round_to_block(Cell::kNorms.count)),
+        inverses(padded * Cell::kSlots) {
     // An odd number of cache lines: a column of many rows then spreads over all sets of the first-level cache.
     if (row * element_bytes / 64 % 2 == 0) row += 64 / element_bytes;
   }
@@ -122,6 +124,28 @@ FASTRNN_INLINE void pack_units(T* to, const T* from, ptrdiff_t hidden, ptrdiff_t
       to[k * padded + unit] = unit < hidden ? from[k * hidden + unit] : T(0);
 }
 
+// A row in the order of its slots, of what each gate's units have of their own: biases, gains.
+template <class Cell, class T>
+FASTRNN_INLINE void clear_slots(T* row, Range blocks) {
+  for (ptrdiff_t i = blocks.begin * kBlock * Cell::kSlots; i < blocks.end * kBlock * Cell::kSlots; ++i) row[i] = T(0);
+}
+template <class Cell, class T>
+FASTRNN_INLINE void add_slots(T* row, const T* from, Slots slots, ptrdiff_t hidden, Range blocks) {
+  if (from == nullptr) return;
+  for_runs(hidden, slots, blocks, [&](ptrdiff_t at, ptrdiff_t matrix_row, ptrdiff_t count) {
+    const ptrdiff_t block = blocks.begin + at / (kBlock * slots.count), slot = slots.first + at / kBlock % slots.count;
+    for (ptrdiff_t i = 0; i < count; ++i) row[(block * Cell::kSlots + slot) * kBlock + i] += from[matrix_row + i];
+  });
+}
+template <class Cell, class T>
+FASTRNN_INLINE void pack_gains(T* row, const Weights<T>& weights, ptrdiff_t hidden, Range blocks) {
+  clear_slots<Cell>(row, blocks);
+  add_slots<Cell>(row, weights.input_gain, Cell::kInput, hidden, blocks);
+  add_slots<Cell>(row, weights.inner_gain, Cell::kInner, hidden, blocks);
+  for_constants<Traits<Cell>::kFeeds>(
+      [&](auto k) { add_slots<Cell>(row, weights.recurrent_gain, Cell::kFeeds.at[k].slots, hidden, blocks); });
+}
+
 // load and store of units that may lie past `hidden`.
 template <class T>
 FASTRNN_INLINE Vec<T> load_units(const T* p, ptrdiff_t valid) {
@@ -133,6 +157,16 @@ FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
     store(p, v);
   else if (valid > 0)
     store_n(p, v, valid);
+}
+
+// to[0 .. count) += every row, in order.
+template <class T>
+FASTRNN_INLINE void add_rows(T* to, Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {
+  Vec<T> sum[kBlock / kLanes<T>];
+  for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = load_units(to + v * kLanes<T>, count - v * kLanes<T>);
+  for (ptrdiff_t i = 0; i < rows; ++i)
+    for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = sum[v] + load(from.p + i * from.inner + v * kLanes<T>);
+  for (int v = 0; v < kBlock / kLanes<T>; ++v) store_units(to + v * kLanes<T>, sum[v], count - v * kLanes<T>);
 }
 
 // Calls f(row, unit) for every vector of units in some blocks.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/sequence_gradients.h"
+#include "kernels/wanted.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -15,13 +16,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::units, Base::zeros, Base::zero_count;
   using Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at, Base::hidden_before, Base::kAgain;
   static constexpr ptrdiff_t kColumnBlocks = kGroupColumns / kBlock;  // an operand has one column for each unit
-  // Gradients by operands that a stage may want at once: of all states, or of one value.
-  static constexpr int kWanted = Cell::kStates;
-
-  // Gradients by operands, of rows x the units of some blocks.
-  struct Wanted {
-    alignas(64) T at[kWanted][kRowBlock][kGroupColumns];
-  };
+  using Wanted = WantedGradients<T>;
+  using Local = LocalGradients<T, Cell::kStates>;  // a stage may want those of all states at once, or of one value
+  Wanted of_step() const { return {this->by_operand, s.rows * geometry.padded, 0, 0, geometry.padded}; }
 
   // Which of Wanted a feed is for: its state, or 0 for a made value (then h is not wanted in the same stage).
   static constexpr int place_of(const Feed& feed) { return feed.operand == Operand::kMade ? 0 : feed.index; }
@@ -33,7 +30,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // dG R for all that a stage of step t wants: from step t + 1, or from a later stage of the same step.
   template <int kStage>
-  void gradients_by_operands(ptrdiff_t t, Range rows, Range blocks, Wanted& wanted) const {
+  void gradients_by_operands(ptrdiff_t t, Range rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
     ptrdiff_t live = rows.end;  // rows from here on have their last step: what they get comes from behind it
     if constexpr (kStage == Of::kLast) {
@@ -41,15 +38,15 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       for (int j = 0; j < Cell::kStates; ++j)
         for (ptrdiff_t b = live; b < rows.end; ++b)
           for (ptrdiff_t i = 0; i < columns; i += kLanes<T>)
-            store(wanted.at[j][b - rows.begin] + i, j == 0 ? final_gradient(0, b, first + i) : Vec<T>{});
+            store(wanted.at(j, b, first + i), j == 0 ? final_gradient(0, b, first + i) : Vec<T>{});
       if (live == rows.begin) return;
     }
-    bool begun[kWanted] = {};
+    bool begun[Cell::kStates] = {};
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::wanted_in(feed) == kStage) {
         constexpr int place = place_of(feed);
-        const Rows<T> out{wanted.at[place][0], 0, kGroupColumns};
+        const Rows<T> out{wanted.at(place, rows.begin, first), 0, wanted.stride};
         const Rows<const T> in = begun[place] ? Rows<const T>{out.p, 0, out.inner} : Rows<const T>{this->zeros, 0, 0};
         begun[place] = true;
         const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
@@ -60,13 +57,12 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     });
     constexpr bool dropped = kStage == Of::kLast ? Base::kReadsHidden : Of::drops_made();
     if (dropped && f.noise.drop.p != nullptr)
-      drop_gradients(f.noise, s, {rows.begin, live}, blocks, wanted.at[0][0], kGroupColumns);
+      drop_gradients(f.noise, s, {rows.begin, live}, blocks, wanted.at(0, rows.begin, first), wanted.stride);
   }
 
+  // The pointwise of a stage, with what else its states have given and the side sequence is given.
   template <int kStage>
-  void stage(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks) const {
-    Wanted wanted;
-    gradients_by_operands<kStage>(t, rows, blocks, wanted);
+  void units_through(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks, const Wanted& wanted) const {
     if (Cell::kStates > 1 && kStage == Of::made_in(1) && f.dcells.p != nullptr)
       for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
         const Rows<const T> dcells = s.at(f.dcells, t);
@@ -83,6 +79,39 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         store_units(dside.p + b * dside.inner + unit, load(saved_at(t, b) + slot_of<Cell>(unit, Cell::kSide)),
                     s.hidden - unit);
       });
+  }
+
+  // Whole rows through a stage and those behind it that want no product.
+  template <int kStage>
+  void rows_through(ptrdiff_t t, ptrdiff_t t1, Range rows) const {
+    const RowNorms<Cell, T> norms{this->gain, nullptr, geometry.blocks, s.hidden, geometry.inverses};
+    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+      for_constants<kStage - Of::back_through(kStage) + 1>([&](auto k) {
+        units_through<kStage - k>(t, t1, {b, b + 1}, {0, geometry.blocks}, of_step());
+        norms.template back<kStage - k>(saved_at(t, b), this->terms_at(t, b, t1));
+      });
+  }
+
+  // A stage of a step, for rows that have it.
+  template <int kStage, class Meet>
+  void stage(ptrdiff_t t, ptrdiff_t t1, const Share& share, int unit_group, Meet meet) const {
+    const Range active{share.rows.begin, min_of(share.rows.end, s.count(t))};
+    const Range own = share.of(Of::projects_in(kStage));
+    if constexpr (!Of::kByRow) {
+      for_tiles(active, own, [&](Range rows, Range blocks) {
+        Local local;
+        const Wanted wanted = local.of(rows, blocks);
+        gradients_by_operands<kStage>(t, rows, blocks, wanted);
+        units_through<kStage>(t, t1, rows, blocks, wanted);
+      });
+    } else {
+      if constexpr (kStage < Of::kLast && !Of::wanting(kStage)) return;
+      for_tiles(active, own,
+                [&](Range rows, Range blocks) { gradients_by_operands<kStage>(t, rows, blocks, of_step()); });
+      meet();
+      rows_through<kStage>(t, t1, part(active, f.plan.unit_groups, unit_group));
+    }
+    meet();
   }
 
   Vec<T> final_gradient(int state, ptrdiff_t b, ptrdiff_t unit) const {
@@ -107,7 +136,6 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       T* row = saved_at(t, b);
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
         T* slots = row + block * kBlock * Cell::kSlots;
-        const ptrdiff_t column = (block - blocks.begin) * kBlock;
 #pragma GCC unroll 1
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
           const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
@@ -120,7 +148,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             after[j] = load(states_after[j] + at);
           }
           for (int k = 0; k < Of::kUnits; ++k) p[k] = load(units + k * geometry.padded + unit);
-          const auto given = [&](int place) { return load(wanted.at[place][b - rows.begin] + column + i); };
+          const auto given = [&](int place) { return load(wanted.at(place, b, unit)); };
           V value{};
           for (int j = 0; j < Cell::kStates; ++j) {
             const bool given_here = wants(kStage, j) && !(j == 0 && !last);
@@ -166,7 +194,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   void finish(const Share& share) const {
     constexpr int kTogether = Cell::kProjects ? 1 : Cell::kStates;
     for_tiles(share.rows, share.outputs, [&](Range rows, Range blocks) {
-      Wanted wanted;
+      Local local;
+      const Wanted wanted = local.of(rows, blocks);
       gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
       for (int j = 0; j < kTogether; ++j) finish(j, rows, blocks, wanted);
     });
@@ -180,7 +209,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
       const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
       const bool carried = j > 0 || Cell::kHiddenIsDirect || f.noise.zones();
-      Vec<T> d = given ? load(wanted.at[j][b - rows.begin] + unit - blocks.begin * kBlock) : Vec<T>{};
+      Vec<T> d = given ? load(wanted.at(j, b, unit)) : Vec<T>{};
       if (carried) d = d + load(carried_at(j, b) + unit);
       store_units(f.dinitial[j] + b * units + unit, d, units - unit);
     });
@@ -210,6 +239,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     if (thread == f.plan.threads() - 1) {
       for (ptrdiff_t i = 0; i < zero_count(); ++i) zeros[i] = T(0);
       pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, {0, geometry.blocks});
+      if constexpr (Of::kByRow) pack_gains<Cell>(this->gain, f.weights, s.hidden, {0, geometry.blocks});
       if (f.dx.p != nullptr || f.dtable != nullptr)
         pack_rows(input_panels, f.weights.input, s.inputs, s.hidden, Cell::kInput, geometry.blocks, {0, s.inputs});
     }
@@ -219,6 +249,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
     const Share share = share_of(f.plan, thread, s.rows, geometry);
+    const int unit_group = thread % f.plan.unit_groups;
     const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     prepare(share, thread);
     barriers.team.wait();
@@ -232,13 +263,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       this->pack_chunk(t0, t1, thread);
       for (ptrdiff_t t = t1; t-- > t0 && !stop;) {
         stop = interrupt.check(thread);
-        for_constants<Cell::kStages>([&](auto k) {
-          constexpr int kStage = Of::kLast - k;
-          const Range active{share.rows.begin, min_of(share.rows.end, s.count(t))};
-          for_tiles(active, share.of(Of::projects_in(kStage)),
-                    [&](Range rows, Range blocks) { stage<kStage>(t, t1, rows, blocks); });
+        const auto meet = [&] {
           if (meets) stop = barriers.group(thread / f.plan.unit_groups)->wait(stop);
-        });
+        };
+        for_constants<Cell::kStages>([&](auto k) { stage<Of::kLast - k>(t, t1, share, unit_group, meet); });
       }
       if (barriers.team.wait(stop)) return;
       this->input_gradient(t0, t1, thread);

@@ -1,7 +1,7 @@
 // The memory of a backward pass, and what it forms by chunk: the gradients of x and of the weights.
 #pragma once
 
-#include "kernels/state_noise.h"
+#include "kernels/norm.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -16,10 +16,12 @@ struct ChunkGradients {
   const Shape& s;
   Geometry<Cell> geometry;
   StateSteps states;
-  T *input_panels, *feed_panels[Of::kFeeds + 1], *units, *carried, *by_token, *zeros;  // carried: [states][B, padded]
+  T *input_panels, *feed_panels[Of::kFeeds + 1], *units, *gain, *by_token, *zeros;
+  T *carried, *by_operand;  // [states][B, padded]; the latter of a step, if its rows are shared out apart
   // Of a chunk; two of each, as threads may be a chunk apart: the rows of x and of h(t-1), packed for the weight
   // gradients, and [kAgain][chunk + 1][B, padded].
   T *packed_x[2], *packed_h[2], *again[2];
+  T* terms[2];  // of the gradients of gains: [chunk, B, row]
   ptrdiff_t panels_used, used;
 
   explicit ChunkGradients(const Backward<T>& args)
@@ -28,7 +30,9 @@ struct ChunkGradients {
     input_panels = panels.take(geometry.padded * Cell::kInput.count * round_to_block(s.inputs));
     for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
     units = scratch.take(geometry.padded * Of::kUnits);
+    gain = scratch.take(Of::kByRow ? geometry.padded * Cell::kSlots : 0);
     carried = scratch.take(Cell::kStates * s.rows * geometry.padded);
+    by_operand = scratch.take(Of::kByRow ? Cell::kStates * s.rows * geometry.padded : 0);
     by_token = scratch.take(s.vocabulary * geometry.row);
     zeros = scratch.take(zero_count());
     const ptrdiff_t rows = f.plan.chunk * s.rows;
@@ -36,6 +40,7 @@ struct ChunkGradients {
       packed_x[i] = scratch.take(packs_x() ? rows * round_to_block(s.inputs) : 0);
       packed_h[i] = scratch.take(kReadsHidden ? rows * round_to_block(geometry.output) : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
+      terms[i] = scratch.take(Of::kByRow ? rows * geometry.row : 0);
     }
     panels_used = panels.used;
     used = scratch.used;
@@ -55,6 +60,10 @@ struct ChunkGradients {
   Rows<const T> hidden_before(ptrdiff_t t) const {
     if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
     return s.at(f.y, t - 1);
+  }
+  // In the order of the rows of `saved`, from the last step of the chunk on.
+  T* terms_at(ptrdiff_t t, ptrdiff_t b, ptrdiff_t t1) const {
+    return terms[chunk_of(t1) % 2] + (s.place(t) - s.place(t1 - 1) + b) * geometry.row;
   }
   T* carried_at(int i, ptrdiff_t b) const { return carried + (i * s.rows + b) * geometry.padded; }
   Rows<const T> gradients(ptrdiff_t t, ptrdiff_t b, Slots slots) const {
@@ -93,8 +102,20 @@ struct ChunkGradients {
   // Weight gradients of steps [t0, t1): t descends, rows ascend.  The runs of kBlock matrix rows are dealt to the team.
   void weight_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const ptrdiff_t buffer = chunk_of(t1) % 2, rows = s.between(t0, t1);
+    const auto sums = [&](T* to, const T* from, ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      if (to != nullptr) add_rows(to + matrix_row, {from + column, 0, geometry.row}, rows, count);
+    };
+    // A bias belongs to the slot that its product gets into, a gain to that of the product.
+    const auto unit_sums = [&](Slots slots, T* bias, T* gains, ptrdiff_t column, ptrdiff_t matrix_row,
+                               ptrdiff_t count) {
+      sums(bias, saved_at(t1 - 1, 0), column + (Of::value_of(slots).first - slots.first) * kBlock, matrix_row, count);
+      if constexpr (Of::kByRow) sums(gains, terms_at(t1 - 1, 0, t1), column, matrix_row, count);
+    };
+    for_own_runs(Cell::kInner, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+      unit_sums(Cell::kInner, f.grads.inner_bias, f.grads.inner_gain, column, matrix_row, count);
+    });
     for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      if (f.grads.input_bias != nullptr) add_rows(f.grads.input_bias + matrix_row, of_chunk(t1, column), rows, count);
+      unit_sums(Cell::kInput, f.grads.input_bias, f.grads.input_gain, column, matrix_row, count);
       if (f.tokens != nullptr)
         sum_by_token(t0, t1, column);  // their weights: see token_gradients
       else if (f.grads.input != nullptr)
@@ -103,10 +124,10 @@ struct ChunkGradients {
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       T* const weight = f.grads.recurrent[feed.matrix];
-      T* const bias = feed.matrix == 0 ? f.grads.recurrent_bias : nullptr;
       const ptrdiff_t units = geometry.units_in(feed.stage), width = geometry.width_of(feed);
       for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-        if (bias != nullptr) add_rows(bias + matrix_row, of_chunk(t1, column), rows, count);
+        if constexpr (feed.matrix == 0)
+          unit_sums(feed.slots, f.grads.recurrent_bias, f.grads.recurrent_gain, column, matrix_row, count);
         if (weight == nullptr) return;
         T* const to = weight + matrix_row * width;
         if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
@@ -239,21 +260,13 @@ struct ChunkGradients {
 
   template <class F>
   void for_own_runs(Slots slots, ptrdiff_t units, int thread, F visit) const {
+    if (slots.count == 0) return;
     const Range own = part(ceil_div(units, kBlock) * slots.count, f.plan.threads(), thread);
     for (ptrdiff_t run = own.begin; run < own.end; ++run) {
       const ptrdiff_t block = run / slots.count, slot = run % slots.count;
       visit((block * Cell::kSlots + slots.first + slot) * kBlock,
             slots.gate_of(static_cast<int>(slot)) * units + block * kBlock, min_of(kBlock, units - block * kBlock));
     }
-  }
-
-  // to[0 .. count) += every row, in order.
-  static void add_rows(T* to, Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {
-    Vec<T> sum[kBlock / kLanes<T>];
-    for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = load_units(to + v * kLanes<T>, count - v * kLanes<T>);
-    for (ptrdiff_t i = 0; i < rows; ++i)
-      for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = sum[v] + load(from.p + i * from.inner + v * kLanes<T>);
-    for (int v = 0; v < kBlock / kLanes<T>; ++v) store_units(to + v * kLanes<T>, sum[v], count - v * kLanes<T>);
   }
 
   // A token's gradients are added up before the one small product that they all share.
@@ -276,14 +289,9 @@ struct ChunkGradients {
   void token_gradients(int thread) const {
     if (f.grads.input != nullptr)
       for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-        outer_product<T>({1,
-                          s.vocabulary,
-                          {by_token + column, 0, geometry.row},
-                          {f.table, 0, s.inputs},
-                          f.grads.input + matrix_row * s.inputs,
-                          s.inputs,
-                          count,
-                          s.inputs});
+        T* const to = f.grads.input + matrix_row * s.inputs;
+        const Rows<const T> sums{by_token + column, 0, geometry.row};
+        outer_product<T>({1, s.vocabulary, sums, {f.table, 0, s.inputs}, to, s.inputs, count, s.inputs});
       });
     if (f.dtable == nullptr) return;
     const Range rows = part(s.vocabulary, f.plan.threads(), thread);

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["GRU", "LSTM", "RNN", "SCRN", "ClockworkRNN", "DepthGatedLSTM", "MinGRU", "MinLSTM"]
 
 
+def _norm(layer_norm: str | None) -> str:
+    """Check the option: the end of the cell's name."""
+    if layer_norm is None:
+        return ""
+    return "_norm" if _check.choice("layer_norm", layer_norm, ("all", "gate")) == "all" else "_norm_by_gate"
+
+
 class RNN(_Recurrent):
     """The simple recurrent network (Elman 1990)::
 
@@ -69,9 +76,19 @@ class LSTM(_Recurrent):
     proj_size : int
         P < H: h' = Q (o * tanh(c')) with Q = ``weight_hr`` [P, H], as in PyTorch (Sak et al. 2014,
         arXiv:1402.1128). y has P columns, h is [L*D, B, P], ``weight_hh`` [4*H, P]. 0: h is not projected.
+    layer_norm : {"all", "gate"}, optional
+        Layer normalisation (Ba, Kiros and Hinton 2016, arXiv:1607.06450, supplement)::
+
+            i, f, o = sigmoid(LN(W x) + b + LN(R h) + b')     g = tanh(LN(W x) + b + LN(R h) + b')
+            c' = f * c + i * g                                h' = o * tanh(LN(c') + b'')
+            LN(a) = gain * (a - mean(a)) / sqrt(var(a) + 1e-5)
+
+        mean and var are over all 4*H numbers of W x and of R h, as in the paper ("all"), or over the H of
+        each gate ("gate"); of c' over its H. The gains are ``gain_ih``, ``gain_hh`` [4*H], ``gain_ch`` [H];
+        b is ``bias_ih``, b' ``bias_hh``, b'' ``bias_ch`` [H].
     """
 
-    _own = MappingProxyType({"peephole": None, "coupled": False, "proj_size": 0})
+    _own = MappingProxyType({"peephole": None, "coupled": False, "proj_size": 0, "layer_norm": None})
 
     def __init__(
         self,
@@ -82,18 +99,26 @@ class LSTM(_Recurrent):
         peephole: str | None = None,
         coupled: bool = False,
         proj_size: int = 0,
+        layer_norm: str | None = None,
         **options: Any,
     ) -> None:
         self.peephole, self.coupled = peephole, _check.flag("coupled", coupled)
+        self.layer_norm = layer_norm
         if peephole is not None:
             _check.choice("peephole", peephole, ("diagonal", "full"))
         if coupled and peephole is not None:
             raise ValueError(f"peephole: expected None because coupled is True, got {peephole!r}")
-        if proj_size and (coupled or peephole is not None):
-            other = "coupled is True" if coupled else f"peephole is {peephole!r}"
-            raise ValueError(f"proj_size: expected 0 because {other}, got {_check.describe(proj_size)}")
-        peepholes = {None: "", "diagonal": "_peephole", "full": "_full_peephole"}
-        kind = "_coupled" if coupled else "_projected" if proj_size else peepholes[peephole]
+        norm, peepholes = _norm(layer_norm), {None: "", "diagonal": "_peephole", "full": "_full_peephole"}
+        if norm or proj_size:
+            option, free, got = ("layer_norm", None, layer_norm) if norm else ("proj_size", 0, proj_size)
+            others = {
+                "coupled is True": coupled,
+                f"peephole is {peephole!r}": peephole is not None,
+                f"proj_size is {proj_size!r}": norm and proj_size,
+            }
+            for other in [text for text, given in others.items() if given]:
+                raise ValueError(f"{option}: expected {free} because {other}, got {_check.describe(got)}")
+        kind = norm or ("_coupled" if coupled else "_projected" if proj_size else peepholes[peephole])
         super().__init__(
             f"lstm{kind}", ("h", "c"), input_size, hidden_size, num_layers, proj_size=proj_size, **options
         )
@@ -166,16 +191,36 @@ class GRU(_Recurrent):
     ----------
     reset : {"after", "before"}
         Whether r falls on the product, as in PyTorch and cuDNN, or on h before it, as in the paper.
+    layer_norm : {"all", "gate"}, optional
+        Layer normalisation (Ba, Kiros and Hinton 2016, arXiv:1607.06450, supplement, where z is our 1 - z)::
+
+            r, z = sigmoid(LN(W x) + b + LN(R h) + b')
+            n = tanh(LN(W x) + b + r * (LN(R h) + b'))
+            LN(a) = gain * (a - mean(a)) / sqrt(var(a) + 1e-5)
+
+        mean and var are over the 2*H numbers of r and z together and the H of n, as in the paper ("all"), or
+        over the H of each gate ("gate"). The gains are ``gain_ih`` and ``gain_hh`` [3*H]; b is ``bias_ih``,
+        b' ``bias_hh``. With reset="after" only.
     """
 
-    _own = MappingProxyType({"reset": "after"})
+    _own = MappingProxyType({"reset": "after", "layer_norm": None})
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset: str = "after", **options: Any
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        reset: str = "after",
+        layer_norm: str | None = None,
+        **options: Any,
     ) -> None:
         self.reset = _check.choice("reset", reset, ("after", "before"))
-        name = "gru" if reset == "after" else "gru_reset_before"
-        super().__init__(name, ("h",), input_size, hidden_size, num_layers, **options)
+        self.layer_norm = layer_norm
+        name, norm = "gru" if reset == "after" else "gru_reset_before", _norm(layer_norm)
+        if norm and reset == "before":
+            raise ValueError(f"layer_norm: expected None because reset is 'before', got {layer_norm!r}")
+        super().__init__(name + norm, ("h",), input_size, hidden_size, num_layers, **options)
 
 
 class _Minimal(_Recurrent):

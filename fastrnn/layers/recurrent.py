@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from . import state_noise
+from . import kinds, state_noise
 from .level import CellPass
 from .options import refuse
 from .prepared import Prepared
@@ -55,7 +55,7 @@ class Recurrent(_RecurrentParameters):
         Of parameters, input and output.
     seed : int, optional
         For the initial parameters, U(-1/sqrt(H), 1/sqrt(H)) as in PyTorch; without it they differ from run
-        to run. `fastrnn.init` has others.
+        to run. `fastrnn.init` has others. Gains of layer normalisation begin with 1, ``bias_ch`` with 0.
 
     Notes
     -----
@@ -105,10 +105,11 @@ class Recurrent(_RecurrentParameters):
         for level in range(self.num_layers):
             width = self.output_size * self.directions if level else self.input_size
             for suffix in ("", "_reverse")[: self.directions]:
-                kinds = self._kinds_of(level, width)
-                shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in kinds.items()}
+                of_level = self._kinds_of(level, width)
+                shapes |= {f"{name}_l{level}{suffix}": shape for name, shape in of_level.items()}
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
+        kinds.first_values(self.params)
 
     @property
     def _one_pass(self) -> bool:

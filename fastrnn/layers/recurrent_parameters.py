@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
+from . import kinds
 from .base import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._typing import Array, Shape, Width
-
-CELLS: dict[str, dict[str, int]] = _core.cells()
 
 
 class _RecurrentParameters(Layer):
@@ -40,7 +38,7 @@ class _RecurrentParameters(Layer):
     @property
     def _traits(self) -> dict[str, int]:
         """What the extension says of the cell."""
-        return CELLS[self.cell]
+        return kinds.CELLS[self.cell]
 
     @property
     def _random(self) -> tuple[float, str]:
@@ -101,34 +99,11 @@ class _RecurrentParameters(Layer):
 
     def _kinds(self, width: int) -> dict[str, Shape]:
         """Names and shapes of the parameters of one direction of one level that reads `width` numbers."""
-        cell, hidden = self._traits, self.hidden_size
-        rows, recurrent, second = (cell[k] * hidden for k in ("gates", "recurrent_gates", "second_gates"))
-        kinds: dict[str, Shape] = {"weight_ih": (rows, width)}
-        if recurrent:
-            kinds["weight_hh"] = (recurrent, self.output_size)
-        if self.bias:
-            kinds["bias_ih"] = (rows,)
-            if recurrent:
-                kinds["bias_hh"] = (recurrent,)
-        if self.proj_size:
-            kinds["weight_hr"] = (self.proj_size, hidden)
-        elif second:
-            kinds["weight_ch"] = (second, hidden)
-        if cell["units"]:
-            kinds["weight_ch"] = (cell["units"] * hidden,)
-        return kinds
+        return kinds.shapes(self.cell, width, self.hidden_size, self.output_size, self.bias)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
-        order = (
-            "weight_ih",
-            "weight_hh",
-            "bias_ih",
-            "bias_hh",
-            "weight_hr" if self.proj_size else "weight_ch",
-        )
-        more = self._traits["units"] + self._traits["second_gates"] > 0
         return [
-            tuple([named.get(f"{kind}_l{level}{suffix}") for kind in order[: 5 if more else 4]])
+            kinds.in_order(self.cell, named, f"_l{level}{suffix}")
             for level in range(self.num_layers)
             for suffix in ("", "_reverse")[: self.directions]
         ]

@@ -15,7 +15,7 @@ import numpy as np
 from ._types import Array
 from .cells import Cell, States
 from .embedding import embedding, embedding_backward
-from .linear import linear, linear_backward
+from .norm import affine, affine_backward
 from .state_noise import NONE, Noise
 
 
@@ -23,7 +23,8 @@ class Weights(NamedTuple):
     """Parameters of one layer: w_ih [G*H, I], w_hh [G*H, H], b_ih and b_hh [G*H] or None.
 
     w_ch is the second recurrent matrix of a cell that has one, a projection [P, H] (then w_hh is [G*H, P]),
-    or what its units have of their own, [n*H].
+    or what its units have of their own, [n*H]. A normalised cell has gains, g_ih and g_hh [G*H], and those of
+    what is normalised within it: g_ch, b_ch.
     """
 
     w_ih: Array
@@ -31,6 +32,10 @@ class Weights(NamedTuple):
     b_ih: Array | None = None
     b_hh: Array | None = None
     w_ch: Array | None = None
+    g_ih: Array | None = None
+    g_hh: Array | None = None
+    g_ch: Array | None = None
+    b_ch: Array | None = None
 
 
 class Products:
@@ -40,9 +45,9 @@ class Products:
         self.cell, self.drop = cell, drop
         second = weights.w_ch if len(cell.RECURRENT) > 1 else None
         self.matrices = (weights.w_hh, second)
-        self.bias = weights.b_hh
+        self.bias, self.gain, self.norms = weights.b_hh, weights.g_hh, cell.NORMS
         self.dmatrices = tuple(None if m is None else np.zeros_like(m) for m in self.matrices)
-        self.dbias = None if self.bias is None else np.zeros_like(self.bias)
+        self.dbias, self.dgain = (None if a is None else np.zeros_like(a) for a in (self.bias, self.gain))
 
     def _rows(self, gates: slice, matrix: int) -> tuple[Array, slice]:
         whole = self.matrices[matrix]
@@ -63,7 +68,7 @@ class Products:
         whole, rows = self._rows(gates, matrix)
         operand = self._dropped(operand, matrix)
         bias = None if matrix or self.bias is None else self.bias[rows]
-        product = linear(operand, whole[rows], bias)
+        product = affine(operand, whole[rows], bias, self.gain, self.norms)
         return tuple(np.split(product, product.shape[-1] // self._height(whole, matrix), axis=-1))
 
     def back(
@@ -71,21 +76,31 @@ class Products:
     ) -> Array:
         """The gradient by the operand of a call; adds to those of the weights."""
         whole, rows = self._rows(gates, matrix)
-        found = linear_backward(np.concatenate(d, axis=-1), self._dropped(operand, matrix), whole[rows])
+        operand = self._dropped(operand, matrix)
+        found = affine_backward(np.concatenate(d, axis=-1), operand, whole[rows], self.gain, self.norms)
         dwhole = self.dmatrices[matrix]
         assert dwhole is not None
         dwhole[rows] += found.weight
         if not matrix and self.dbias is not None:
             self.dbias[rows] += found.bias
+        if found.gain is not None and self.dgain is not None:
+            self.dgain += found.gain
         return self._dropped(found.x, matrix)
 
 
 class Units:
-    """Parameters that every unit has of its own, and their gradients."""
+    """Parameters that every unit has of its own, or gain and bias of what is normalised within the cell."""
 
     def __init__(self, cell: Cell, weights: Weights) -> None:
         count = len(cell.UNITS)
-        self.of = np.zeros((0, 0)) if weights.w_ch is None or not count else weights.w_ch.reshape(count, -1)
+        if cell.INNER:
+            assert weights.g_ch is not None
+            bias = np.zeros_like(weights.g_ch) if weights.b_ch is None else weights.b_ch
+            self.of = np.stack([weights.g_ch, bias])
+        else:
+            self.of = (
+                np.zeros((0, 0)) if weights.w_ch is None or not count else weights.w_ch.reshape(count, -1)
+            )
         self.d = np.zeros_like(self.of)
 
     def __getitem__(self, k: int) -> Array:
@@ -173,7 +188,8 @@ def forward(
     cuts = np.cumsum(widths(cell, weights)[0])[:-1]
     outputs = []
     for t, x_t in enumerate(inputs):
-        gates = tuple(np.split(linear(x_t, weights.w_ih, weights.b_ih), cuts, axis=-1))
+        by_x = affine(x_t, weights.w_ih, weights.b_ih, weights.g_ih, cell.NORMS)
+        gates = tuple(np.split(by_x, cuts, axis=-1))
         gates = gates if side is None else (*gates, side[t])
         kept, made = cell.forward(gates, products, units, saved.states[-1])
         new = noise.forward(t, saved.states[-1], made)
@@ -227,7 +243,7 @@ def backward(
             *dgates, dside[t] = dgates  # type: ignore[assignment]
         dpre[t] = np.concatenate(dgates, axis=-1)
     inputs = x if table is None else embedding(x, table)
-    through_x = linear_backward(dpre, inputs, weights.w_ih)
+    through_x = affine_backward(dpre, inputs, weights.w_ih, weights.g_ih, cell.NORMS)
     more = products.dmatrices[1] if weights.w_ch is None or not cell.UNITS else units.d.reshape(-1)
     dweights = Weights(
         through_x.weight,
@@ -235,6 +251,10 @@ def backward(
         None if weights.b_ih is None else through_x.bias,
         products.dbias,
         more,
+        through_x.gain,
+        products.dgain,
+        units.d[0] if cell.INNER else None,
+        None if weights.b_ch is None else units.d[1],
     )
     if table is None:
         return Gradients(through_x.x, d, dweights, None, dside)

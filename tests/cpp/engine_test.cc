@@ -29,6 +29,10 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   const ptrdiff_t places = s.steps * s.rows;
   const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(recurrent * output, 2), b = draw<T>(rows, 3);
   const auto q = draw<T>(second * s.hidden, 8), p = draw<T>(info.units * s.hidden, 9);
+  const ptrdiff_t input_gains = info.by_row ? rows : 0, recurrent_gains = info.by_row ? recurrent : 0;
+  const ptrdiff_t inner = info.inner * s.hidden;
+  const auto gi = draw<T>(input_gains, 40), gr = draw<T>(recurrent_gains, 41), gc = draw<T>(inner, 42);
+  const auto bc = draw<T>(inner, 43);
   const auto c = draw<T>(recurrent, 4), x = draw<T>(places * s.inputs, 5), table = draw<T>(s.vocabulary * s.inputs, 6);
   const auto tokens = draw_tokens(places, s.vocabulary == 0 ? 1 : s.vocabulary, 7);
   const Array<T> zeros(s.hidden, T(0));
@@ -51,7 +55,11 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
                {r, q},
                options.bias ? static_cast<const T*>(b) : nullptr,
                options.bias ? static_cast<const T*>(c) : nullptr,
-               p};
+               p,
+               gi,
+               gr,
+               gc,
+               options.bias ? static_cast<const T*>(bc) : nullptr};
   for (std::size_t i = 0; i < initial.size(); ++i) {
     f.initial[i] = options.state ? initial[i] : zeros;
     f.initial_stride[i] = options.state ? width(static_cast<ptrdiff_t>(i)) : 0;
@@ -100,6 +108,8 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   auto dtable = draw<T>(s.vocabulary * s.inputs, 31), dw = draw<T>(rows * s.inputs, 32);
   auto dr = draw<T>(recurrent * output, 33), db = draw<T>(rows, 34), dc = draw<T>(recurrent, 35);
   auto dq = draw<T>(second * s.hidden, 36), dp = draw<T>(info.units * s.hidden, 37);
+  auto dgi = draw<T>(input_gains, 44), dgr = draw<T>(recurrent_gains, 45), dgc = draw<T>(inner, 46);
+  auto dbc = draw<T>(inner, 47);
   Backward<T> g{};
   g.shape = s;
   g.plan = plan;
@@ -128,11 +138,12 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   g.grads.recurrent[1] = dq;
   g.grads.units = dp;
   if (options.everything) g.grads.input = dw;
-  if (options.bias) g.grads.input_bias = db, g.grads.recurrent_bias = dc;
+  g.grads.input_gain = dgi, g.grads.recurrent_gain = dgr, g.grads.inner_gain = dgc;
+  if (options.bias) g.grads.input_bias = db, g.grads.recurrent_bias = dc, g.grads.inner_bias = dbc;
   CHECK(!kernel.backward(g));
   if (with_dx) results.add(dx);
   if (info.side) results.add(dside);
-  for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc, &dq, &dp}) results.add(*a);
+  for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc, &dq, &dp, &dgi, &dgr, &dgc, &dbc}) results.add(*a);
   for (const auto& a : dinitial) results.add(a);
   return results;
 }

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from .._types import Array
+from ..norm import Groups
 from . import (
     gru,
+    gru_norm,
     gru_reset_before,
     leaky,
     lstm,
     lstm_coupled,
     lstm_depth_gated,
     lstm_full_peephole,
+    lstm_norm,
     lstm_peephole,
     lstm_projected,
     min_gru,
@@ -63,6 +66,14 @@ class Cell(Protocol):
     @property
     def UNITS(self) -> tuple[str, ...]: ...
     @property
+    def NORMS(self) -> Groups:
+        """Gates that are normalised together, of W x and of R h alike: then both come with gain and bias."""
+
+    @property
+    def INNER(self) -> tuple[str, ...]:
+        """What is normalised within the cell; its gain and bias are p[0] and p[1]."""
+
+    @property
     def STATES(self) -> tuple[str, ...]: ...
 
     def forward(self, x: Gates, R: Product, p: Units, states: States) -> tuple[Gates, States]:
@@ -89,5 +100,7 @@ CELLS: dict[str, Cell] = {
         min_gru,
         min_lstm,
         leaky,
+        *lstm_norm.CELLS,
+        *gru_norm.CELLS,
     )
 }

@@ -14,6 +14,8 @@ NAME = "gru"
 GATES = ("r", "z", "n")
 RECURRENT = (("r", "z", "n"),)
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h",)
 
 

@@ -14,6 +14,8 @@ NAME = "gru_reset_before"
 GATES = ("r", "z", "n")
 RECURRENT = (("r", "z", "n"),)
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h",)
 
 

@@ -14,6 +14,8 @@ NAME = "leaky"
 GATES = ("u",)
 RECURRENT = ()
 UNITS = ("p",)
+NORMS = ()
+INNER = ()
 STATES = ("h",)
 
 

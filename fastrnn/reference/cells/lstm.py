@@ -14,6 +14,8 @@ NAME = "lstm"
 GATES = ("i", "f", "g", "o")
 RECURRENT = (("i", "f", "g", "o"),)
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 
 

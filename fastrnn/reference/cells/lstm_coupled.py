@@ -14,6 +14,8 @@ NAME = "lstm_coupled"
 GATES = ("f", "g", "o")
 RECURRENT = (("f", "g", "o"),)
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 
 

@@ -15,6 +15,8 @@ NAME = "lstm_depth_gated"
 GATES = ("i", "f", "g", "o", "d")
 RECURRENT = (("i", "f", "g", "o"),)
 UNITS = ("c", "l")
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 SIDE = True  # x by gate is followed by what a second sequence has for the step, its gradient too
 

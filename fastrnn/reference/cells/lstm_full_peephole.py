@@ -15,6 +15,8 @@ NAME = "lstm_full_peephole"
 GATES = ("i", "f", "g", "o")
 RECURRENT = (("i", "f", "g", "o"), ("i", "f", "o"))
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 
 

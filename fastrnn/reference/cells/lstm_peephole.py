@@ -14,6 +14,8 @@ NAME = "lstm_peephole"
 GATES = ("i", "f", "g", "o")
 RECURRENT = (("i", "f", "g", "o"),)
 UNITS = ("i", "f", "o")
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 
 

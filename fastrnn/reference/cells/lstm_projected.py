@@ -15,6 +15,8 @@ NAME = "lstm_projected"
 GATES = ("i", "f", "g", "o")
 RECURRENT = (("i", "f", "g", "o"), ("h",))
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h", "c")
 
 

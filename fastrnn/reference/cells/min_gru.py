@@ -14,6 +14,8 @@ NAME = "min_gru"
 GATES = ("z", "n")
 RECURRENT = ()
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h",)
 
 

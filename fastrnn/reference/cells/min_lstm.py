@@ -16,6 +16,8 @@ NAME = "min_lstm"
 GATES = ("f", "i", "n")
 RECURRENT = ()
 UNITS = ()
+NORMS = ()
+INNER = ()
 STATES = ("h",)
 
 

@@ -22,6 +22,8 @@ class Rnn:
     GATES = ("a",)
     RECURRENT = (("a",),)
     UNITS = ()
+    NORMS = ()
+    INNER = ()
     STATES = ("h",)
 
     def forward(self, x: tuple[Array, ...], R: Any, p: Any, states: tuple[Array, ...]) -> Pair:
