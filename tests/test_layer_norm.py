@@ -57,13 +57,13 @@ ERRORS: dict[str, Case] = {
     ),
     "layer_norm of a MinGRU": (
         lambda: MinGRU(I, H, layer_norm="all"),
-        TypeError,
-        "unexpected keyword argument 'layer_norm'",
+        ValueError,
+        "layer_norm: expected no such option for MinGRU, got 'all'",
     ),
     "layer_norm of an RNN": (
         lambda: RNN(I, H, layer_norm="all"),
-        TypeError,
-        "unexpected keyword argument 'layer_norm'",
+        ValueError,
+        "layer_norm: expected no such option for RNN, got 'all'",
     ),
     "gain of an LSTM": (
         lambda: loaded(LSTM(I, H, layer_norm="all"), gain_hh_l0=np.zeros(H, "f4")),

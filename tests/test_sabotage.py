@@ -47,7 +47,7 @@ SEQUENCES = {
     "states after zoneout": ("saved.made[t], d)", "saved.states[t + 1], d)"),
     "nothing past the cell": ("a + b for a, b in zip(d, past", "a for a, b in zip(d, past"),
     "no mask on the way down": ("return self._dropped(found.x, matrix)", "return found.x"),
-    "weights see h itself": ("self._dropped(operand, matrix), whole[rows])", "operand, whole[rows])"),
+    "weights see h itself": ("read = self._dropped(operand, matrix)", "read = operand"),
 }
 STACKS = {
     "mask of another gap": ("else gaps[layer - 1](g.x)", "else gaps[layer - 2](g.x)"),

@@ -63,8 +63,8 @@ void fill_cells(Kernels& table) {
 
 void fill_recurrent(Kernels& table) {
   fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, LstmDepthGated, Gru, GruResetBefore,
-             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky, LstmNorm, LstmNormByGate, GruNorm,
-             GruNormByGate>(table);
+             Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky, LstmNorm, LstmNormByGate,
+             GruNorm, GruNormByGate>(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -76,8 +76,8 @@ class Products:
     ) -> Array:
         """The gradient by the operand of a call; adds to those of the weights."""
         whole, rows = self._rows(gates, matrix)
-        operand = self._dropped(operand, matrix)
-        found = affine_backward(np.concatenate(d, axis=-1), operand, whole[rows], self.gain, self.norms)
+        read = self._dropped(operand, matrix)
+        found = affine_backward(np.concatenate(d, axis=-1), read, whole[rows], self.gain, self.norms)
         dwhole = self.dmatrices[matrix]
         assert dwhole is not None
         dwhole[rows] += found.weight
