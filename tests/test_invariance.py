@@ -20,7 +20,7 @@ FUSED = tuple(name for name in _core.available_isas() if name in ("avx2", "avx51
 SHAPES = [
     (3, 2, 3, 4),
     (4, 33, 9, 17),
-    (5, 6, 30, 130),
+    (5, 8, 30, 121),
     (6, 1, 17, 65),
     (9, 21, 31, 49),
     (90, 4, 8, 24),
