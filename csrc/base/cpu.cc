@@ -162,6 +162,15 @@ int fma_bytes(int vector_bytes) noexcept {
   return 2 * vector_bytes;
 }
 
+bool hides_far_fetches() noexcept {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
 std::size_t memory_bytes() noexcept {
   static const std::size_t bytes = find_memory_bytes();
   return bytes;

@@ -16,6 +16,10 @@ std::size_t l2_bytes() noexcept;
 // Zen 4, whose units have 32.
 int fma_bytes(int vector_bytes) noexcept;
 
+// Whether multiplications go on while their operands come from the third-level cache: on Zen they do, on Sapphire
+// Rapids fetching adds to the time (docs/decisions/0002).  False for a processor that was not measured.
+bool hides_far_fetches() noexcept;
+
 // Bytes of memory: physical, cut by the limits of the control group.
 std::size_t memory_bytes() noexcept;
 

@@ -6,11 +6,12 @@
 namespace fastrnn {
 namespace {
 
-constexpr double kBarrierCycles = 600;     // two cores that share a last-level cache
-constexpr double kTeamCycles = 8000;       // starting a team
-constexpr double kNearBytesPerCycle = 32;  // weights that stay in the second-level cache
-constexpr double kFarBytesPerCycle = 20;   // others, beyond what the products take: nothing hides it (K = N = 1024)
-constexpr ptrdiff_t kRowsPerPanel = 40;    // rows that share one pass over a panel in the first-level cache
+constexpr double kBarrierCycles = 600;       // two cores that share a last-level cache
+constexpr double kTeamCycles = 8000;         // starting a team
+constexpr double kNearBytesPerCycle = 32;    // weights that stay in the second-level cache
+constexpr double kFarBytesPerCycle = 20;     // others, where nothing hides it (K = N = 1024, Sapphire Rapids)
+constexpr double kHiddenBytesPerCycle = 24;  // others, where multiplications go on meanwhile (K = 512, N = 2048, Zen 5)
+constexpr ptrdiff_t kRowsPerPanel = 40;      // rows that share one pass over a panel in the first-level cache
 constexpr ptrdiff_t kForwardChunkRows = 128, kBackwardChunkRows = 256;
 constexpr ptrdiff_t kFarChunkRows = 512;  // forward, when each chunk fetches the input weights again (H = 1024: 1.2x)
 
@@ -29,8 +30,9 @@ double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes
   // A panel serves all rows of a thread before the next one comes from far, but only some while it is in the first
   // level.
   const double passes = std::ceil(rows / static_cast<double>(kRowsPerPanel));
+  const double hidden_rate = near(bytes, m) ? kNearBytesPerCycle : kHiddenBytesPerCycle;
   const double product =
-      near(bytes, m) ? std::max(fma, passes * bytes / kNearBytesPerCycle) : fma + bytes / kFarBytesPerCycle;
+      near(bytes, m) || m.hides_far ? std::max(fma, passes * bytes / hidden_rate) : fma + bytes / kFarBytesPerCycle;
   // By row, the units of a row stay together and the threads that share its products out take whole rows in turn.
   const double cells = cell.by_row ? static_cast<double>(ceil_div(ceil_div(s.rows, row_groups), unit_groups) *
                                                          ceil_div(s.hidden, kBlock) * kBlock)

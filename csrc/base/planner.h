@@ -9,6 +9,7 @@ struct Machine {
   int threads;          // that the call may use
   ptrdiff_t l2_bytes;   // of one core
   ptrdiff_t fma_bytes;  // operands of the fused multiply-adds of one cycle
+  bool hides_far;       // multiplies while weights come from beyond the second level
 };
 
 struct Decision {

@@ -24,7 +24,7 @@ int find_cell(const std::string& name) {
 
 Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads) {
   return decide(shape, cell, static_cast<ptrdiff_t>(element),
-                {threads, static_cast<ptrdiff_t>(l2_bytes()), fma_bytes(kernels().vector_bytes)});
+                {threads, static_cast<ptrdiff_t>(l2_bytes()), fma_bytes(kernels().vector_bytes), hides_far_fetches()});
 }
 
 namespace {
