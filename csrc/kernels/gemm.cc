@@ -76,12 +76,19 @@ void outer_product(const OuterProduct<T>& p) noexcept {
   if (p.outer <= 0 || p.inner <= 0) return;
   const bool flat = p.inner == 1;  // one row a step: the steps are the only loop
   const bool packed = p.b.inner == 0 && p.b.outer == 0;
+  ptrdiff_t index = 0;
   balanced({0, ceil_div(p.b_columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    if (p.panel >= 0 && p.panel != index++) return;
     const ptrdiff_t width = (v1 - v0) * U, last = min_of(U, p.b_columns - (v1 - 1) * U);
     const Rows<const T> b = packed ? Rows<const T>{p.b.p + v0 * U * p.outer * p.inner, p.inner * width, width}
                                    : Rows<const T>{p.b.p + v0 * U, p.b.outer, p.b.inner};
     balanced({0, p.a_columns}, kTileRows, [&](ptrdiff_t j0, ptrdiff_t j1) {
       T* c = p.c + j0 * p.c_stride + v0 * U;
+      // The sums of the next tile come from far: they are asked for while this one works.
+      const T* next = j1 < p.a_columns ? c + (j1 - j0) * p.c_stride : p.next + v0 * U;
+      if (j1 < p.a_columns || p.next != nullptr)
+        for (ptrdiff_t j = 0; j < kTileRows; ++j)
+          for (ptrdiff_t v = v0; v < v1; ++v) __builtin_prefetch(next + j * p.c_stride + (v - v0) * U);
       find_tile<T>(j1 - j0, v1 - v0, Layout::kColumnMajor,
                    last != U)({p.a.p + j0, flat ? p.a.outer : p.a.inner, b.p, flat ? b.outer : b.inner, c, p.c_stride,
                                c, p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, b.outer, last});

@@ -185,6 +185,8 @@ struct OuterProduct {
   T* c;
   ptrdiff_t c_stride;
   ptrdiff_t a_columns, b_columns;
+  ptrdiff_t panel = -1;     // the only panel of b to take; -1: all
+  const T* next = nullptr;  // c of the product that follows, to fetch ahead
 };
 
 template <class T>

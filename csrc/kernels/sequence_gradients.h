@@ -116,43 +116,51 @@ struct ChunkGradients {
     });
     for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
       unit_sums(Cell::kInput, f.grads.input_bias, f.grads.input_gain, column, matrix_row, count);
-      if (f.tokens != nullptr)
-        sum_by_token(t0, t1, column);  // their weights: see token_gradients
-      else if (f.grads.input != nullptr)
-        by_input(t0, t1, column, f.grads.input + matrix_row * s.inputs, count);
+      if (f.tokens != nullptr) sum_by_token(t0, t1, column);  // their weights: see token_gradients
     });
+    if (f.tokens == nullptr && f.grads.input != nullptr)
+      for_own_panels(Cell::kInput, s.hidden, s.inputs, thread, f.grads.input,
+                     [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
+                       by_input(t0, t1, column, to, count, panel, next);
+                     });
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       T* const weight = f.grads.recurrent[feed.matrix];
       const ptrdiff_t units = geometry.units_in(feed.stage), width = geometry.width_of(feed);
-      for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-        if constexpr (feed.matrix == 0)
+      if constexpr (feed.matrix == 0)
+        for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
           unit_sums(feed.slots, f.grads.recurrent_bias, f.grads.recurrent_gain, column, matrix_row, count);
-        if (weight == nullptr) return;
-        T* const to = weight + matrix_row * width;
-        if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
-          outer_product<T>({1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, width, count, width});
-        else
-          add_again<feed>(t0, t1, column, to, count);
-      });
+        });
+      if (weight != nullptr)
+        for_own_panels(
+            feed.slots, units, width, thread, weight,
+            [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
+              if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
+                outer_product<T>(
+                    {1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, width, count, width, panel, next});
+              else
+                add_again<feed>(t0, t1, column, to, count, panel, next);
+            });
     });
     if (Of::kUnits > 0 && f.grads.units != nullptr) unit_gradients(t0, t1, thread);
   }
 
-  void by_input(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count) const {
+  void by_input(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count, ptrdiff_t panel,
+                const T* next) const {
     const Rows<const T> x = s.at(f.x, t1 - 1);
     if (packs_x() || s.ragged()) {  // one after the other, in the order of the chains
       const Rows<const T> rows = packs_x() ? Rows<const T>{packed_x[chunk_of(t1) % 2], 0, 0} : x;
-      outer_product<T>({1, s.between(t0, t1), of_chunk(t1, column), rows, to, s.inputs, count, s.inputs});
+      outer_product<T>({1, s.between(t0, t1), of_chunk(t1, column), rows, to, s.inputs, count, s.inputs, panel, next});
     } else {
       const Rows<const T> dg{saved_at(t1 - 1, 0) + column, s.rows * geometry.row, geometry.row};
-      outer_product<T>({t1 - t0, s.rows, dg, {x.p, -f.x.outer, f.x.inner}, to, s.inputs, count, s.inputs});
+      outer_product<T>({t1 - t0, s.rows, dg, {x.p, -f.x.outer, f.x.inner}, to, s.inputs, count, s.inputs, panel, next});
     }
   }
 
   // The weight gradient of an operand that was formed again: it is not packed.
   template <Feed feed>
-  void add_again(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count) const {
+  void add_again(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count, ptrdiff_t panel,
+                 const T* next) const {
     constexpr int i = feed.operand == Operand::kMade ? Cell::kStates + feed.index : feed.index;
     constexpr ptrdiff_t later = feed.operand == Operand::kAfter ? 1 : 0;
     const ptrdiff_t most = s.ragged() ? 1 : t1 - t0, step = s.rows * geometry.padded;  // steps with as many rows
@@ -164,7 +172,9 @@ struct ChunkGradients {
                         to,
                         s.hidden,
                         count,
-                        s.hidden});
+                        s.hidden,
+                        panel,
+                        t < most ? next : to});
   }
 
   // One chain for each unit: see Reduction.
@@ -266,6 +276,23 @@ struct ChunkGradients {
       const ptrdiff_t block = run / slots.count, slot = run % slots.count;
       visit((block * Cell::kSlots + slots.first + slot) * kBlock,
             slots.gate_of(static_cast<int>(slot)) * units + block * kBlock, min_of(kBlock, units - block * kBlock));
+    }
+  }
+
+  // The runs once for each panel of an operand of `width` columns: a panel stays in the second-level cache for all of
+  // them, and dG, which passes by once for each, is a fraction of it.
+  template <class F>
+  void for_own_panels(Slots slots, ptrdiff_t units, ptrdiff_t width, int thread, T* weight, F visit) const {
+    for (ptrdiff_t panel = 0; panel < panel_count<T>(width); ++panel) {
+      Range run{};  // the one before: of a column, and of a count
+      T* to = nullptr;
+      for_own_runs(slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
+        T* const next = weight + matrix_row * width;
+        if (to != nullptr) visit(panel, run.begin, to, run.end, next);
+        run = {column, count};
+        to = next;
+      });
+      if (to != nullptr) visit(panel, run.begin, to, run.end, nullptr);
     }
   }
 
