@@ -241,20 +241,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, {0, geometry.blocks});
       if constexpr (Of::kByRow) pack_gains<Cell>(this->gain, f.weights, s.hidden, {0, geometry.blocks});
     }
-    if (f.dx.p != nullptr || f.dtable != nullptr) pack_input_panels(thread);
+    if (f.dx.p != nullptr || f.dtable != nullptr) this->pack_input_panels(thread);
     if (f.tokens != nullptr) this->zero_by_token(thread);
     start(share);
-  }
-
-  void pack_input_panels(int thread) const {
-    constexpr ptrdiff_t U = kLanes<T>;
-    const ptrdiff_t depth = geometry.blocks * Cell::kInput.count * kBlock;
-    ptrdiff_t turn = 0;
-    balanced({0, ceil_div(s.inputs, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-      if (turn++ % f.plan.threads() == thread)
-        pack_rows(input_panels + v0 * U * depth, f.weights.input, s.inputs, s.hidden, Cell::kInput, geometry.blocks,
-                  {v0 * U, v1 * U});
-    });
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {

@@ -1,74 +1,17 @@
-// The memory of a backward pass, and what it forms by chunk: the gradients of x and of the weights.
+// What a backward pass forms by chunk: the gradients of x and of the weights.
 #pragma once
 
-#include "kernels/norm.h"
+#include "kernels/sequence_chunk.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
 template <class Cell, class T>
-struct ChunkGradients {
-  using Of = Traits<Cell>;
-  // Values that are formed again by chunk: the states but h, and what the cell makes for its products.
-  static constexpr int kAgain = Cell::kStates - 1 + Cell::kMade;
-  static constexpr bool kReadsHidden = Of::feeds_from(Operand::kBefore, 0);
-
-  const Backward<T>& f;
-  const Shape& s;
-  Geometry<Cell> geometry;
-  StateSteps states;
-  T *input_panels, *feed_panels[Of::kFeeds + 1], *units, *gain, *by_token, *zeros;
-  T *carried, *by_operand;  // [states][B, padded]; the latter of a step, if its rows are shared out apart
-  // Of a chunk; two of each, as threads may be a chunk apart: the rows of x and of h(t-1), packed for the weight
-  // gradients, and [kAgain][chunk + 1][B, padded].
-  T *packed_x[2], *packed_h[2], *again[2];
-  T* terms[2];  // of the gradients of gains: [chunk, B, row]
-  ptrdiff_t panels_used, used;
-
-  explicit ChunkGradients(const Backward<T>& args)
-      : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.plan.chunk)) {
-    Scratch<T> scratch{args.scratch}, panels{args.panels};
-    input_panels = panels.take(geometry.padded * Cell::kInput.count * round_to_block(s.inputs));
-    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
-    units = scratch.take(geometry.padded * Of::kUnits);
-    gain = scratch.take(Of::kByRow ? geometry.padded * Cell::kSlots : 0);
-    carried = scratch.take(Cell::kStates * s.rows * geometry.padded);
-    by_operand = scratch.take(Of::kByRow ? Cell::kStates * s.rows * geometry.padded : 0);
-    by_token = scratch.take(s.vocabulary * geometry.row);
-    zeros = scratch.take(zero_count());
-    const ptrdiff_t rows = f.plan.chunk * s.rows;
-    for (int i = 0; i < 2; ++i) {
-      packed_x[i] = scratch.take(packs_x() ? rows * round_to_block(s.inputs) : 0);
-      packed_h[i] = scratch.take(kReadsHidden ? rows * round_to_block(geometry.output) : 0);
-      again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
-      terms[i] = scratch.take(Of::kByRow ? rows * geometry.row : 0);
-    }
-    panels_used = panels.used;
-    used = scratch.used;
-  }
-  // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.
-  bool packs_x() const { return s.vocabulary == 0 && geometry.blocks * Cell::kInput.count > 2 * f.plan.threads(); }
-  ptrdiff_t zero_count() const { return max_of(kGroupColumns, round_to_block(s.inputs)); }
-  T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (s.place(t) + b) * geometry.row; }
-  // Row 0 of state i >= 1 before step t of the chunk that ends with t1, or (i >= kStates) of what step t has made.
-  T* again_at(int i, ptrdiff_t t, ptrdiff_t t1) const {
-    const ptrdiff_t t0 = max_of(0, t1 - f.plan.chunk);
-    return again[chunk_of(t1) % 2] + ((i - 1) * (f.plan.chunk + 1) + t - t0) * s.rows * geometry.padded;
-  }
-  const T* kept_at(int i, ptrdiff_t t) const {
-    return f.stash + ((i - 1) * states.kept() + states.place(t)) * s.rows * geometry.padded;
-  }
-  Rows<const T> hidden_before(ptrdiff_t t) const {
-    if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
-    return s.at(f.y, t - 1);
-  }
-  // In the order of the rows of `saved`, from the last step of the chunk on.
-  T* terms_at(ptrdiff_t t, ptrdiff_t b, ptrdiff_t t1) const {
-    return terms[chunk_of(t1) % 2] + (s.place(t) - s.place(t1 - 1) + b) * geometry.row;
-  }
-  T* carried_at(int i, ptrdiff_t b) const { return carried + (i * s.rows + b) * geometry.padded; }
-  Rows<const T> gradients(ptrdiff_t t, ptrdiff_t b, Slots slots) const {
-    return {saved_at(t, b) + slots.first * kBlock, -s.rows * geometry.row, geometry.row};
-  }
+struct ChunkGradients : ChunkMemory<Cell, T> {
+  using Base = ChunkMemory<Cell, T>;
+  using Of = typename Base::Of;
+  using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::zeros, Base::by_token, Base::kAgain;
+  using Base::packed_x, Base::packed_h, Base::saved_at, Base::again_at, Base::terms_at, Base::gradients;
+  using Base::packs_x, Base::chunk_of, Base::of_chunk;
 
   // out = in + dG w for rows of dG, the slots of the first `blocks` blocks, and panels of some columns of w.
   void through(Slots slots, ptrdiff_t blocks, ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<const T> in,
@@ -125,22 +68,29 @@ struct ChunkGradients {
                      });
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
-      T* const weight = f.grads.recurrent[feed.matrix];
-      const ptrdiff_t units = geometry.units_in(feed.stage), width = geometry.width_of(feed);
+      T* const weight = this->f.grads.recurrent[feed.matrix];
+      const ptrdiff_t units = this->geometry.units_in(feed.stage), width = this->geometry.width_of(feed);
       if constexpr (feed.matrix == 0)
         for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-          unit_sums(feed.slots, f.grads.recurrent_bias, f.grads.recurrent_gain, column, matrix_row, count);
+          unit_sums(feed.slots, this->f.grads.recurrent_bias, this->f.grads.recurrent_gain, column, matrix_row, count);
         });
       if (weight != nullptr)
-        for_own_panels(
-            feed.slots, units, width, thread, weight,
-            [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
-              if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
-                outer_product<T>(
-                    {1, rows, of_chunk(t1, column), {packed_h[buffer], 0, 0}, to, width, count, width, panel, next});
-              else
-                add_again<feed>(t0, t1, column, to, count, panel, next);
-            });
+        for_own_panels(feed.slots, units, width, thread, weight,
+                       [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
+                         if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
+                           outer_product<T>({1,
+                                             rows,
+                                             this->of_chunk(t1, column),
+                                             {this->packed_h[buffer], 0, 0},
+                                             to,
+                                             width,
+                                             count,
+                                             width,
+                                             panel,
+                                             next});
+                         else
+                           add_again<feed>(t0, t1, column, to, count, panel, next);
+                       });
     });
     if (Of::kUnits > 0 && f.grads.units != nullptr) unit_gradients(t0, t1, thread);
   }
@@ -185,87 +135,23 @@ struct ChunkGradients {
       for (ptrdiff_t block = own.begin; block < own.end; ++block)
         for (ptrdiff_t unit = block * kBlock; unit < (block + 1) * kBlock; unit += kLanes<T>) {
           const ptrdiff_t column = (block * Cell::kSlots + of.slot) * kBlock + unit % kBlock;
-          T* to = f.grads.units + k * s.hidden + unit;
-          Vec<T> sum = load_units(to, s.hidden - unit);
+          T* to = this->f.grads.units + k * this->s.hidden + unit;
+          Vec<T> sum = load_units(to, this->s.hidden - unit);
           for (ptrdiff_t t = t1; t-- > t0;) {
-            const T* dg = saved_at(t, 0) + column;
-            Rows<const T> by = s.at(f.side, t);
+            const T* dg = this->saved_at(t, 0) + column;
+            Rows<const T> by = this->s.at(this->f.side, t);
             if constexpr (of.by_state())
-              by = {again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1), 0, geometry.padded};
-            for (ptrdiff_t b = 0; b < s.count(t); ++b)
+              by = {this->again_at(of.state, t + (of.operand == Operand::kBefore ? 0 : 1), t1), 0,
+                    this->geometry.padded};
+            for (ptrdiff_t b = 0; b < this->s.count(t); ++b)
               if constexpr (of.by_state() || of.operand == Operand::kSide)
-                sum = fma(load(dg + b * geometry.row), side_units(by, b, unit, s.hidden - unit), sum);
+                sum = fma(load(dg + b * this->geometry.row), side_units(by, b, unit, this->s.hidden - unit), sum);
               else
-                sum = sum + load(dg + b * geometry.row);
+                sum = sum + load(dg + b * this->geometry.row);
           }
-          store_units(to, sum, s.hidden - unit);
+          store_units(to, sum, this->s.hidden - unit);
         }
     });
-  }
-
-  ptrdiff_t chunk_of(ptrdiff_t t1) const { return (s.steps - t1) / f.plan.chunk; }
-
-  // States before the steps of [t0, t1) and what they made, again from the gates, by the equations of forward.
-  template <bool kZones>
-  void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
-    using V = Vec<T>;
-    if constexpr (kAgain == 0) return;
-    for (ptrdiff_t b = share.rows.begin; b < min_of(share.rows.end, s.count(t0)); ++b)
-      for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
-#pragma GCC unroll 1
-        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, at = b * geometry.padded + unit;
-          V state[Cell::kStates], value[Of::kMade];
-          for (int j = 1; j < Cell::kStates; ++j) {
-            state[j] = load(kept_at(j, t0) + at);
-            store(again_at(j, t0, t1) + at, state[j]);
-          }
-          for (ptrdiff_t t = t0; t < min_of(t1, s.length(b)); ++t) {
-            const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
-            V a[Cell::kSlots];
-            for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
-            if constexpr (kZones && !Cell::kHiddenIsDirect) state[0] = V{};
-            if constexpr (Cell::kHiddenIsDirect) {
-              const Rows<const T> hidden = hidden_before(t);
-              state[0] = load_units(hidden.p + b * hidden.inner + unit, s.hidden - unit);
-            }
-            ZoneOut<Cell, Of::made_in(1), kZones, T> zone(f.noise, s, t, b, unit, s.hidden - unit);
-            zone.keep(state);
-            Cell::recall(a, state, value);
-            zone.forward(state);
-            if (Of::drops_made() && f.noise.drop.p != nullptr)
-              value[0] = value[0] * dropped_units(f.noise, b, unit, s.hidden - unit);
-            for (int j = 1; j < Cell::kStates; ++j) store(again_at(j, t + 1, t1) + at, state[j]);
-            for (int j = 0; j < Cell::kMade; ++j) store(again_at(Cell::kStates + j, t, t1) + at, value[j]);
-          }
-        }
-  }
-
-  // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
-  void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
-    const ptrdiff_t buffer = chunk_of(t1) % 2, total = s.between(t0, t1);
-    if (packs_x()) {
-      const Range panels = part(panel_count<T>(s.inputs), f.plan.threads(), thread);
-      if (s.ragged())
-        pack_grid<T>(packed_x[buffer], total, 0, s.at(f.x, t1 - 1), 1, total, s.inputs, panels);
-      else
-        pack_grid<T>(packed_x[buffer], total, 0, {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner}, t1 - t0, s.rows,
-                     s.inputs, panels);
-    }
-    if constexpr (!kReadsHidden) return;
-    const Range panels = part(panel_count<T>(geometry.output), f.plan.threads(), thread);
-    ptrdiff_t at = 0;
-    for (ptrdiff_t t = t1; t-- > t0; at += s.count(t)) {
-      const Rows<const T> read = f.noise.drop.p == nullptr
-                                     ? hidden_before(t)
-                                     : Rows<const T>{f.noise.at(s, t), 0, round_to_block(geometry.output)};
-      pack_grid<T>(packed_h[buffer], total, at, read, 1, s.count(t), geometry.output, panels);
-    }
-  }
-
-  // A column of dG, in the order of the chains, of the chunk that ends with t1.
-  Rows<const T> of_chunk(ptrdiff_t t1, ptrdiff_t column) const {
-    return {saved_at(t1 - 1, 0) + column, 0, geometry.row};
   }
 
   template <class F>
