@@ -52,8 +52,9 @@ static_assert(class_of(4097) == 1 && class_bytes(1) == 5120 && class_of(5120) ==
 static_assert(class_of(8192) == 4 && class_bytes(4) == 8192 && class_of(8193) == 5);
 static_assert(class_of(kLargest) == kClasses - 1 && class_bytes(kClasses - 1) == kLargest);
 
-// Null when the system refuses.
-void* system_allocate(std::size_t bytes) noexcept {
+// Null when the system refuses.  Only what lies within the first `asked` bytes gets huge pages, for one that is touched
+// at its beginning is resident as a whole.
+void* system_allocate(std::size_t bytes, std::size_t asked) noexcept {
 #if defined(FASTRNN_POSIX)
   if (bytes >= kMapped) {
     // Huge pages need their alignment: map more, then cut the ends off.
@@ -66,7 +67,7 @@ void* system_allocate(std::size_t bytes) noexcept {
     if (head != 0) munmap(begin, head);
     if (head != extra) munmap(begin + head + bytes, extra - head);
 #if defined(MADV_HUGEPAGE)
-    madvise(begin + head, bytes, MADV_HUGEPAGE);
+    madvise(begin + head, asked / kHuge * kHuge, MADV_HUGEPAGE);
 #endif
     return begin + head;
   }
@@ -244,10 +245,10 @@ Block acquire(std::size_t bytes, const char* what) {
   const std::size_t rounded = class_bytes(size_class);
   void* data = pool().take(size_class);
   if (data == nullptr) {
-    data = system_allocate(rounded);
+    data = system_allocate(rounded, bytes);
     if (data == nullptr) {
       pool().trim(0);  // what is cached may be what is missing
-      data = system_allocate(rounded);
+      data = system_allocate(rounded, bytes);
     }
     if (data == nullptr) throw OutOfMemory(bytes, what);
     pool().adopt(size_class);
