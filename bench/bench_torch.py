@@ -139,6 +139,35 @@ def measure_turns_with_torch(torch: Any, once: bool) -> Result:
     return compare({OURS: contender("ft" * 10), "apart": contender("f" * 10 + "t" * 10)}, once=once)
 
 
+def measure_overhead(torch: Any, kind: str, once: bool) -> Result:
+    """A step with next to no arithmetic: plain autograd, the operator for compilers, torch's layer."""
+    from fastrnn.torch import _op
+
+    layers, traced = pair(torch, kind, 4, 4), _op._traced
+    x, dy = torch.randn(1, 1, 4, requires_grad=True), torch.randn(1, 1, 4)
+    sides = {name: contender(layer, x, x, dy) for name, layer in layers.items()}
+
+    def through_operator(run: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            _op._traced = lambda: True
+            try:
+                return run()
+            finally:
+                _op._traced = traced
+
+        return call
+
+    own = sides[OURS]
+    sides["operator"] = Contender(through_operator(own.run), through_operator(own.answer))
+    return compare(sides, once=once)
+
+
+@pytest.mark.parametrize("contender", [*CONTENDERS, "operator"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_overhead(paired: Paired, torch: Any, once: bool, kind: str, contender: str) -> None:
+    paired(f"{kind} overhead: 1,1,4,4", contender, lambda: measure_overhead(torch, kind, once))
+
+
 @pytest.mark.parametrize("contender", CONTENDERS)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 @pytest.mark.parametrize("kind", KINDS)
