@@ -182,6 +182,19 @@ class TestFallback:
         found = self.warns(torch, "a transformation of torch.func", lambda: got(x))
         checks.close(found.detach().numpy(), want(x).detach().numpy(), "peer")
 
+    @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+    def test_batched_gradients(self, torch: ModuleType, kind: str) -> None:
+        theirs, ours = pair(torch, kind, (3, 5), "float64")
+        x = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+
+        def jacobian(layer: Any, vectorize: bool) -> Any:
+            return torch.autograd.functional.jacobian(lambda a: layer(a)[0], x, vectorize=vectorize)
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            found = self.warns(torch, "batched gradients", lambda: jacobian(ours, True))
+        checks.close(found.numpy(), jacobian(theirs, False).numpy(), "peer")
+
     def test_double_backward(self, torch: ModuleType) -> None:
         theirs, ours = pair(torch, "GRU", (7, 17), "float64")
         x = torch.randn(5, 3, 7, dtype=torch.float64, requires_grad=True)

@@ -34,7 +34,7 @@ class Recurrent(torch.autograd.Function):  # type: ignore[misc]
         call = ctx.call._replace(x=x, state=others[:number], params=others[number:])
         _, want_dx, *wants = ctx.needs_input_grad
         by_state, wanted = wants[:number], wants[number:]
-        if torch.is_grad_enabled():
+        if _twice.reason(dy, *dlast):
             dx, first, grads = _twice.gradients(call, dy, dlast)
         else:
             try:

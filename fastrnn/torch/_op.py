@@ -122,7 +122,7 @@ def _gradients(ctx: Any, dy: Any, dlast: Any, dtoken: Any) -> tuple[Any, ...]:
     state, params = rest[: ctx.states], rest[ctx.states :]
     _, want_dx, by_state, wanted, *_ = ctx.needs_input_grad
     call = Call(ctx.spec, x, state, params, batch_sizes, lengths, key, ctx.rows)
-    if torch.is_grad_enabled():
+    if _twice.reason(dy, *dlast):
         dx, first, grads = _twice.gradients(call, dy, dlast)
     else:
         dx, first, grads = recurrent_backward(*call, y, token, dy, list(dlast), want_dx, list(wanted))
