@@ -139,6 +139,30 @@ class TestState:
             y.sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("enforce_sorted", [True, False])
+def test_packed_sequences_compile(torch: ModuleType, enforce_sorted: bool) -> None:
+    import torch._dynamo
+
+    _, ours = pair(torch, "GRU", (3, 5), "float64", bidirectional=True)
+    lengths = [6, 4, 4, 1] if enforce_sorted else [4, 1, 6, 4]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.randn(6, 4, 3, dtype=torch.float64), torch.tensor(lengths), enforce_sorted=enforce_sorted
+    )
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(allow_rnn=True):
+        compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+        (y, h), (want, last) = compiled(packed), ours(packed)
+        checks.same_bits(y.data.detach().numpy(), want.data.detach().numpy())
+        checks.same_bits(h.detach().numpy(), last.detach().numpy())
+        for a, b in zip(
+            torch.autograd.grad(y.data.sum(), list(ours.parameters())),
+            torch.autograd.grad(want.data.sum(), list(ours.parameters())),
+            strict=True,
+        ):
+            checks.close(a.numpy(), b.numpy(), "identity")
+
+
 class TestFallback:
     """torch's own path, said once for each reason."""
 

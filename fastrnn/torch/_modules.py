@@ -32,7 +32,7 @@ class _Accelerated:
             if state is None:
                 return super().forward(input, hx)  # type: ignore[misc]
             state = tuple([part if order is None else part.index_select(1, order) for part in state])
-            rows = state[0].size(1) if state else int(batch_sizes[0])
+            rows = len(order) if order is not None else int(batch_sizes[0])
             y, last = self._levels(x, state, batch_sizes, rows)
             last = tuple([part if back is None else part.index_select(1, back) for part in last])
             return PackedSequence(y, batch_sizes, order, back), last if self.mode == "LSTM" else last[0]
