@@ -224,9 +224,12 @@ class Recurrent(_RecurrentParameters):
         stack = Stack(self, x, state, lengths, table, True, key, step)
         return (stack.y, self._join(stack.finals)), RecurrentPullback(self, stack)
 
-    def _split(self, prefix: str, state: State, x: Array, table: Array | None) -> list[State]:
+    def _split(
+        self, prefix: str, state: State, x: Array, table: Array | None, rows: int | None = None
+    ) -> list[State]:
         """The states of each level and direction; `prefix` is "d" when they are gradients."""
-        rows = input_shape(x, table)[0 if self.batch_first else 1]
+        if rows is None:
+            rows = input_shape(x, table)[0 if self.batch_first else 1]
         levels = self.num_layers * self.directions
         letters = "L*D, B" if self.bidirectional else "L, B"
         _check.state(

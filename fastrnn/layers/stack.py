@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 class Stack:
     """Runs all levels when it is made; what `backward` needs stays if `keep`.
 
+    Parameters
+    ----------
+    layer, x, state, table, key, step
+        As in ``Recurrent._trace``.
+    lengths : array of int, [B], or Ragged, or None
+        A Ragged says where x has its rows.
+    keep : bool
+    draws : bool, optional
+        Draw masks; as `keep` by default.
+    y : ndarray, optional
+        Where to write the output of the last level: contiguous.
+
     Attributes
     ----------
     y : ndarray
@@ -39,12 +51,16 @@ class Stack:
         keep: bool,
         key: int | None = None,
         step: int = 0,
+        draws: bool | None = None,
+        y: Array | None = None,
     ) -> None:
-        initial = None if state is None else layer._split("", state, x, table)
         self.layer, self.step, self.ragged = layer, step, None
         if lengths is not None:
-            self.ragged = Ragged(lengths, input_shape(x, table), layer.batch_first)
-        self.draws = keep and layer._draws
+            given = isinstance(lengths, Ragged)
+            self.ragged = lengths if given else Ragged(lengths, input_shape(x, table), layer.batch_first)
+        rows = len(self.ragged.order) if self.ragged is not None else None
+        initial = None if state is None else layer._split("", state, x, table, rows)
+        self.draws = (keep if draws is None else draws) and layer._draws
         self.p = layer.dropout if self.draws and layer.num_layers > 1 else 0.0
         self.key = _check.key(key, *layer._random) if self.draws else 0
         self.levels: list[_Level] = []
@@ -53,7 +69,8 @@ class Stack:
         for number in range(layer.num_layers):
             if self.p and number:
                 x = self._drop(number - 1, x)
-            below = _Level(self, number, x, table, initial, below, keep)
+            last = number == layer.num_layers - 1
+            below = _Level(self, number, x, table, initial, below, keep, y if last else None)
             if keep:
                 self.levels.append(below)
             x, table = below.y, None
@@ -97,16 +114,16 @@ class _Level:
         initial: list[State] | None,
         below: _Level | None,
         keep: bool,
+        whole: Array | None,
     ) -> None:
         layer = self.layer = stack.layer
         ragged = self.ragged = stack.ragged
         self.number = number
         self.passes: list[LevelPass] = []
-        whole = None
-        if layer.bidirectional or ragged is not None:
+        if whole is None and (layer.bidirectional or ragged is not None):
             whole = _core.empty((*x.shape[:2], layer.directions * layer.output_size), layer.flat_params)
-            if ragged is not None:
-                whole.fill(0)
+        if whole is not None and ragged is not None:
+            whole.fill(0)
         lengths = None if ragged is None else ragged.lengths
         for direction in range(layer.directions):
             place = number * layer.directions + direction
