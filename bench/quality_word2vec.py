@@ -30,10 +30,17 @@ MODELS: dict[str, dict[str, Any]] = {
     "classic": {"sg": 1, "shared_negatives": False},
     "fasttext": {"sg": 1},
     "fasttext-cbow": {"sg": 0},
+    "glove": {"epochs": 25},
     "dbow": {"dm": 0, "epochs": 5},
     "dm": {"dm": 1, "epochs": 5},
 }
-CLASSES = {"fasttext": "FastText", "fasttext-cbow": "FastText", "dbow": "Doc2Vec", "dm": "Doc2Vec"}
+CLASSES = {
+    "fasttext": "FastText",
+    "fasttext-cbow": "FastText",
+    "glove": "GloVe",
+    "dbow": "Doc2Vec",
+    "dm": "Doc2Vec",
+}
 WORDS_IN_LINE = 1000  # gensim drops what is beyond 10,000
 
 
@@ -95,6 +102,9 @@ def main() -> None:
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))
         scores = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+        losses = getattr(model, "epoch_losses", [])
+        if losses:
+            print("loss", *(f"{loss:.4f}" for loss in losses))
         print(f"{args.peer or 'fastrnn'} {args.model} seed {seed}  {scores}  {seconds:.0f} s", flush=True)
     if len(rows) > 1:
         mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)

@@ -11,6 +11,7 @@ from .documents import Documents as Documents
 from .documents import TaggedDocument as TaggedDocument
 from .documents import TaggedLineDocument as TaggedLineDocument
 from .fasttext import FastText as FastText
+from .glove import GloVe as GloVe
 from .keyedvectors import KeyedVectors as KeyedVectors
 from .model import Word2Vec as Word2Vec
 from .phrases import ENGLISH_CONNECTOR_WORDS as ENGLISH_CONNECTOR_WORDS
