@@ -17,3 +17,6 @@ from .model import Word2Vec as Word2Vec
 from .phrases import ENGLISH_CONNECTOR_WORDS as ENGLISH_CONNECTOR_WORDS
 from .phrases import FrozenPhrases as FrozenPhrases
 from .phrases import Phrases as Phrases
+from .sentences import LineSentence as LineSentence
+from .sentences import PathLineSentences as PathLineSentences
+from .sentences import Text8Corpus as Text8Corpus
