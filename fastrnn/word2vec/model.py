@@ -165,11 +165,7 @@ class Word2Vec(Saving):
         self.compute_loss = bool(compute_loss)
         self._reading = {"tokenizer": tokenizer, "cache": cache, "errors": errors}
         self._progress = progress
-        if not self.hs and not self.negative:
-            raise ValueError(
-                "hs, negative: expected at least one of them to be positive, got hs=0, negative=0"
-            )
-
+        arguments.outputs(self.hs, self.negative)
         self.wv = self._new_vectors()
         self.min_alpha_yet_reached = self.alpha
         self.running_training_loss = 0.0
