@@ -12,7 +12,6 @@ their own.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import random
@@ -25,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from quality_word2vec import MODELS, enwiki, model_class
+from quality_word2vec import MODELS, enwiki, first_lines, model_class
 
 
 def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any]:
@@ -85,10 +84,7 @@ def main() -> None:
         return
     corpus = args.corpus or enwiki(args.data, args.work)
     if args.lines:
-        part = corpus.with_suffix(f".{args.lines}.txt")
-        with corpus.open(encoding="utf-8") as file:
-            part.write_text("".join(itertools.islice(file, args.lines)), encoding="utf-8")
-        corpus = part
+        corpus = first_lines(corpus, args.lines)
     for name in args.models:
         results: dict[str, list[dict[str, Any]]] = {"fastrnn": [], "gensim": []}
         for _ in range(args.rounds):

@@ -2,11 +2,13 @@
 
 python bench/quality_word2vec.py --model sg --seeds 1 2 3
 python bench/quality_word2vec.py --model sg --seeds 1 2 3 --peer gensim
+python bench/quality_word2vec.py --model deterministic --lines 3400 --epochs 3     # on the first 20 MB
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import tempfile
 import time
@@ -23,13 +25,22 @@ MODELS: dict[str, dict[str, Any]] = {
     "cbow-hs": {"sg": 0, "hs": 1, "negative": 0},
     "sg300": {"sg": 1, "vector_size": 300},
     "deterministic": {"sg": 1, "deterministic": True},
+    "deterministic-cbow": {"sg": 0, "deterministic": True},
+    "deterministic-hs": {"sg": 1, "hs": 1, "negative": 0, "deterministic": True},
     "classic": {"sg": 1, "shared_negatives": False},
     "fasttext": {"sg": 1},
     "fasttext-cbow": {"sg": 0},
+    "glove": {"epochs": 25},
     "dbow": {"dm": 0, "epochs": 5},
     "dm": {"dm": 1, "epochs": 5},
 }
-CLASSES = {"fasttext": "FastText", "fasttext-cbow": "FastText", "dbow": "Doc2Vec", "dm": "Doc2Vec"}
+CLASSES = {
+    "fasttext": "FastText",
+    "fasttext-cbow": "FastText",
+    "glove": "GloVe",
+    "dbow": "Doc2Vec",
+    "dm": "Doc2Vec",
+}
 WORDS_IN_LINE = 1000  # gensim drops what is beyond 10,000
 
 
@@ -57,6 +68,14 @@ def enwiki(data: Path, folder: Path) -> Path:
     return target
 
 
+def first_lines(corpus: Path, count: int) -> Path:
+    """A file of the first lines of a corpus."""
+    part = corpus.with_suffix(f".{count}.txt")
+    with corpus.open(encoding="utf-8") as file:
+        part.write_text("".join(itertools.islice(file, count)), encoding="utf-8")
+    return part
+
+
 def main() -> None:
     """Train with each seed; print a line for each, then the mean and the standard deviation."""
     parser = argparse.ArgumentParser()
@@ -65,10 +84,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     args = parser.parse_args()
     corpus = enwiki(args.data, args.work)
+    if args.lines:
+        corpus = first_lines(corpus, args.lines)
     rows = []
     for seed in args.seeds:
         begun = time.monotonic()
@@ -80,6 +102,9 @@ def main() -> None:
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))
         scores = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+        losses = getattr(model, "epoch_losses", [])
+        if losses:
+            print("loss", *(f"{loss:.4f}" for loss in losses))
         print(f"{args.peer or 'fastrnn'} {args.model} seed {seed}  {scores}  {seconds:.0f} s", flush=True)
     if len(rows) > 1:
         mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)

@@ -20,12 +20,15 @@ struct Word2VecKernels {
   void (*train)(const Word2Vec&) noexcept;
 };
 
+struct Glove;  // base/glove.h
+
 struct Kernels {
   const char* name;
   int vector_bytes;
   KernelsOf<float> f32;
   KernelsOf<double> f64;
   Word2VecKernels word2vec;
+  void (*glove)(const Glove&) noexcept;
   template <class T>
   const KernelsOf<T>& of() const {
     if constexpr (sizeof(T) == sizeof(float))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
+    from .word2vec import GloVe as GloVe
     from .word2vec import KeyedVectors as KeyedVectors
     from .word2vec import Phrases as Phrases
     from .word2vec import Word2Vec as Word2Vec
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
+    "GloVe": "word2vec",
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
     "Phrases": "word2vec",

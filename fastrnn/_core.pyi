@@ -186,6 +186,36 @@ class Word2VecRun:
         self, begin: int, end: int, key: int, rate: float, rate_per_position: float, threads: int
     ) -> tuple[float, int]: ...
 
+GLOVE_SLICE: int
+
+def cooccurrences(
+    ids: npt.NDArray[np.int32],
+    words: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    vocabulary: int,
+    first: int,
+    last: int,
+    window: int,
+    threads: int,
+) -> npt.NDArray[np.int32]: ...
+
+class GloveRun:
+    def __init__(
+        self,
+        *,
+        entries: npt.NDArray[np.int32],
+        words: npt.NDArray[np.float32],
+        contexts: npt.NDArray[np.float32],
+        word_squares: npt.NDArray[np.float32],
+        context_squares: npt.NDArray[np.float32],
+        word_biases: npt.NDArray[np.float32],
+        context_biases: npt.NDArray[np.float32],
+        rate: float,
+        most: float,
+        power: float,
+    ) -> None: ...
+    def train(self, begin: int, end: int, start: int, step: int, threads: int) -> float: ...
+
 class TextEncoder:
     def __init__(self, threads: int, ignore: bool) -> None: ...
     def begin(self) -> None: ...

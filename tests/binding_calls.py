@@ -26,6 +26,7 @@ class Call(NamedTuple):
     parts: tuple[str, ...] = ()
 
 
+GLOVE_TABLES = ("words", "contexts", "word_squares", "context_squares")
 CODECS = ("unknown encoding", "unknown error handler", "begin, end")
 PATH_PARTS = ("path offsets", "path nodes", "path labels")
 WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -76,6 +77,12 @@ def calls() -> dict[str, Call]:
     lists = {
         name: word2vec.make_problem(np.random.default_rng(0), **{name: True}) for name in ("bags", "tags")
     }
+    corpus = {"ids": np.arange(4, dtype=np.int32), "words": np.arange(4, dtype=np.int32)}
+    corpus |= {"offsets": np.array([0, 4]), "vocabulary": 4, "first": 0, "last": 4, "window": 2, "threads": 1}
+    entries = _core.cooccurrences(**corpus)
+    glove = {name: word2vec.Table(np.ones((4, 16), np.float32)).padded for name in GLOVE_TABLES}
+    glove |= {name: np.ones((4, 2), np.float32) for name in ("word_biases", "context_biases")}
+    glove |= {"entries": entries, "rate": 0.1, "most": 1.0, "power": 1.0}
     encoder = _core.TextEncoder(1, True)
     return {
         "Prepared": Call(_core.Prepared, {"cell": "lstm", "weights": WEIGHTS}, WEIGHT_PARTS),
@@ -128,6 +135,13 @@ def calls() -> dict[str, Call]:
             trained.train,
             {"begin": 0, "end": 512, "key": 1, "rate": 0.05, "rate_per_position": 0.0, "threads": 1},
             ("begin, end",),
+        ),
+        "cooccurrences": Call(_core.cooccurrences, corpus),
+        "GloveRun": Call(_core.GloveRun, glove),
+        "GloveRun.train": Call(
+            _core.GloveRun(**glove).train,
+            {"begin": 0, "end": len(entries), "start": 1, "step": 2, "threads": 1},
+            ("begin, end", "start, step"),
         ),
         "TextEncoder": Call(_core.TextEncoder, {"threads": 1, "ignore": False}),
         "TextEncoder.feed": Call(encoder.feed, {"text": b"a b \xff\n", "last": True}),

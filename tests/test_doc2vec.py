@@ -192,3 +192,18 @@ def test_gensim() -> None:
     want = [(p.name, p.default) for p in inspect.signature(theirs.Doc2Vec).parameters.values()]
     ours = inspect.signature(Doc2Vec).parameters.values()
     assert [(p.name, p.default) for p in ours] == want
+
+
+def test_reset_from(rng: np.random.Generator) -> None:
+    docs = documents(rng, 20)
+    trained, other = (
+        doc2vec(docs, epochs=1),
+        doc2vec([TaggedDocument(["x", "y"] * 5, ["one", "two"])], epochs=1),
+    )
+    trained.reset_from(other)
+    assert trained.wv.key_to_index == {"x": 0, "y": 1}
+    assert trained.dv.index_to_key == ["one", "two"]
+    assert trained.dv.vectors.shape == (2, 16)
+    trained.train([TaggedDocument(["x", "y"] * 5, ["two"])], epochs=1)
+    with pytest.raises(TypeError, match="other_model: expected a Doc2Vec, got 3"):
+        trained.reset_from(3)

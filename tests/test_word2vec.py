@@ -10,21 +10,11 @@ from typing import Any
 import checks
 import numpy as np
 import pytest
-from word2vec import model, topics
+from word2vec import VARIANTS, model, topics
 
 import fastrnn
-from fastrnn import Word2Vec, _core, reference
+from fastrnn import Word2Vec, reference
 from fastrnn.word2vec import Corpus, _tables
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "skip-gram": {"sg": 1},
-    "cbow": {"sg": 0},
-    "cbow sum": {"cbow_mean": 0},
-    "skip-gram hs": {"sg": 1, "hs": 1, "negative": 0},
-    "cbow hs": {"hs": 1, "negative": 0},
-    "both": {"sg": 1, "hs": 1},
-    "classic": {"sg": 1, "shared_negatives": False},
-}
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +46,6 @@ def test_learns(sentences: list[list[str]], variant: str, deterministic: bool) -
     assert trained.get_latest_training_loss() == pytest.approx(total)
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_deterministic(sentences: list[list[str]], variant: str) -> None:
-    runs = []
-    for threads in (1, 2, 7):
-        _core.set_num_threads(threads)
-        trained = model(
-            sentences, deterministic=True, workers=threads, compute_loss=True, epochs=2, **VARIANTS[variant]
-        )
-        runs.append({"vectors": trained.wv.vectors, "loss": np.array(trained.epoch_losses)})
-    for run in runs[1:]:
-        checks.runs_same_bits(run, runs[0])
-
-
 def test_seeds(sentences: list[list[str]]) -> None:
     one, same, other = (model(sentences, seed=s, epochs=1) for s in (1, 1, 2))
     checks.same_bits(one.wv.vectors, same.wv.vectors)
@@ -81,15 +57,6 @@ def test_epochs_draw_anew(sentences: list[list[str]]) -> None:
     assert len(set(keys)) == 9
     draw64 = reference.rng.draw64
     assert keys[4] == int(draw64(int(draw64(0, 1)), 1))
-
-
-def test_loss_does_not_depend_on_workers(sentences: list[list[str]]) -> None:
-    # Without concurrent updates the losses are of equal vectors: then not a bit may differ.
-    one, two = (
-        model(sentences, workers=n, compute_loss=True, sg=1, deterministic=True).epoch_losses for n in (1, 2)
-    )
-    assert one == two
-    assert one[-1] < one[0]
 
 
 @pytest.mark.parametrize("form", ["list", "generator", "file", "corpus", "cache", "ids"])

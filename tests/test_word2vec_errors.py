@@ -103,3 +103,33 @@ def test_beginning_is_that_of_gensim(sentences: list[list[str]]) -> None:
             for attribute in ("count", "sample_int"):
                 want = theirs.wv.get_vecattr(word, attribute)
                 assert abs(int(ours.wv.get_vecattr(word, attribute)) - int(want)) <= 1
+
+
+def test_reset_from(sentences: list[list[str]]) -> None:
+    trained, other = model(sentences), model([["x", "y", "x"] * 9])
+    trained.reset_from(other)
+    assert trained.wv.key_to_index == other.wv.key_to_index == {"x": 0, "y": 1}
+    assert trained.wv.get_vecattr("x", "count") == 18
+    assert (trained.corpus_count, trained.wv.vectors.shape, trained.syn1neg.shape) == (1, (2, 20), (2, 20))
+    trained.train([["x", "y"]] * 9, epochs=1)
+    for wrong, name in ((Word2Vec(), "Word2Vec"), (3, "3")):
+        with pytest.raises(TypeError, match=f"other_model: expected a model with a vocabulary, got {name}"):
+            trained.reset_from(wrong)
+
+
+def test_warnings_of_gensim(sentences: list[list[str]], caplog: pytest.LogCaptureFixture) -> None:
+    trained = model(sentences, epochs=1)
+    assert not caplog.records
+    trained.train(sentences, epochs=1, start_alpha=0.04)
+    trained.train(sentences, epochs=1, start_alpha=0.2, end_alpha=0.1)
+    model(None, hs=1, negative=5)
+    messages = [record.message for record in caplog.records]
+    rises = "Effective 'alpha' higher than previous training cycles"
+    assert messages[-2:] == [rises, "Both hierarchical softmax and negative sampling are activated."]
+
+
+def test_predicting_without_a_vocabulary(sentences: list[list[str]]) -> None:
+    empty = Word2Vec()
+    empty.wv = model(sentences, epochs=0).wv
+    with pytest.raises(RuntimeError, match="expected a model with a vocabulary of its own; call build_vocab"):
+        empty.predict_output_word(["a1"])

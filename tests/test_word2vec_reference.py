@@ -108,10 +108,14 @@ TRAIN_MUTANTS = {
     ),
     "outputs that stay": ("if not self.fixed_outputs", "if True"),
     "settled late": ("self.slots = 1 <<", "self.slots = 4 <<"),
-    "never settled": ("        if not self.deterministic:\n            means.leave_all()\n", ""),
+    "never settled": ("        means.leave_all()\n", ""),
     "centre": ("near[(near != i)", "near[(near != i + 1)"),
     "target among the noise": ("*drawn[drawn != word]", "*drawn"),
     "noise of another context": ("j * self.negative", "0 * self.negative"),
+    "piece after piece": ("                table[:] = before[name]\n", ""),
+    "all of the changes": ("(1 + q) / (1 + pieces * q)", "1 + 0 * q"),
+    "another number of pieces": ("PIECE, PIECES = 128, 4", "PIECE, PIECES = 256, 2"),
+    "pieces without changes": ("np.any(changes[name], axis=2).sum(axis=0)", "PIECES"),
     "a step late": ("(first - first % SLICE)", "(first + SLICE)"),
     "duplicates": (
         "np.add.at(self.tables[unit.table], rows, due)",
@@ -119,6 +123,7 @@ TRAIN_MUTANTS = {
     ),
     "stale group": ("np.array(x) if in_place else one", "one"),
 }
+BLOCKS: dict[str, Any] = {"deterministic": True, "words": 1024}
 OPTIONS: dict[str, dict[str, Any]] = {
     "mean": {"cbow": True},
     "share": {"cbow": True, "mean": False},
@@ -132,6 +137,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "duplicates": {"words": 4},
     "stale group": {"negative": 13},
     "a step late": {"slope": -1e-4},
+    "piece after piece": BLOCKS,
+    "all of the changes": BLOCKS,
+    "another number of pieces": BLOCKS,
+    "pieces without changes": BLOCKS,
 }
 
 

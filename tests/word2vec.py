@@ -26,6 +26,16 @@ OPTIONS: dict[str, Any] = {
 }
 # What is trained: against noise, against nodes, against both.
 OUTPUTS = {"ns": ("output",), "hs": ("nodes",), "both": ("output", "nodes")}
+# What a user asks for.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "skip-gram": {"sg": 1},
+    "cbow": {"sg": 0},
+    "cbow sum": {"cbow_mean": 0},
+    "skip-gram hs": {"sg": 1, "hs": 1, "negative": 0},
+    "cbow hs": {"hs": 1, "negative": 0},
+    "both": {"sg": 1, "hs": 1},
+    "classic": {"sg": 1, "shared_negatives": False},
+}
 
 
 @dataclass

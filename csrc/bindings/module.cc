@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_ops(m);
   fastrnn::bindings::bind_vector_file(m);
   fastrnn::bindings::bind_word2vec(m);
+  fastrnn::bindings::bind_glove(m);
   fastrnn::bindings::bind_words(m);
 }

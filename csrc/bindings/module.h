@@ -14,6 +14,7 @@ void bind_scan(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 void bind_vector_file(pybind11::module_& m);
 void bind_word2vec(pybind11::module_& m);
+void bind_glove(pybind11::module_& m);
 void bind_words(pybind11::module_& m);
 
 }  // namespace fastrnn::bindings

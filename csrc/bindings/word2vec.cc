@@ -26,30 +26,6 @@ py::tuple arrays(const char* name, py::handle value, std::size_t count) {
   return py::reinterpret_borrow<py::tuple>(value);
 }
 
-// Rows of float32, 64-byte aligned and a multiple of 64 bytes apart.
-py::array table(py::handle value, const std::string& name, ptrdiff_t rows, ptrdiff_t stride) {
-  const py::array a = checked_input(value, name, true);
-  if (a.ndim() != 2 || a.shape(0) != rows || a.shape(1) != stride || !(a.flags() & py::array::c_style))
-    fail_value(name, "C-contiguous rows of shape " + text({rows, stride}), text(shape_of(a)));
-  if (rows > 0 && (stride % kBlock != 0 || reinterpret_cast<std::uintptr_t>(a.data()) % 64 != 0))
-    fail_value(name, "rows that begin at multiples of 64 bytes", "others");
-  if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
-  return a;
-}
-
-template <class T>
-void check_range(const py::array& a, const std::string& name, ptrdiff_t low, ptrdiff_t high) {
-  const T* p = pointer<T>(a);
-  T least = p[0], most = p[0];
-  for (ptrdiff_t i = 0; i < a.size(); ++i) {
-    least = std::min(least, p[i]);
-    most = std::max(most, p[i]);
-  }
-  if (least < low || most >= high)
-    fail_value(name, "integers in [" + std::to_string(low) + ", " + std::to_string(high) + ")",
-               std::to_string(least < low ? least : most));
-}
-
 // A corpus and tables, checked once, then trained on in as many calls as wanted.
 class Word2VecRun {
  public:

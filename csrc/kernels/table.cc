@@ -11,6 +11,7 @@ void fill(Kernels& table) {
   fill_recurrent(table);
   fill_ops(table);
   fill_word2vec(table);
+  fill_glove(table);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

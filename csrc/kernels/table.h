@@ -8,6 +8,7 @@ namespace fastrnn::FASTRNN_ISA {
 void fill_recurrent(Kernels& table);
 void fill_ops(Kernels& table);
 void fill_word2vec(Kernels& table);
+void fill_glove(Kernels& table);
 
 void fill(Kernels& table);
 

@@ -6,9 +6,10 @@
 //
 // With shared negatives a word is composed when the first window reaches it, and settled when the last has passed: with
 // n-grams of 3 to 6 letters its 12 rows are read and written once, not once for each of 6 windows.  With the classic
-// algorithm, and in the updates of deterministic training, it is composed and settled for each centre.
+// algorithm it is composed and settled for each centre.
 #pragma once
 
+#include "kernels/word2vec_own.h"
 #include "kernels/word2vec_windows.h"
 
 namespace fastrnn::FASTRNN_ISA::w2v {
@@ -20,6 +21,8 @@ struct Bag {
 
 class Inputs {
  public:
+  OwnRows* own = nullptr;  // of the piece, in deterministic training
+
   static ptrdiff_t most(const Word2Vec& a) { return (a.windows ? 2 * a.window : 0) + a.corpus.tags.longest; }
 
   // A power of 2 that holds the reach of a window.
@@ -41,7 +44,9 @@ class Inputs {
     return {a_->bags.rows + first, a_->bags.offsets[input + 1] - first};
   }
 
-  float* row(std::int32_t r) const {
+  // As this thread sees it, and as it is in the table.
+  float* row(std::int32_t r) const { return own == nullptr ? home(r) : own->row(home(r)); }
+  float* home(std::int32_t r) const {
     return r < a_->tables.words ? a_->tables.input + r * a_->tables.stride
                                 : a_->tables.more + (r - a_->tables.words) * a_->tables.stride;
   }
@@ -57,7 +62,7 @@ class Inputs {
 
   void prefetch(const std::int32_t& input) const {
     const Bag b = bag(input);
-    for (ptrdiff_t i = 0; i < b.count; ++i) prefetch_row(row(b.rows[i]), a_->tables.stride);
+    for (ptrdiff_t i = 0; i < b.count; ++i) prefetch_row(home(b.rows[i]), a_->tables.stride);
   }
 
   float* slot(ptrdiff_t i) const { return slots_ + i * 2 * a_->tables.stride; }
@@ -122,17 +127,6 @@ class Inputs {
 
 FASTRNN_INLINE ptrdiff_t longest_outputs(const Word2Vec& a) {
   return max_of(a.tables.output ? 1 + a.negatives : 0, a.tables.nodes ? a.words.longest_path : 0);
-}
-
-// A step whose errors are formed and whose updates are not applied yet: [m, n, table] [m] inputs [n] rows
-// [m or 1, n] errors, the last by groups.
-FASTRNN_INLINE ptrdiff_t most_recorded(const Word2Vec& a) {
-  if (!a.deterministic) return 0;
-  const ptrdiff_t inputs = Inputs::most(a), outputs = longest_outputs(a);
-  const ptrdiff_t one = a.cbow     ? 3 + inputs + 2 * outputs
-                        : a.shared ? 3 + inputs + outputs + inputs * outputs
-                                   : inputs * (4 + 2 * outputs);
-  return ceil_div(kSlice, a.threads) * one * ((a.tables.output != nullptr) + (a.tables.nodes != nullptr));
 }
 
 }  // namespace fastrnn::FASTRNN_ISA::w2v

@@ -13,15 +13,14 @@ struct Reach {
   ptrdiff_t tagged = -1;     // the sentence whose tags are copied, into the slots after those of words
   std::int32_t* contexts;    // inputs, [most]: words of the window, then tags
   float** x;                 // [most]
+  float** homes;             // [words of the slice]  in deterministic training: where the rows of words are
 
   explicit Reach(const Word2Vec& call) noexcept : a(call) {}
 
   bool kept_means() const { return inputs.bags() && a.shared; }  // from the first window to the last
   Range all_columns() const { return {0, a.tables.stride}; }
 
-  void settle(ptrdiff_t j) noexcept {
-    if (!a.deterministic) inputs.settle(j & (slots - 1), slice.words[j].word, all_columns());
-  }
+  void settle(ptrdiff_t j) noexcept { inputs.settle(j & (slots - 1), slice.words[j].word, all_columns()); }
 
   Bag tags(ptrdiff_t sentence) const {
     const std::int64_t* ends = a.corpus.tags.offsets + sentence;
@@ -45,7 +44,9 @@ struct Reach {
       for (ptrdiff_t j = window.begin; j < window.end; ++j) {
         if (j == i) continue;
         contexts[m] = slice.words[j].word;
-        x[m] = kept_means() ? inputs.at(j & (slots - 1), contexts[m]) : inputs.row(contexts[m]);
+        x[m] = inputs.own != nullptr && !inputs.bags() ? homes[j]
+               : kept_means()                          ? inputs.at(j & (slots - 1), contexts[m])
+                                                       : inputs.row(contexts[m]);
         ++m;
       }
     }

@@ -1,5 +1,4 @@
-// What one thread makes of a stretch of the corpus: for every centre the steps of skip-gram or CBOW, applied at once or
-// recorded; see word2vec_train.h.
+// What one thread makes of a stretch of the corpus: for every centre the steps of skip-gram or CBOW.
 #pragma once
 
 #include "kernels/word2vec_hot.h"
@@ -12,14 +11,16 @@ inline constexpr ptrdiff_t kAhead = 6;
 
 inline constexpr double kLossUnit = 0x1p30;
 
+FASTRNN_INLINE float rate_at(const Word2Vec& a, ptrdiff_t position) {
+  return static_cast<float>(a.rate + a.rate_per_position * static_cast<double>(position));
+}
+
 // What one thread works with.
 struct Worker : Reach {
   Outputs ahead[kAhead];  // of the centres i, by i % kAhead
   Outputs outputs;
   float** o;  // [kGroup]
   float *locks, *weights, *scores, *labels, *mean, *gradient;
-  std::int32_t* records;
-  ptrdiff_t recorded = 0;
   HotRows hot_output{nullptr, 0, 0, 0, nullptr, nullptr}, hot_nodes = hot_output;
   std::int64_t centres = 0;
   std::int64_t loss = 0;  // in units of 2^-30: a sum of integers does not depend on its order
@@ -33,6 +34,7 @@ struct Worker : Reach {
     outputs = {0, take<std::int32_t>(n), take<float>(n + kLabelSlack)};
     contexts = take<std::int32_t>(m);
     x = take<float*>(m);
+    homes = take<float*>(a.deterministic ? Slice::capacity(a) : 0);
     o = take<float*>(kGroup);
     locks = take<float>(m);
     weights = take<float>(m);
@@ -40,7 +42,6 @@ struct Worker : Reach {
     labels = take<float>(m * kGroup + kScoreSlack);
     mean = take<float>(a.tables.stride);
     gradient = take<float>(a.tables.stride);
-    records = take<std::int32_t>(most_recorded(a));
     slots = Inputs::slots(a);
     const ptrdiff_t copies = Inputs::own_tags(a) ? a.corpus.tags.longest : 0;
     inputs = Inputs(a, take<float>((slots + copies) * 2 * a.tables.stride));
@@ -49,13 +50,15 @@ struct Worker : Reach {
   }
   ptrdiff_t bytes() const { return used_; }
 
-  // The steps of the centres of positions [begin, end): applied at once, or recorded.
-  void train(Range positions, float rate) noexcept {
-    recorded = 0;
+  void collect(Range positions) noexcept { slice.collect(a, positions); }
+
+  // The steps of the centres of the slice.
+  void train(float rate) noexcept {
     loss = 0;
-    slice.collect(a, positions);
     centres = slice.end - slice.begin;
     reached = slice.first;
+    for (ptrdiff_t j = slice.first; inputs.own != nullptr && a.windows && !inputs.bags() && j < slice.last; ++j)
+      homes[j] = inputs.row(slice.words[j].word);
     for (ptrdiff_t i = slice.begin; i < min_of(slice.begin + kAhead, slice.end); ++i) prepare(i);
     for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
       const ptrdiff_t m = gather(i);
@@ -74,13 +77,32 @@ struct Worker : Reach {
     hot_nodes.merge();
   }
 
-  // Columns of the updates that a worker has recorded.
-  void apply_records(const Worker& from, Range columns) noexcept {
-    const std::int32_t* at = from.records;
-    while (at < from.records + from.recorded) at = apply_record(at, columns);
+  // All rows that the steps of the slice will read or write.
+  void list_rows(RowSet to) noexcept {
+    to.clear();
+    for (ptrdiff_t j = slice.first; a.windows && j < slice.last; ++j) list_bag(inputs.bag(slice.words[j].word), to);
+    for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
+      const Kept& word = slice.words[i];
+      const Bag own = a.corpus.tags.offsets == nullptr ? Bag{nullptr, 0} : tags(slice.sentence + word.sentence);
+      if (i == slice.begin || word.sentence != slice.words[i - 1].sentence) list_bag(own, to);
+      if (a.tables.output != nullptr) {
+        const Range window = a.windows ? slice.window(a, i) : Range{0, 1};
+        const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : 1;
+        to.add(a.tables.output + word.word * a.tables.stride);
+        for (ptrdiff_t n = 0; n < sets * a.negatives; ++n)
+          to.add(a.tables.output + negative(a.words, word.stream, n) * a.tables.stride);
+      }
+      if (a.tables.nodes != nullptr)
+        for (std::int64_t n = a.words.path_offsets[word.word]; n < a.words.path_offsets[word.word + 1]; ++n)
+          to.add(a.tables.nodes + a.words.path_nodes[n] * a.tables.stride);
+    }
   }
 
  private:
+  void list_bag(Bag bag, RowSet to) const {
+    for (ptrdiff_t i = 0; i < bag.count; ++i) to.add(inputs.home(bag.rows[i]));
+  }
+
   static constexpr ptrdiff_t kLabelSlack = 8;  // labels are copied eight at a time
   ptrdiff_t used_;
   char* base_;
@@ -142,7 +164,6 @@ struct Worker : Reach {
     if (for_itself) compose(in, from, m, columns);
     const float count = a.cbow ? weigh(from, m) : 1;
     if (a.cbow) average(in, m, count, columns);
-    if (a.deterministic) return record(in, from, m, table, to, rate);
     if (a.cbow || !a.shared) {
       clear(columns);
       float* one[] = {a.cbow ? mean : in[0]};
@@ -187,7 +208,8 @@ struct Worker : Reach {
 
   void point_outputs(float* table, const std::int32_t* rows, ptrdiff_t n) noexcept {
     const HotRows& hot = hot_output.has_table(table) ? hot_output : hot_nodes;
-    for (ptrdiff_t k = 0; k < n; ++k) o[k] = hot.row(rows[k]);
+    for (ptrdiff_t k = 0; k < n; ++k)
+      o[k] = inputs.own == nullptr ? hot.row(rows[k]) : inputs.own->row(hot.row(rows[k]));
   }
 
   // scores: [m, n], the errors of outputs first .. first + n.
@@ -207,55 +229,6 @@ struct Worker : Reach {
       form(from, m, table, to, first, n, rate);
       apply_group<kInto>(from, m, locks, gradient, o, n, a.fixed_outputs, scores, all_columns());
     }
-  }
-
-  void record(float* const* in, const std::int32_t* from, ptrdiff_t m, float* table, const Outputs& to,
-              float rate) noexcept {
-    std::int32_t* at = records + recorded;
-    *at++ = static_cast<std::int32_t>(m);
-    *at++ = static_cast<std::int32_t>(to.count);
-    *at++ = table == a.tables.nodes;
-    for (ptrdiff_t j = 0; j < m; ++j) *at++ = from[j];
-    for (ptrdiff_t n = 0; n < to.count; ++n) *at++ = to.rows[n];
-    float* one[] = {mean};
-    const ptrdiff_t scored = a.cbow ? 1 : m;
-    for (ptrdiff_t first = 0; first < to.count; first += kGroup) {
-      const ptrdiff_t n = min_of(ptrdiff_t{kGroup}, to.count - first);
-      form(a.cbow ? one : in, scored, table, to, first, n, rate);
-      __builtin_memcpy(at, scores, static_cast<std::size_t>(scored * n) * sizeof(float));
-      at += scored * n;
-    }
-    recorded = at - records;
-  }
-
-  const std::int32_t* apply_record(const std::int32_t* at, Range columns) noexcept {
-    const ptrdiff_t m = at[0], count = at[1], scored = a.cbow ? 1 : m;
-    float* table = at[2] ? a.tables.nodes : a.tables.output;
-    const std::int32_t* from = at + 3;
-    const std::int32_t* rows = from + m;
-    const auto* errors = reinterpret_cast<const float*>(rows + count);
-    compose(x, from, m, columns);
-    for (ptrdiff_t j = 0; j < m; ++j) locks[j] = inputs.lock(from[j]);
-    const float weight = a.cbow ? weigh(from, m) : 1;
-    if (a.cbow) {
-      average(x, m, weight, columns);
-      clear(columns);
-    }
-    float* one[] = {mean};
-    for (ptrdiff_t first = 0; first < count; first += kGroup) {
-      const ptrdiff_t n = min_of(ptrdiff_t{kGroup}, count - first);
-      point_outputs(table, rows + first, n);
-      if (a.cbow)
-        apply_group<Into::kGradient>(one, 1, locks, gradient, o, n, a.fixed_outputs, errors, columns);
-      else if (inputs.locked())
-        apply_group<Into::kLockedInputs>(x, m, locks, gradient, o, n, a.fixed_outputs, errors, columns);
-      else
-        apply_group<Into::kInputs>(x, m, locks, gradient, o, n, a.fixed_outputs, errors, columns);
-      errors += scored * n;
-    }
-    if (a.cbow) spread(x, from, m, weight, columns);
-    settle_all(from, m, columns);
-    return reinterpret_cast<const std::int32_t*>(errors);
   }
 };
 

@@ -1,4 +1,4 @@
-"""Skip-gram and CBOW over a range of a corpus. Mirror of ``csrc/kernels/word2vec_train.h``, on one thread."""
+"""Skip-gram and CBOW over a corpus, on one thread. Mirror of ``csrc/kernels/word2vec_{train,blocks}.h``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from . import word2vec, word2vec_inputs, word2vec_windows
 from ._types import Array, Tokens
 
 SLICE = 512  # positions with one learning rate
-TAG_BLOCK = 8
+PIECE, PIECES = 128, 4  # positions, and how many such are trained from the same tables
+CAUTION = 16
 
 
 @dataclass
@@ -60,30 +61,40 @@ class Run:
 
     def train(self, key: int, rate: float, rate_per_position: float) -> None:
         """One pass over the corpus."""
-        size = self.block_size() if self.deterministic else SLICE
+        pieces = self.pieces() if self.deterministic else 1
+        size = SLICE if pieces == 1 else PIECE * pieces
         for first in range(0, len(self.corpus.ids), size):
-            units = self._units(key, first, first + size)
             lr = float(np.float32(rate + rate_per_position * (first - first % SLICE)))
-            if self.deterministic:
-                recorded = [(unit, self._errors(unit, lr)) for unit in units]
-                for unit, g in recorded:
-                    unit.x = None
-                    self._steps(unit, lr, g)
+            if pieces == 1:
+                self._stretch(key, first, first + size, lr)
             else:
-                for unit in units:
-                    self._steps(unit, lr)
+                self._block(key, first, pieces, lr)
 
-    def block_size(self) -> int:
-        """Positions whose errors are formed before their updates: a power of 2."""
-        steps = 1 if self.cbow else self.window + 1 if self.shrink else 2 * self.window
-        each = (1 + self.negative) * steps
-        most = 48 // steps if "nodes" in self.tables else 36 * 64 // each
-        longest = SLICE if self.tags is None else TAG_BLOCK
+    def pieces(self) -> int:
+        """Pieces of a block: a power of 2."""
         words = len(self.tables["output"]) if "output" in self.tables else len(self.tables["nodes"]) + 1
-        size = 1
-        while 2 * size <= min(most, longest, 12 * words // each):
-            size *= 2
-        return size
+        pieces = PIECES
+        while pieces > 1 and words < 256 * pieces:
+            pieces //= 2
+        return pieces
+
+    def _stretch(self, key: int, first: int, last: int, rate: float) -> None:
+        for unit in self._units(key, first, last):
+            self._steps(unit, rate)
+
+    def _block(self, key: int, first: int, pieces: int, rate: float) -> None:
+        """Every piece begins with the tables before the block; a row goes along the sum of its changes."""
+        before = {name: table.copy() for name, table in self.tables.items()}
+        changes: dict[str, list[Array]] = {name: [] for name in before}
+        for begin in range(first, first + pieces * PIECE, PIECE):
+            self._stretch(key, begin, begin + PIECE, rate)
+            for name, table in self.tables.items():
+                changes[name].append(table - before[name])
+                table[:] = before[name]
+        for name, table in self.tables.items():
+            count = np.any(changes[name], axis=2).sum(axis=0)
+            total = np.sum(changes[name], axis=0)
+            table += share_of_changes(total, table, np.maximum(1, count))[:, None] * total
 
     def _units(self, key: int, first: int, last: int) -> Iterator[Unit]:
         positions, streams = word2vec_windows.kept(self.corpus, key)
@@ -103,12 +114,11 @@ class Run:
             inputs = np.concatenate([words[near], tags])
             x = None
             if self.bags is not None and self.shared:
-                means.reach(beside[abs(beside - i) <= self.window], not self.deterministic)
+                means.reach(beside[abs(beside - i) <= self.window])
                 x = [means.now[j] for j in near]
             if len(inputs):
                 yield from self._units_of(int(words[i]), inputs, streams[positions[i]], x)
-        if not self.deterministic:
-            means.leave_all()
+        means.leave_all()
 
     def _units_of(self, word: int, inputs: Tokens, stream: Array, x: list[Array] | None) -> Iterator[Unit]:
         together = self.cbow or self.shared
@@ -139,16 +149,10 @@ class Run:
         total = weights @ np.array(x)
         return np.asarray(total[None] / (self._rows(unit) if self.mean else 1))
 
-    def _errors(self, unit: Unit, rate: float) -> Array:
-        scores = word2vec.score(self.scored(unit, self._inputs(unit)), self.tables[unit.table][unit.rows])
-        self.loss += float(word2vec.negative_log_likelihood(scores, unit.labels).real)
-        return word2vec.errors(scores, unit.labels, rate)
-
-    def _steps(self, unit: Unit, rate: float, recorded: Array | None = None) -> None:
-        """Groups of outputs; each sees what the last has done, or has `recorded` errors."""
-        shared = self.shared or recorded is not None
-        group = word2vec.GROUP if shared else 1
-        in_place = shared and not self.cbow
+    def _steps(self, unit: Unit, rate: float) -> None:
+        """Groups of outputs; each sees what the last has done."""
+        group = word2vec.GROUP if self.shared else 1
+        in_place = self.shared and not self.cbow
         x = self._inputs(unit)
         before = [row.copy() for row in x]
         one = self.scored(unit, x)
@@ -157,12 +161,9 @@ class Run:
             part = slice(first, first + group)
             rows, labels = unit.rows[part], unit.labels[part]
             o = self.tables[unit.table][rows]
-            if recorded is None:
-                scores = word2vec.score(np.array(x) if in_place else one, o)
-                self.loss += float(word2vec.negative_log_likelihood(scores, labels).real)
-                g = word2vec.errors(scores, labels, rate)
-            else:
-                g = recorded[:, part]
+            scores = word2vec.score(np.array(x) if in_place else one, o)
+            self.loss += float(word2vec.negative_log_likelihood(scores, labels).real)
+            g = word2vec.errors(scores, labels, rate)
             if in_place:
                 due = self._apply_in_place(unit, x, o, g)
             else:
@@ -192,6 +193,13 @@ class Run:
             row += share * self.inputs.lock(i) * dx[0]
 
 
+def share_of_changes(total: Array, rows: Array, pieces: Array) -> Array:
+    """How far rows go along the sum of the changes of some pieces: from all to 1 / pieces of it."""
+    squares = np.sum(total * total, axis=1) / (pieces**2 * np.maximum(1, np.sum(rows * rows, axis=1)))
+    q = CAUTION * squares
+    return np.asarray((1 + q) / (1 + pieces * q))
+
+
 class _Means:
     """Means of the words that windows reach, each from the first window to the last."""
 
@@ -201,12 +209,12 @@ class _Means:
         self.now: dict[int, Array] = {}
         self.before: dict[int, Array] = {}
 
-    def reach(self, words: Tokens, settle: bool) -> None:
+    def reach(self, words: Tokens) -> None:
         """Compose what has not been, each in the place of the one that is a ring behind."""
         for j in words:
             if j in self.now:
                 continue
-            if settle and j - self.slots in self.now:
+            if j - self.slots in self.now:
                 self.leave(j - self.slots)
             self.now[j] = self.inputs.compose(self.words[j])
             self.before[j] = self.now[j].copy()

@@ -11,8 +11,12 @@ from .documents import Documents as Documents
 from .documents import TaggedDocument as TaggedDocument
 from .documents import TaggedLineDocument as TaggedLineDocument
 from .fasttext import FastText as FastText
+from .glove import GloVe as GloVe
 from .keyedvectors import KeyedVectors as KeyedVectors
 from .model import Word2Vec as Word2Vec
 from .phrases import ENGLISH_CONNECTOR_WORDS as ENGLISH_CONNECTOR_WORDS
 from .phrases import FrozenPhrases as FrozenPhrases
 from .phrases import Phrases as Phrases
+from .sentences import LineSentence as LineSentence
+from .sentences import PathLineSentences as PathLineSentences
+from .sentences import Text8Corpus as Text8Corpus

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastrnn import _check
+
+_logger = logging.getLogger(__name__)
 
 COMPAT = ("gensim", "word2vec")
 
@@ -53,6 +56,14 @@ def one_source(first: tuple[str, Any], second: tuple[str, Any], *, needed: bool 
             "a text as [text.split()]"
         )
     return file if value is None else value
+
+
+def outputs(hs: int, negative: int) -> None:
+    """What inputs are scored against: there must be something; of both gensim warns."""
+    if not hs and not negative:
+        raise ValueError("hs, negative: expected at least one of them to be positive, got hs=0, negative=0")
+    if hs and negative:
+        _logger.warning("Both hierarchical softmax and negative sampling are activated.")
 
 
 def rates(alpha: Any, min_alpha: Any, compat: str, sg: int) -> tuple[float, float]:

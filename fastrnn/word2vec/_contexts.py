@@ -47,6 +47,8 @@ class Contexts(Building):
         topn = _check.integer("topn", topn, 1)
         if not self.negative:
             raise RuntimeError("negative: expected a model with negative sampling, got negative=0")
+        if self._tables is None:
+            raise RuntimeError("expected a model with a vocabulary of its own; call build_vocab first")
         known = [i for w in context_words_list if (i := self._index(w)) is not None]
         if not known:
             _logger.warning("all context words are unknown")

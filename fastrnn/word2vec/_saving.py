@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import checkpoint
+from fastrnn import _check, checkpoint
 
 from ._building import Tables
 from ._contexts import Contexts
@@ -98,6 +98,23 @@ class Saving(Contexts):
         if saved["tables"] is not None:
             model._restore(saved["tables"])
         return model
+
+    def reset_from(self, other_model: Any) -> None:
+        """Take over words and counts of another model, and begin with new vectors.
+
+        Raises
+        ------
+        TypeError
+            Where `other_model` is no model of this package, or has no vocabulary.
+        """
+        if not isinstance(other_model, Saving) or not len(other_model.wv):
+            raise TypeError(
+                f"other_model: expected a model with a vocabulary, got {_check.describe(other_model)}"
+            )
+        counts = other_model.wv.expandos["count"].tolist()
+        self._set_words(dict(zip(other_model.wv.index_to_key, counts, strict=True)))
+        self.corpus_count = other_model.corpus_count
+        self.corpus_total_words = other_model.corpus_total_words
 
     def _restore(self, saved: dict[str, Any]) -> None:
         words = saved["words"]

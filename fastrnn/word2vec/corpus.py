@@ -8,6 +8,7 @@ any ``min_count``.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,8 +79,8 @@ class Corpus:
         ----------
         source : path, iterable, ndarray or tuple
             - path of a text file (UTF-8; a sentence is a line, tokens are split at white space), of a ``.gz``
-              of one, of a folder (its files in the order of their names, subfolders too), or of a file that
-              `cache` has left;
+              or ``.bz2`` of one, of a folder (its files in the order of their names, subfolders too), or of
+              a file that `cache` has left;
             - iterable of lists of str, read once, so a generator will do; with `tokenizer`, of what it takes;
             - ``(ids, offsets)``: NumPy integers, sentence s being ``ids[offsets[s]:offsets[s + 1]]``; a
               two-dimensional integer array, whose rows are sentences; or a list of one-dimensional ones;
@@ -164,7 +165,9 @@ def _files(path: Path) -> list[Path]:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    file: IO[bytes] = opener(path, "rb")
+    return file
 
 
 def _lines(files: list[Path], errors: str) -> Iterator[str]:

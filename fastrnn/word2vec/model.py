@@ -58,7 +58,7 @@ class Word2Vec(Saving):
     null_word : {0, 1}
         Add the word ``"\\0"``, of count 1.
     batch_words : int
-        There are no batches that wait for threads: this decides nothing.
+        Decides nothing: there are no batches.
     compute_loss : bool
         Sum the negative log-likelihood: `get_latest_training_loss`, `epoch_losses`. Costs a tenth.
     callbacks : iterable
@@ -72,8 +72,8 @@ class Word2Vec(Saving):
         One set of noise words, and one small matrix product, for all contexts of a centre. False: the
         algorithm of word2vec.c, pair by pair. (CBOW has one set for a centre either way.)
     deterministic : bool
-        The same bits for any number of threads, slower. Errors are up to 64 positions old, so where few words
-        come many times in a row a high `alpha` may diverge. False: threads update the tables without locks.
+        The same bits for any number of threads, a quarter slower, on at most four threads; with fewer than
+        512 words on one. False: threads update the tables without locks.
     compat : {"gensim", "word2vec"}
         Whose initial vectors; with "word2vec" also its defaults: alpha 0.05 for CBOW, min_alpha a ten
         thousandth of alpha, unless others are given.
@@ -94,8 +94,7 @@ class Word2Vec(Saving):
 
     Notes
     -----
-    Ctrl-C while a constructor trains gives the model as trained so far, with a warning; in `train` the
-    KeyboardInterrupt goes on, and the model stays as it is.
+    Ctrl-C while a constructor trains gives the model as trained so far, with a warning; `train` raises it.
     """
 
     _SOURCE = "sentences"
@@ -166,11 +165,7 @@ class Word2Vec(Saving):
         self.compute_loss = bool(compute_loss)
         self._reading = {"tokenizer": tokenizer, "cache": cache, "errors": errors}
         self._progress = progress
-        if not self.hs and not self.negative:
-            raise ValueError(
-                "hs, negative: expected at least one of them to be positive, got hs=0, negative=0"
-            )
-
+        arguments.outputs(self.hs, self.negative)
         self.wv = self._new_vectors()
         self.min_alpha_yet_reached = self.alpha
         self.running_training_loss = 0.0
@@ -230,7 +225,7 @@ class Word2Vec(Saving):
         word_count : int
             Words that are done already: the learning rate begins as after them.
         queue_factor : int
-            There is no queue: this decides nothing.
+            Decides nothing: there is no queue.
         report_delay : float
             Seconds between progress reports (`logging`, level INFO).
         compute_loss : bool
@@ -286,10 +281,7 @@ class Word2Vec(Saving):
         return epoch_key(self.seed, self._epochs_begun - 1)
 
     def get_latest_training_loss(self) -> float:
-        """Return the negative log-likelihood summed over all epochs of the last training with `compute_loss`.
-
-        In float64, and but for the rounding of concurrent updates independent of `workers`.
-        """
+        """Return the loss summed over all epochs of the last training with `compute_loss`, in float64."""
         return self.running_training_loss
 
     @property

@@ -135,6 +135,8 @@ def _epochs(
     report_delay: float,
 ) -> Trained:
     run = run_of(model, corpus, loss)
+    if schedule.at(0) > model.min_alpha_yet_reached:
+        _logger.warning("Effective 'alpha' higher than previous training cycles")
     done = model.trained = Trained()
     threads = max(1, min(model.workers, _core.get_num_threads()))
     turns = _Turns()

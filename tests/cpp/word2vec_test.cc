@@ -26,7 +26,7 @@ const Word2VecKernels& kernel() {
   return table.word2vec;
 }
 
-constexpr ptrdiff_t kWords = 37, kMore = 7, kTokens = 1700, kStride = 32;
+constexpr ptrdiff_t kWords = 1100, kMore = 7, kTokens = 1700, kStride = 32;
 
 // Heap memory of exactly this size, so that a step beyond is seen.
 struct Rows {
