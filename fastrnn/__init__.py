@@ -24,9 +24,15 @@ from ._objective import value_and_grad as value_and_grad
 from ._runtime import fma_peak as fma_peak
 from ._runtime import set_num_threads as set_num_threads
 from ._runtime import use_isa as use_isa
+from .layers import Add as Add
+from .layers import AttentionPool as AttentionPool
+from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
+from .layers import Lambda as Lambda
 from .layers import Linear as Linear
+from .layers import Pool as Pool
+from .layers import Residual as Residual
 from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 

@@ -9,6 +9,7 @@ Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 """
 
 from . import (
+    attention,
     clockwork,
     cross_entropy,
     dropout,
@@ -19,6 +20,7 @@ from . import (
     nearest,
     norm,
     optim,
+    pool,
     rng,
     scan,
     scrn,
@@ -34,6 +36,7 @@ from .cells import CELLS
 
 __all__ = [
     "CELLS",
+    "attention",
     "clockwork",
     "cross_entropy",
     "dropout",
@@ -44,6 +47,7 @@ __all__ = [
     "nearest",
     "norm",
     "optim",
+    "pool",
     "rng",
     "scan",
     "scrn",
