@@ -37,7 +37,10 @@ from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
+    from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
+    from .models import SequenceClassifier as SequenceClassifier
+    from .models import SequenceTagger as SequenceTagger
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
@@ -51,22 +54,29 @@ if TYPE_CHECKING:
 _LAZY = {
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
+    "Forecaster": "models",
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
     "Phrases": "word2vec",
+    "SequenceClassifier": "models",
+    "SequenceTagger": "models",
     "Trainer": "training",
     "Word2Vec": "word2vec",
 }
 _LAZY_MODULES = (
+    "baselines",
+    "batches",
     "callbacks",
     "checkpoint",
     "data",
     "diagnosis",
     "init",
+    "metrics",
     "models",
     "reference",
     "schedules",
     "training",
+    "windows",
     "word2vec",
 )
 
