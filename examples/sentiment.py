@@ -26,7 +26,7 @@ def read(folder: Path) -> tuple[list[list[str]], list[str]]:
     x: list[list[str]] = []
     y: list[str] = []
     for name in ("neg", "pos"):
-        lines = (folder / f"rt-polarity.{name}").read_text(encoding="iso-8859-1").splitlines()
+        lines = (folder / f"rt-polarity.{name}").read_text(encoding="iso-8859-1").strip().split("\n")
         x += [line.split() for line in lines]
         y += [name] * len(lines)
     order = np.random.default_rng(0).permutation(len(x))

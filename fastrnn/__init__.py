@@ -39,6 +39,7 @@ from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 if TYPE_CHECKING:
     from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
+    from .models import Seq2Seq as Seq2Seq
     from .models import SequenceClassifier as SequenceClassifier
     from .models import SequenceTagger as SequenceTagger
     from .training import Trainer as Trainer
@@ -58,6 +59,7 @@ _LAZY = {
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
     "Phrases": "word2vec",
+    "Seq2Seq": "models",
     "SequenceClassifier": "models",
     "SequenceTagger": "models",
     "Trainer": "training",
