@@ -24,7 +24,9 @@ from ._objective import value_and_grad as value_and_grad
 from ._runtime import fma_peak as fma_peak
 from ._runtime import set_num_threads as set_num_threads
 from ._runtime import use_isa as use_isa
+from .layers import Activation as Activation
 from .layers import Add as Add
+from .layers import Attention as Attention
 from .layers import AttentionPool as AttentionPool
 from .layers import Concat as Concat
 from .layers import Dropout as Dropout
@@ -37,6 +39,7 @@ from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
+    from .models import MLP as MLP
     from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
     from .models import Seq2Seq as Seq2Seq
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {
+    "MLP": "models",
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
     "Forecaster": "models",
@@ -72,6 +76,7 @@ _LAZY_MODULES = (
     "checkpoint",
     "data",
     "diagnosis",
+    "idx",
     "init",
     "metrics",
     "models",

@@ -156,3 +156,51 @@ class PaddedBatches:
             digest.update(np.ascontiguousarray(part).data)
         rate = 0.0 if self._replace is None else self._replace[2]
         return {"batch": self.batch, "seed": self.seed, "rate": rate, "sha256": digest.hexdigest()}
+
+
+class DenseBatches:
+    """
+    Cut rows of numbers into batches; item k is ``(x [B, I], targets [B, ...])``.
+
+    Parameters
+    ----------
+    x, targets
+        [N, I], and as many targets.
+    batch
+        Rows of a batch; the last one of an epoch may have fewer.
+    seed
+        Shuffles the rows anew in every epoch; None leaves them in order.
+    """
+
+    carry_state = False
+
+    def __init__(
+        self, x: npt.NDArray[Any], targets: npt.NDArray[Any], batch: int, *, seed: int | None = None
+    ) -> None:
+        if not len(x):
+            raise ValueError("x: expected at least one row, got none")
+        self.x, self.targets, self.batch, self.seed = x, targets, _check.integer("batch", batch, 1), seed
+        self.tokens = len(x)
+        self._order = np.arange(len(x))
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle as epoch `epoch` of this seed has it, whatever was before."""
+        if self.seed is not None:
+            draw = np.random.Generator(np.random.PCG64(fold(self.seed, epoch)))
+            self._order = draw.permutation(len(self.x))
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // self.batch)
+
+    def __getitem__(self, k: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        if not 0 <= k < len(self):
+            raise IndexError(f"batch {k} of {len(self)}")
+        rows = self._order[k * self.batch : (k + 1) * self.batch]
+        return self.x[rows], self.targets[rows]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the data so that a checkpoint can tell whether it goes on with the same."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
+        digest.update(np.ascontiguousarray(self.targets).data)
+        return {"batch": self.batch, "seed": self.seed, "sha256": digest.hexdigest()}

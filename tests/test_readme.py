@@ -59,6 +59,13 @@ def test_pig_latin(tmp_path: Path) -> None:
     assert out.count("log-probability") == 3
 
 
+def test_spirals(tmp_path: Path) -> None:
+    out = run(tmp_path, ROOT / "examples" / "spirals.py", "--epochs", "12")
+    softmax, linear, relu = (float(share) for share in re.findall(r"(\S+) % right", out))
+    assert max(softmax, linear) < 75
+    assert relu > 95
+
+
 def atis(folder: Path) -> None:
     """Three files as ATIS has them."""
     line = "BOS flights {} boston EOS\tO O O B-{} atis_flight\n"

@@ -64,8 +64,10 @@ struct AttentionRow {
     T top = static_cast<T>(kLowest);
     for (ptrdiff_t t = 0; t < a.keys; ++t)
       if (sees(t) && (w[t] > top || w[t] != w[t])) top = w[t];
-    for_columns<T>(a.keys,
-                   [&](ptrdiff_t t, ptrdiff_t n) { store_some(w + t, exp(load_some(w + t, n) - splat(top)), n); });
+    // At most 0, also in the lanes past the last key, where exp could overflow.
+    for_columns<T>(a.keys, [&](ptrdiff_t t, ptrdiff_t n) {
+      store_some(w + t, exp(min(Vec<T>{}, load_some(w + t, n) - splat(top))), n);
+    });
     for (ptrdiff_t t = 0; t < a.keys; ++t)
       if (!sees(t)) w[t] = T(0);
     const T sum =

@@ -1,5 +1,6 @@
 """Layers: parameters, ``y = layer(x)`` for inference, ``y, pullback = layer.vjp(x)`` for training."""
 
+from .activation import Activation as Activation
 from .attention import AttentionPool as AttentionPool
 from .attention import Energy as Energy
 from .base import Layer as Layer
