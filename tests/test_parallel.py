@@ -138,7 +138,23 @@ def test_a_classifier_of_layers(rng: np.random.Generator, batch_first: bool) -> 
     checks.same_bits(again(x, lengths=lengths)[0], y)
 
 
-X2 = X[..., :2]
+def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
+    def made() -> Any:
+        body = Sequential(LSTM(I, H, seed=0), Pool("mean"))
+        return fastrnn.value_and_grad(body, fastrnn.losses.LinearCrossEntropy(H, 3, reduction="sum", seed=1))
+
+    x, targets, lengths = rng.standard_normal((5, 3, I), np.float32), np.array([0, 2, 1]), [5, 2, 4]
+    whole, rows = made(), made()
+    loss, _ = whole(x, targets, lengths=lengths)
+    parts = [rows(x[:n, b : b + 1], targets[b : b + 1])[0] for b, n in enumerate(lengths)]
+    assert loss == pytest.approx(sum(parts), rel=1e-6)
+    checks.close(whole.flat_grads, rows.flat_grads, "identity")
+    assert whole.loss(x, targets, lengths=lengths)[0] == loss
+    assert whole.total(x, targets, lengths=lengths)[:2] == (loss, 3)
+    assert whole.value_and_grad(x, targets, lengths=lengths)[0] == loss
+    assert loss != whole(x, targets)[0]
+
+
 ERRORS: dict[str, Case] = {
     "one": (lambda: Concat(Linear(I, H)), ValueError, "layers: expected at least two, got 1"),
     "none": (lambda: Add(), ValueError, "layers: expected at least two, got 0"),
@@ -177,6 +193,18 @@ ERRORS: dict[str, Case] = {
         lambda: Concat(Linear(I, H), Linear(I, H))(X, lengths=[1, 2, 3]),
         ValueError,
         "lengths: expected None for a model that is not recurrent, got some",
+    ),
+    "joined lengths": (
+        lambda: fastrnn.value_and_grad(Linear(I, H), fastrnn.losses.MSE())(X, X, lengths=[1, 2, 3]),
+        ValueError,
+        "lengths: expected None for a model that is not recurrent, got some",
+    ),
+    "truncated lengths": (
+        lambda: fastrnn.value_and_grad(LSTM(I, H), fastrnn.losses.MSE(), tbptt=(1, 2))(
+            X, X, lengths=[1, 2, 3]
+        ),
+        ValueError,
+        "lengths: expected None because tbptt is (1, 2), got some",
     ),
     "dy": (
         lambda: Concat(Linear(I, H), Linear(I, H)).vjp(X)[1](X),
