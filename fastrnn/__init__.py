@@ -24,14 +24,27 @@ from ._objective import value_and_grad as value_and_grad
 from ._runtime import fma_peak as fma_peak
 from ._runtime import set_num_threads as set_num_threads
 from ._runtime import use_isa as use_isa
+from .layers import Activation as Activation
+from .layers import Add as Add
+from .layers import Attention as Attention
+from .layers import AttentionPool as AttentionPool
+from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
+from .layers import Lambda as Lambda
 from .layers import Linear as Linear
+from .layers import Pool as Pool
+from .layers import Residual as Residual
 from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
+    from .models import MLP as MLP
+    from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
+    from .models import Seq2Seq as Seq2Seq
+    from .models import SequenceClassifier as SequenceClassifier
+    from .models import SequenceTagger as SequenceTagger
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
@@ -44,25 +57,35 @@ if TYPE_CHECKING:
 
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {
+    "MLP": "models",
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
     "GloVe": "word2vec",
+    "Forecaster": "models",
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
     "Phrases": "word2vec",
+    "Seq2Seq": "models",
+    "SequenceClassifier": "models",
+    "SequenceTagger": "models",
     "Trainer": "training",
     "Word2Vec": "word2vec",
 }
 _LAZY_MODULES = (
+    "baselines",
+    "batches",
     "callbacks",
     "checkpoint",
     "data",
     "diagnosis",
+    "idx",
     "init",
+    "metrics",
     "models",
     "reference",
     "schedules",
     "training",
+    "windows",
     "word2vec",
 )
 

@@ -72,6 +72,24 @@ def recurrent_backward(
 def scan_forward(saved: Saved, blocks: int, y: Array, state: Array | None) -> Array: ...
 def scan_backward(saved: Saved, blocks: int, dy: Array | None, dstate: Array | None) -> Array: ...
 def hold(a: Array, start: int, period: int, backward: bool) -> None: ...
+def pool(x: Array, lengths: Array | None, kind: str, turned: int, batch_first: bool) -> Array: ...
+def pool_backward(
+    dy: Array, x: Array, y: Array, lengths: Array | None, kind: str, turned: int, batch_first: bool
+) -> Array: ...
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None, energy: Array | None, scale: float
+) -> tuple[Array, Array]: ...
+def attention_backward(
+    dcontext: Array,
+    weights: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    energy: Array | None,
+    scale: float,
+    denergy: Array | None,
+) -> tuple[Array, Array, Array]: ...
 def cells() -> dict[str, dict[str, int]]: ...
 def empty(shape: tuple[int, ...], like: Array) -> Array: ...
 def explain(
@@ -130,6 +148,7 @@ def sgd(
     weight_decay: float,
     max_norm: float | None,
     zero_grad: bool,
+    guard: bool = False,
 ) -> float: ...
 def adam(
     params: list[Array],
@@ -145,7 +164,34 @@ def adam(
     decoupled: bool,
     max_norm: float | None,
     zero_grad: bool,
+    guard: bool = False,
 ) -> float: ...
+def rmsprop(
+    params: list[Array],
+    grads: list[Array],
+    v: list[Array],
+    momentum_buffers: list[Array] | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    momentum: float,
+    weight_decay: float,
+    max_norm: float | None,
+    zero_grad: bool,
+    guard: bool = False,
+) -> float: ...
+def adagrad(
+    params: list[Array],
+    grads: list[Array],
+    sums: list[Array],
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    max_norm: float | None,
+    zero_grad: bool,
+    guard: bool = False,
+) -> float: ...
+def clip_value(grads: list[Array], limit: float) -> None: ...
 def exp(x: Array) -> Array: ...
 def sigmoid(x: Array) -> Array: ...
 def tanh(x: Array) -> Array: ...

@@ -48,6 +48,7 @@ class ValueAndGrad(Composite):
         step: int = 0,
         grads: Any = None,
         mask: Array | None = None,
+        lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss, and add the gradients by all parameters into ``self.grads``.
 
@@ -62,7 +63,9 @@ class ValueAndGrad(Composite):
         grads : ndarray like ``flat_grads``, or mapping like ``grads``, optional
             Add into this instead; no lock is taken.
         mask : bool ndarray, optional
-            Which outputs count, as the loss takes it.
+            Which outputs count, as the loss takes it: past the end of a row none does by itself.
+        lengths : array of int, [B], optional
+            Of the rows, as the model takes them.
 
         Returns
         -------
@@ -81,7 +84,7 @@ class ValueAndGrad(Composite):
             first: int,
             weight: float | None,
         ) -> tuple[float, State | None]:
-            return self._run(x, targets, state, key, step + first, grads, mask, weight)
+            return self._run(x, targets, state, key, step + first, grads, mask, weight, lengths)
 
         def forward(x: Array, state: State | None, first: int) -> State:
             model: Any = self.children["model"]
@@ -90,6 +93,8 @@ class ValueAndGrad(Composite):
 
         if self._truncated is None:
             return run(x, targets, mask, state, 0, None)
+        if lengths is not None:
+            raise ValueError(f"lengths: expected None because tbptt is {self.tbptt}, got some")
         return self._truncated(run, forward, x, targets, mask, state)
 
     def _run(
@@ -102,15 +107,17 @@ class ValueAndGrad(Composite):
         grads: Any,
         mask: Array | None,
         scale: float | None,
+        lengths: Any,
     ) -> tuple[float, State | None]:
         """Forward and back over all of x; with tbptt the targets may be of the last steps alone."""
         model: Any = self.children["model"]
         loss: Any = self.children["loss"]
+        rows = self._rows(lengths)
         if model.recurrent:
-            (y, state), pullback = model.vjp(x, state, key=key, step=step)
+            (y, state), pullback = model.vjp(x, state, key=key, step=step, **rows)
         else:
             self._no_state(state)
-            y, pullback = model.vjp(x, key=key, step=step)
+            y, pullback = model.vjp(x, key=key, step=step, **rows)
         scored = y if self._truncated is None else self._truncated.last(y, targets)
         options = _given(mask=mask, scale=scale)
         value, dy = loss.value_and_grad(scored, targets, self._part(grads, "loss", loss), **options)
@@ -131,33 +138,53 @@ class ValueAndGrad(Composite):
         state: State | None = None,
         key: int | None = None,
         mask: Array | None = None,
+        lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss and add the gradients, as a call; `Trainer` calls it by this name."""
-        return self(x, targets, state, key, mask=mask)
+        return self(x, targets, state, key, mask=mask, lengths=lengths)
 
     def loss(
-        self, x: Array, targets: Array, state: State | None = None, mask: Array | None = None
+        self,
+        x: Array,
+        targets: Array,
+        state: State | None = None,
+        mask: Array | None = None,
+        lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss without dropout and gradients, and the state."""
-        y, state = self._infer(x, state)
+        y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
         return float(loss(y, targets, **_given(mask=mask))), state
 
     def total(
-        self, x: Array, targets: Array, state: State | None = None, mask: Array | None = None
+        self,
+        x: Array,
+        targets: Array,
+        state: State | None = None,
+        mask: Array | None = None,
+        lengths: Any = None,
     ) -> tuple[float, int, State | None]:
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
-        y, state = self._infer(x, state)
+        y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
         return (*loss.total(y, targets, **_given(mask=mask)), state)
 
-    def _infer(self, x: Array, state: State | None) -> tuple[Array, State | None]:
+    def _infer(self, x: Array, state: State | None, lengths: Any) -> tuple[Array, State | None]:
         self._whole()
         model: Any = self.children["model"]
+        rows = self._rows(lengths)
         if model.recurrent:
-            return model(x, state)  # type: ignore[no-any-return]
+            return model(x, state, **rows)  # type: ignore[no-any-return]
         self._no_state(state)
-        return model(x), None
+        return model(x, **rows), None
+
+    def _rows(self, lengths: Any) -> dict[str, Any]:
+        """Lengths as an argument for the model, if there are any."""
+        if lengths is None:
+            return {}
+        if not self.children["model"]._ragged:
+            raise ValueError("lengths: expected None for a model that is not recurrent, got some")
+        return {"lengths": lengths}
 
     @staticmethod
     def _no_state(state: State | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Optimizer:
-    """What SGD, Adam and AdamW share: groups, spans, clipping, saving.
+    """What the optimisers share: groups, spans, clipping, saving.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Optimizer:
     def lr(self, value: float) -> None:
         self.options["lr"] = self._option("lr", value)
 
-    def step(self, max_norm: float | None = None, zero_grad: bool = True) -> float:
+    def step(self, max_norm: float | None = None, zero_grad: bool = True, guard: bool = False) -> float:
         """Update the parameters from the gradients.
 
         Parameters
@@ -74,6 +74,9 @@ class Optimizer:
             norm is that of all gradients that are not frozen.
         zero_grad : bool
             Set the gradients to zero in the same pass, frozen ones too.
+        guard : bool
+            With max_norm: where the norm is not finite, change nothing, so that the gradients can be looked
+            at. The step is not counted.
 
         Returns
         -------
@@ -87,10 +90,15 @@ class Optimizer:
             if self._home is not model._home:
                 self._cut()
             limits, norm = self._limits(max_norm)
+            if guard and limits[1:] and not math.isfinite(norm) and max_norm is not None:
+                return norm
             self.steps += 1
             for group, spans, limit in zip(self.groups, self._spans, limits, strict=True):
-                found = self._update({**self.options, **group}, spans, limit, zero_grad)
+                found = self._update({**self.options, **group}, spans, limit, zero_grad, guard)
                 norm = found if len(limits) == 1 else norm
+            if guard and max_norm is not None and not math.isfinite(norm):
+                self.steps -= 1
+                return norm
             if zero_grad and self.frozen:
                 for name in self.frozen:
                     model.grads[name].fill(0)
@@ -143,14 +151,16 @@ class Optimizer:
             self.state[name][:] = value
         self.steps, self.options, self.groups = steps, options, groups
 
-    def _update(self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool) -> float:
+    def _update(
+        self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool, guard: bool
+    ) -> float:
         raise NotImplementedError
 
     def _option(self, name: str, value: Any) -> Any:
         """A valid option."""
         if name == "nesterov":
             return _check.flag(name, value)
-        if name in ("beta1", "beta2"):
+        if name in ("beta1", "beta2", "alpha"):
             return _check.real(name, value, 0.0, 1.0)
         return _check.real(name, value)
 

@@ -11,6 +11,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastrnn.training import Trainer
 
 Logs = dict[str, Any]
@@ -74,16 +76,21 @@ class EarlyStopping(Callback):
         Epochs to wait; None never stops.
     restore_best
         Put the parameters of the best epoch back when the run is finished.
+    monitor
+        The name of a number in the logs, such as that of a `Score` that comes before this callback: the
+        largest is the best. None is the loss, of which the smallest is.
     """
 
-    def __init__(self, patience: int | None = None, restore_best: bool = True) -> None:
-        self.patience, self.restore_best = patience, restore_best
+    def __init__(
+        self, patience: int | None = None, restore_best: bool = True, monitor: str | None = None
+    ) -> None:
+        self.patience, self.restore_best, self.monitor = patience, restore_best, monitor
         self.best, self.best_epoch, self._waited = math.inf, -1, 0
         self._parameters: Any = None
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Compare; without validation data the training loss counts."""
-        loss = held_out_loss(logs)
+        loss = held_out_loss(logs) if self.monitor is None else -float(logs[self.monitor])
         if loss < self.best:
             self.best, self.best_epoch, self._waited = loss, logs["epoch"], 0
             if self.restore_best:
@@ -104,6 +111,17 @@ class EarlyStopping(Callback):
         """Go on waiting where the checkpoint was written."""
         self.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
         self._parameters = state["parameters"]
+
+
+class Score(Callback):
+    """Put ``function()``, a number, into the logs of every epoch under `name`."""
+
+    def __init__(self, name: str, function: Callable[[], float]) -> None:
+        self.name, self.function = name, function
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Call the function: the parameters are those after the epoch."""
+        logs[self.name] = float(self.function())
 
 
 class Checkpoint(Callback):
@@ -217,6 +235,8 @@ class ProgressBar(Callback):
         if "validation_loss" in logs:
             loss = logs["validation_loss"]
             parts.append(f"held-out loss {loss:.4f} (perplexity {perplexity(loss):.2f})")
+        known = ("epoch", "step", "loss", "lr", "validation_loss")
+        parts += [f"{name} {value:.4f}" for name, value in logs.items() if name not in known]
         text = "  ".join([*parts, f"lr {logs['lr']:.3g}"])
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)

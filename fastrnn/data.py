@@ -120,10 +120,33 @@ class Vocabulary:
             return cls(sorted(set(text)), unit)
         if max_size is not None and max_size < 2:
             raise ValueError(f"max_size: expected at least 2, got {max_size}")
-        counts = Counter(_words(text))
+        return cls._of(Counter(_words(text)), 1, max_size)
+
+    @classmethod
+    def from_sentences(
+        cls, sentences: Iterable[Iterable[str]], min_count: int = 1, max_size: int | None = None
+    ) -> Vocabulary:
+        """
+        Collect the words of lists of words that occur at least `min_count` times, by falling frequency.
+
+        `max_size` keeps the most frequent ones; all others are read as `<unk>`.
+        """
+        counts = Counter(word for sentence in sentences for word in sentence)
+        return cls._of(counts, _check.integer("min_count", min_count, 1), max_size)
+
+    @classmethod
+    def from_vectors(cls, vectors: Any) -> Vocabulary:
+        """Take the words of a `KeyedVectors`, in their order: its vectors can be loaded into a model."""
+        special = (UNKNOWN, END_OF_LINE)
+        return cls([*special, *(word for word in vectors.index_to_key if word not in special)], "word")
+
+    @classmethod
+    def _of(cls, counts: Counter[str], min_count: int, max_size: int | None) -> Vocabulary:
         for special in (UNKNOWN, END_OF_LINE):
             counts.pop(special, None)
-        words = sorted(counts, key=lambda word: (-counts[word], word))
+        words = sorted(
+            (w for w, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word)
+        )
         return cls([UNKNOWN, END_OF_LINE, *words[: None if max_size is None else max_size - 2]], "word")
 
     def __len__(self) -> int:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import _check, _core
 from ._optimizer import Optimizer as Optimizer
+from ._squares import Adagrad as Adagrad
+from ._squares import RMSProp as RMSProp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +76,9 @@ class SGD(Optimizer):
         if options["momentum"] and hasattr(self, "state") and not self.state:
             raise ValueError("momentum: expected 0, as when the optimiser was made, got a buffer to keep")
 
-    def _update(self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool) -> float:
+    def _update(
+        self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool, guard: bool
+    ) -> float:
         params, grads, state = spans
         # The first buffer is the gradient itself: from a buffer of zeros, that is one step without dampening.
         dampening = 0.0 if self.steps == 1 else options["dampening"]
@@ -89,6 +93,7 @@ class SGD(Optimizer):
             options["weight_decay"],
             max_norm,
             zero_grad,
+            guard,
         )
 
 
@@ -134,7 +139,9 @@ class Adam(Optimizer):
         options = {"lr": lr, "beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": weight_decay}
         super().__init__(model, options, groups, frozen)
 
-    def _update(self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool) -> float:
+    def _update(
+        self, options: dict[str, Any], spans: Any, max_norm: float | None, zero_grad: bool, guard: bool
+    ) -> float:
         params, grads, (m, v) = spans
         return _core.adam(
             params,
@@ -150,6 +157,7 @@ class Adam(Optimizer):
             self._decoupled,
             max_norm,
             zero_grad,
+            guard,
         )
 
 

@@ -9,8 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn import _check, _core
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
+from fastrnn._resuming import (
+    OLDER,
+    describe,
+    diverged,
+    fingerprint,
+    gradient_norm,
+    parameters_of,
+    same,
+    tuples,
+)
 from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
 from fastrnn.protocols import Batches, State, Trainable, mask_of
 from fastrnn.schedules import Schedule
@@ -18,7 +29,7 @@ from fastrnn.schedules import Schedule
 
 class Trainer:
     """
-    Train a model: forward, backward, clip, update, once for each item of the data, epoch by epoch.
+    Train a model: forward, backward, clip, update, for the items of the data, epoch by epoch.
 
     All that happens depends on the seed, the data and the count of steps, never on the clock: a run that
     was stopped and resumed from its checkpoint ends with the same bits as one that was not.
@@ -31,6 +42,10 @@ class Trainer:
         Of this model; see `fastrnn.optim`.
     max_norm
         Clip the global norm of the gradient to this; None does not clip.
+    clip_value
+        Clip each element of the gradient into [-clip_value, clip_value], before the norm; None does not.
+    accumulate
+        Items of the data for one step: the mean of their gradients. The last step of an epoch may have fewer.
     schedule
         Learning rate; None keeps that of the optimiser.
     seed
@@ -46,7 +61,7 @@ class Trainer:
     Attributes
     ----------
     epoch, position, steps_done
-        Where the run is: finished epochs, steps of this epoch, steps of the whole run.
+        Where the run is: finished epochs, items of this epoch, steps of the whole run.
     finished
         All epochs are done, or a callback said that it is enough.
     at_boundary
@@ -61,6 +76,8 @@ class Trainer:
         optimizer: Any,
         *,
         max_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
         schedule: Schedule | None = None,
         seed: int = 0,
         callbacks: Iterable[Callback] = (),
@@ -70,7 +87,10 @@ class Trainer:
     ) -> None:
         if max_norm is not None and not max_norm > 0:
             raise ValueError(f"max_norm: expected a positive number or None, got {max_norm!r}")
+        if clip_value is not None and not clip_value > 0:
+            raise ValueError(f"clip_value: expected a positive number or None, got {clip_value!r}")
         self.model, self.optimizer, self.max_norm, self.seed = model, optimizer, max_norm, seed
+        self.clip_value, self.accumulate = clip_value, _check.integer("accumulate", accumulate, 1)
         self.schedule = schedule if schedule is not None else Schedule(optimizer.lr)
         self.callbacks = list(callbacks)
         self.checkpoint = checkpoint
@@ -111,9 +131,11 @@ class Trainer:
             raise ValueError(
                 f"data, epochs: expected at least one item and one epoch, got {len(data)} and {epochs}"
             )
-        self.epochs, self.total_steps = epochs, epochs * len(data)
-        self.tokens_per_step = int(np.size(data[0][1]))
-        self._data = {"training": _fingerprint(data), "validation": _fingerprint(validation)}
+        self.epochs, self.total_steps = epochs, epochs * -(-len(data) // self.accumulate)
+        tokens = getattr(data, "tokens", None)
+        per_item = int(np.size(data[0][1])) if tokens is None else round(tokens / len(data))
+        self.tokens_per_step = self.accumulate * per_item
+        self._data = {"training": fingerprint(data), "validation": fingerprint(validation)}
         if resume:
             if self.checkpoint is None:
                 raise ValueError("resume: expected a Trainer with checkpoint=, got none")
@@ -140,9 +162,11 @@ class Trainer:
         return evaluate(self.model, data)
 
     def _run_epoch(self, data: Batches, validation: Batches | None) -> None:
-        carry = getattr(data, "carry_state", False)
+        carry, shuffle = getattr(data, "carry_state", False), getattr(data, "set_epoch", None)
+        if shuffle is not None:
+            shuffle(self.epoch)
         while self.position < len(data):
-            logs = self._step(data[self.position], carry)
+            logs = self._step(data, carry)
             self._call("on_step_end", logs)
             if self._stopped:
                 return
@@ -157,21 +181,24 @@ class Trainer:
         self._call("on_epoch_end", logs)
         self.at_boundary = True
 
-    def _step(self, item: tuple[Any, ...], carry: bool) -> Logs:
+    def _step(self, data: Batches, carry: bool) -> Logs:
         self.optimizer.lr = lr = self.schedule.lr(self.steps_done, self.epoch)
-        x, targets = item[:2]
         before, key = self._state if carry else None, fold(self.seed, self.steps_done)
-        loss, state = self.model.value_and_grad(x, targets, before, key=key, **mask_of(item))
-        self.at_boundary = False
-        norm = self.optimizer.step(max_norm=self.max_norm, zero_grad=True)
-        if not math.isfinite(loss) or (self.max_norm is not None and not math.isfinite(norm)):
-            raise FloatingPointError(
-                f"step {self.steps_done + 1}: loss {loss}, gradient norm {norm}: "
-                "a lower learning rate or max_norm may help"
+        items, total = range(self.position, min(self.position + self.accumulate, len(data))), 0.0
+        for k in items:
+            item, part = data[k], key if k == self.position else fold(key, k - self.position)
+            loss, before = self.model.value_and_grad(
+                item[0], item[1], before if carry else None, key=part, **mask_of(item)
             )
-        self._state = state if carry else None
-        self._loss_sum += loss
-        self.position += 1
+            total += loss
+        loss = total / len(items)
+        if not math.isfinite(loss):
+            raise diverged(self.model, self.steps_done + 1, loss, gradient_norm(self.model))
+        self.at_boundary = False
+        norm = self._update(len(items), loss)
+        self._state = before if carry else None
+        self._loss_sum += total
+        self.position += len(items)
         self.steps_done += 1
         self.at_boundary = True
         tokens = self.tokens_per_step
@@ -183,6 +210,19 @@ class Trainer:
             "lr": lr,
             "tokens": tokens,
         }
+
+    def _update(self, items: int, loss: float) -> float:
+        """Clip and update; where the norm is not finite, change nothing and raise."""
+        model: Any = self.model
+        if items > 1:
+            model.flat_grads *= model.flat_grads.dtype.type(1 / items)
+        if self.clip_value is not None:
+            _core.clip_value([model.flat_grads], self.clip_value)
+        guard = {} if self.max_norm is None else {"guard": True}
+        norm = float(self.optimizer.step(max_norm=self.max_norm, zero_grad=True, **guard))
+        if self.max_norm is not None and not math.isfinite(norm):
+            raise diverged(model, self.steps_done + 1, loss, norm)
+        return norm
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
@@ -200,17 +240,15 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return the model and all that a resumed run needs; nothing in it depends on the clock."""
         return {
-            "model": _describe(self.model) | {"parameters": self.model.flat_params},
+            "model": describe(self.model) | {"parameters": self.model.flat_params},
             "training": {
+                **self._settings(),
                 "epoch": self.epoch,
                 "position": self.position,
                 "steps_done": self.steps_done,
-                "epochs": self.epochs,
                 "finished": self.finished,
                 "loss_sum": self._loss_sum,
                 "state": self._state,
-                "seed": self.seed,
-                "max_norm": self.max_norm,
                 "data": self._data,
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
@@ -218,6 +256,11 @@ class Trainer:
                 "info": self.info,
             },
         }
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed."""
+        names = ("seed", "max_norm", "clip_value", "accumulate", "epochs")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, tree: dict[str, Any]) -> None:
         """
@@ -232,30 +275,21 @@ class Trainer:
         if not isinstance(tree, dict) or "training" not in tree:
             raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
         saved = tree["training"]
-        model = dict(tree["model"])
-        parameters = model.pop("parameters")
-        _same("model", _describe(self.model), model)
-        if (
-            parameters.shape != self.model.flat_params.shape
-            or parameters.dtype != self.model.flat_params.dtype
-        ):
-            raise ValueError(
-                f"model: expected {parameters.dtype} parameters of shape {parameters.shape}, as in the file, "
-                f"got {self.model.flat_params.dtype} of shape {self.model.flat_params.shape}"
-            )
+        parameters = parameters_of(self.model, tree)
         for part in ("training", "validation"):
-            _same(f"{part} data", self._data.get(part), saved["data"][part])
-        settings = ("seed", "max_norm", "epochs")
-        _same("trainer", {key: getattr(self, key) for key in settings}, {key: saved[key] for key in settings})
+            same(f"{part} data", self._data.get(part), saved["data"][part])
+        same(
+            "trainer", self._settings(), OLDER | {key: saved[key] for key in self._settings() if key in saved}
+        )
         stateful = [c for c in self.callbacks if c.state_dict()]
         names = [type(c).__name__ for c in stateful]
-        _same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
+        same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
         self.schedule.load_state_dict(saved["schedule"])
         self.optimizer.load_state_dict(saved["optimizer"])
         for callback, (_, state) in zip(stateful, saved["callbacks"], strict=True):
             callback.load_state_dict(state)
         self.set_parameters(parameters)
-        self._state = _tuples(saved["state"])
+        self._state = tuples(saved["state"])
         self._loss_sum, self.finished, self.info = saved["loss_sum"], saved["finished"], saved["info"]
         self.epoch, self.position, self.steps_done = saved["epoch"], saved["position"], saved["steps_done"]
 
@@ -269,30 +303,3 @@ def evaluate(model: Trainable, data: Batches) -> float:
         part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
         total, count = total + part, count + terms
     return total / count
-
-
-def _fingerprint(data: Batches | None) -> dict[str, Any] | None:
-    if data is None:
-        return None
-    describe = getattr(data, "fingerprint", None)
-    return dict(describe()) if describe is not None else {"items": len(data)}
-
-
-def _describe(model: Any) -> dict[str, Any]:
-    describe = getattr(model, "describe", None)
-    return dict(describe()) if describe is not None else {"kind": type(model).__name__}
-
-
-def _same(what: str, mine: dict[str, Any] | None, saved: dict[str, Any] | None) -> None:
-    mine, saved = mine or {}, saved or {}
-    for key in sorted(mine.keys() | saved.keys()):
-        a, b = mine.get(key), saved.get(key)
-        if a != b:
-            if isinstance(a, dict) and isinstance(b, dict):
-                _same(f"{what} {key}", a, b)
-            show = [text if len(text := repr(value)) < 80 else text[:77] + "..." for value in (b, a)]
-            raise ValueError(f"{what}: expected {key} = {show[0]}, as in the checkpoint, got {show[1]}")
-
-
-def _tuples(tree: Any) -> Any:
-    return tuple(_tuples(item) for item in tree) if isinstance(tree, list) else tree

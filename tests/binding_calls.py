@@ -66,6 +66,9 @@ def calls() -> dict[str, Call]:
     ragged = forward(x=np.zeros((6, I), np.float32), lengths=np.array([3, 2, 1]))
     records = {"data": b"a 1 2\nb 3 4\n", "begin": 0, "end": 12, "binary": False, "last": True}
     records |= {"rows": np.zeros((2, 2), np.float32), "encoding": "utf8", "errors": "strict"}
+    pooling = {"x": X, "lengths": np.array([2, 4, 0]), "kind": "last", "turned": 2, "batch_first": False}
+    attended = {"q": X[:2].copy(), "k": X, "v": X.copy(), "mask": np.ones((B, T), bool)}
+    attended |= {"energy": np.ones(I, np.float32), "scale": 1.0}
     momentum = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
     adam = {"step": 1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "decoupled": True}
     minimal = fastrnn.MinGRU(I, H, seed=0)._weights[0]
@@ -101,6 +104,18 @@ def calls() -> dict[str, Call]:
         ),
         "scan_forward": Call(_core.scan_forward, {**blocks, "y": y, "state": STATE[0][:1]}),
         "scan_backward": Call(_core.scan_backward, {**blocks, "dy": y, "dstate": STATE[0][:1]}),
+        "pool": Call(_core.pool, pooling),
+        "pool_backward": Call(_core.pool_backward, {"dy": X[0].copy(), "y": X[0].copy(), **pooling}),
+        "attention": Call(_core.attention, attended),
+        "attention_backward": Call(
+            _core.attention_backward,
+            {
+                **attended,
+                "dcontext": X[:2].copy(),
+                "weights": np.zeros((B, 2, T), np.float32),
+                "denergy": np.zeros(I, np.float32),
+            },
+        ),
         "hold": Call(_core.hold, {"a": X.copy(), "start": 1, "period": 2, "backward": False}),
         "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
         "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),
@@ -121,6 +136,18 @@ def calls() -> dict[str, Call]:
         "global_norm": Call(_core.global_norm, spans("grads")),
         "sgd": Call(_core.sgd, {**spans("params", "grads", "momentum_buffers"), **momentum, **step}),
         "adam": Call(_core.adam, {**spans("params", "grads", "m", "v"), **adam, **step}),
+        "rmsprop": Call(
+            _core.rmsprop,
+            {
+                **spans("params", "grads", "v", "momentum_buffers"),
+                "alpha": 0.9,
+                "eps": 1e-8,
+                "momentum": 0.9,
+                **step,
+            },
+        ),
+        "adagrad": Call(_core.adagrad, {**spans("params", "grads", "sums"), "eps": 1e-8, **step}),
+        "clip_value": Call(_core.clip_value, {**spans("grads"), "limit": 0.5}),
         "exp": Call(_core.exp, {"x": X}),
         "sigmoid": Call(_core.sigmoid, {"x": X}),
         "tanh": Call(_core.tanh, {"x": X}),

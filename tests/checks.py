@@ -187,8 +187,9 @@ def optimiser_matches(
     dtype = lists[0][0].dtype
     for step in (1, 2, 30):
         wide = [arrays and [a.astype(np.longdouble) for a in arrays] for arrays in lists]
-        arguments = {"step": step, **options} if len(lists) == 4 else options
-        call = inspect.signature(want).bind(*wide, **arguments)
+        signature = inspect.signature(want)
+        arguments = {"step": step, **options} if "step" in signature.parameters else options
+        call = signature.bind(*wide, **arguments)
         call.apply_defaults()
         norm = got(*lists, *call.args[len(lists) :])
         close(dtype.type(norm), np.asarray(want(*call.args)), "norm", "norm")

@@ -1,4 +1,4 @@
-"""What surrounds the cells: problems for linear, cross entropy and embedding, and how to run them."""
+"""What surrounds the cells: problems for linear, cross entropy, embedding and others, and how to run them."""
 
 from __future__ import annotations
 
@@ -86,6 +86,43 @@ def make_embedding(rng: np.random.Generator, lead: tuple[int, ...], vocabulary: 
     )
 
 
+def make_pool(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    kind: str,
+    *,
+    turned: int = 0,
+    lengths: bool = True,
+    equal: bool = False,
+) -> Op:
+    """x [T, B, H] to y [B, H]; `equal`: of few values, so that the largest comes more than once."""
+    steps, rows, _ = shape
+    x = rng.integers(0, 3, shape).astype(float) if equal else rng.standard_normal(shape)
+    chosen = rng.integers(0, steps + 1, rows) if lengths else np.full(rows, steps)
+    options = {"lengths": chosen, "kind": kind, "turned": turned}
+    return Op("pool", {"x": x}, {"y": rng.standard_normal(shape[1:])}, {}, options)
+
+
+def make_attention(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int, int, int],
+    *,
+    additive: bool = False,
+    masked: float | None = None,
+    scale: float = 1.0,
+) -> Op:
+    """q [S, B, D], k [T, B, D] and v [T, B, E] to context [S, B, E]; a share `masked` is not looked at."""
+    queries, keys, rows, depth, width = shape
+    shapes = {"q": (queries, rows, depth), "k": (keys, rows, depth), "v": (keys, rows, width)}
+    if additive:
+        shapes["energy"] = (depth,)
+    inputs = {name: rng.standard_normal(size) for name, size in shapes.items()}
+    mask = None if masked is None else rng.random((rows, keys)) >= masked
+    into = {"energy": rng.standard_normal(depth)} if additive else {}
+    cotangents = {"context": rng.standard_normal((queries, rows, width))}
+    return Op("attention", inputs, cotangents, into, {"mask": mask, "scale": scale})
+
+
 def make_update(rng: np.random.Generator, dtype: np.typing.DTypeLike, arrays: int) -> list[list[np.ndarray]]:
     """Parameters, gradients and buffers of an optimiser: lists of spans of odd lengths."""
     lists = [[rng.standard_normal(n).astype(dtype) for n in (1, 15, 16, 17, 0, 1000)] for _ in range(arrays)]
@@ -107,6 +144,16 @@ def op_functions(
         return (
             lambda run: {"y": m.embedding(options["tokens"], run["table"])},
             lambda run, d: {"table": m.embedding_backward(options["tokens"], d["y"], len(run["table"]))},
+        )
+    if case.kind == "pool":
+        return (
+            lambda run: {"y": m.forward(run["x"], **options)},
+            lambda run, d: {"x": m.backward(d["y"], run["x"], **options)},
+        )
+    if case.kind == "attention":
+        return (
+            lambda run: {"context": m.attention(**run, **options)[0]},
+            lambda run, d: _named(case, m.backward(d["context"], **run, **options)._asdict()),
         )
 
     def backward(run: Run, d: Run) -> Run:
@@ -176,3 +223,20 @@ def _cross_entropy(inputs: Run, d: Run, into: Run, options: dict[str, Any], layo
     assert count == counted == int(counts.sum())
     assert loss == again or (np.isnan(loss) and np.isnan(again))
     return {"loss": np.asarray(loss, dtype), "d x": dx}
+
+
+def _pool(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    x, lengths = inputs["x"], layout("lengths", options["lengths"])
+    arguments = (lengths, options["kind"], options["turned"], False)
+    y = _core.pool(x, *arguments)
+    turned = x.swapaxes(0, 1)
+    assert np.array_equal(_core.pool(turned, *arguments[:-1], True), y, equal_nan=True)
+    return {"y": y, "d x": _core.pool_backward(d["y"], x, y, *arguments)}
+
+
+def _attention(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    mask = None if options["mask"] is None else layout("mask", options["mask"])
+    arguments = (inputs["q"], inputs["k"], inputs["v"], mask, inputs.get("energy"), options["scale"])
+    context, weights = _core.attention(*arguments)
+    parts = _core.attention_backward(d["context"], weights, *arguments, into.get("energy"))
+    return {"context": context, **dict(zip(("d q", "d k", "d v"), parts, strict=True))}

@@ -9,7 +9,7 @@ import numpy as np
 import ops
 import pytest
 import recurrent
-from ops import make_cross_entropy, make_embedding, make_linear
+from ops import make_attention, make_cross_entropy, make_embedding, make_linear, make_pool
 from recurrent import Case, make_case
 
 from fastrnn import _core, reference
@@ -71,6 +71,10 @@ class TestThreads:
             make_cross_entropy(rng, (23, 31), 40, 300),
             make_cross_entropy(rng, (3,), 40, 2000, mean=False),
             make_embedding(rng, (50, 20), 90, 130),
+            make_pool(rng, (40, 30, 130), "mean"),
+            make_pool(rng, (40, 30, 130), "max"),
+            make_attention(rng, (9, 31, 13, 70, 90), masked=0.3),
+            make_attention(rng, (9, 31, 13, 70, 90), additive=True),
         ):
             narrow = case.astype(dtype)
             checks.threads_change_nothing(lambda c=narrow: ops.run_kernel(c))
@@ -86,12 +90,17 @@ class TestThreads:
             p, g, m, v = ([a.copy() for a in arrays] for arrays in lists)
             if kind == "sgd":
                 norm = _core.sgd(p, g, m, 0.1, 0.9, 0.0, True, 0.1, 0.5, False)
+            elif kind == "rmsprop":
+                norm = _core.rmsprop(p, g, v, m, 0.1, 0.9, 1e-8, 0.9, 0.1, 0.5, False)
+            elif kind == "adagrad":
+                norm = _core.adagrad(p, g, v, 0.1, 1e-8, 0.1, 0.5, False)
+                _core.clip_value(g, 0.3)
             else:
                 norm = _core.adam(p, g, m, v, 3, 0.1, 0.9, 0.99, 1e-8, 0.1, True, 0.5, False)
             found = zip("pgmv", (p, g, m, v), strict=True)
             return {"norm": np.asarray(norm), **{f"{n}{k}": a for n, s in found for k, a in enumerate(s)}}
 
-        for kind in ("sgd", "adam"):
+        for kind in ("sgd", "adam", "rmsprop", "adagrad"):
             checks.threads_change_nothing(lambda k=kind: run(k))
 
 
@@ -168,6 +177,10 @@ class TestInstructionSets:
             make_cross_entropy(rng, (23, 31), 40, 67),
             make_cross_entropy(rng, (5,), 7, 3),
             make_embedding(rng, (50, 20), 90, 130),
+            make_pool(rng, (40, 30, 130), "mean"),
+            make_pool(rng, (40, 30, 130), "max"),
+            make_attention(rng, (9, 31, 13, 70, 90), masked=0.3),
+            make_attention(rng, (9, 31, 13, 70, 90), additive=True),
         ):
             narrow = case.astype(dtype)
             checks.isas_agree(lambda c=narrow: ops.run_kernel(c), FUSED)

@@ -13,7 +13,7 @@ import ops
 import pytest
 import recurrent
 from conftest import SEED
-from ops import Op, make_cross_entropy, make_embedding, make_linear
+from ops import Op, make_attention, make_cross_entropy, make_embedding, make_linear, make_pool
 from recurrent import Case, make_case
 
 from fastrnn import _core, reference
@@ -145,6 +145,14 @@ def test_inference_gives_the_bits_of_training(
 
 LINEAR = [(1, 1, 1), (5, 15, 17), (3, 33, 16), (40, 64, 65), (7, 100, 31), (33, 5, 15)]  # N, I, O
 CROSS_ENTROPY = [(1, 1, 1), (5, 16, 2), (9, 15, 65), (300, 33, 17)]  # N, I, V
+POOL = [(1, 1, 1), (4, 3, 16), (7, 5, 33), (0, 2, 3), (3, 0, 4)]  # T, B, H
+ATTENTION = [
+    (1, 1, 1, 1, 1),
+    (3, 17, 4, 31, 9),
+    (5, 16, 2, 16, 33),
+    (0, 3, 2, 4, 4),
+    (2, 0, 2, 4, 4),
+]  # S, T, B, D, E
 EMBEDDING = [((1,), 1, 1), ((5, 4), 3, 17), ((200,), 30, 64)]  # tokens, V, I
 
 
@@ -172,6 +180,19 @@ def op_cases() -> list[Op]:
         make_cross_entropy(rng, (5, 3), 7, 31, masked=1.0),
         *(make_embedding(rng, lead, v, i) for lead, v, i in EMBEDDING),
         make_embedding(rng, (0, 3), 5, 4),
+        *(
+            make_pool(rng, shape, kind, lengths=some, turned=shape[2] // 2, equal=kind == "max")
+            for shape in POOL
+            for kind in ("last", "mean", "max")
+            for some in (True, False)
+        ),
+        make_pool(rng, (5, 4, 9), "max"),
+        *(
+            make_attention(rng, shape, additive=additive, masked=masked, scale=0.5)
+            for shape in ATTENTION
+            for additive in (False, True)
+            for masked in (None, 0.3, 1.0)
+        ),
     ]
 
 
@@ -182,7 +203,13 @@ def op_expected(index: int, dtype: str) -> ops.Run:
 
 
 OP_IDS = [f"{c.kind}-{k}" for k, c in enumerate(op_cases())]
-TOLERANCES = {"linear": "product", "cross_entropy": "loss", "embedding": "update"}
+TOLERANCES = {
+    "attention": "product",
+    "cross_entropy": "loss",
+    "embedding": "update",
+    "linear": "product",
+    "pool": "update",
+}
 
 
 @pytest.mark.parametrize("index", range(len(OP_IDS)), ids=OP_IDS)
@@ -226,40 +253,3 @@ def test_dropout_drops_nan_and_infinity(isa: str) -> None:
     x = np.full((1, 1, 64), np.nan)
     x[..., ::2] = np.inf
     checks.same_bits(_core.dropout(x, 0.5, 1, 0, False), reference.dropout.dropout(x, 0.5, 1, 0))
-
-
-SGD = [
-    {},
-    {"weight_decay": 0.01},
-    {"momentum": 0.9},
-    {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
-    {"momentum": 0.9, "nesterov": True, "max_norm": 0.5},
-    {"max_norm": 1e6, "zero_grad": False},
-]
-ADAM = [
-    {},
-    {"weight_decay": 0.1},
-    {"weight_decay": 0.1, "decoupled": True, "max_norm": 0.5},
-    {"max_norm": 1e6, "zero_grad": False},
-]
-
-
-@pytest.mark.parametrize("options", SGD, ids=str)
-def test_sgd(isa: str, rng: np.random.Generator, dtype: np.dtype, options: dict[str, Any]) -> None:
-    lists = ops.make_update(rng, dtype, 3)
-    if "momentum" not in options:
-        lists[2] = None
-    checks.optimiser_matches(_core.sgd, reference.optim.sgd, lists, {"lr": 0.1, **options})
-
-
-@pytest.mark.parametrize("options", ADAM, ids=str)
-def test_adam(isa: str, rng: np.random.Generator, dtype: np.dtype, options: dict[str, Any]) -> None:
-    lists = ops.make_update(rng, dtype, 4)
-    checks.optimiser_matches(_core.adam, reference.optim.adam, lists, {"lr": 0.1, **options})
-
-
-def test_global_norm(isa: str, rng: np.random.Generator, dtype: np.dtype) -> None:
-    for sizes in ([1], [15, 16, 17], [0, 5], [100_000]):
-        grads = [rng.standard_normal(n).astype(dtype) for n in sizes]
-        want = reference.optim.global_norm([g.astype(np.longdouble) for g in grads])
-        checks.close(dtype.type(_core.global_norm(grads)), want, "norm")

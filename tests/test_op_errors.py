@@ -164,6 +164,73 @@ OPERATIONS: dict[str, Case] = {
         TypeError,
         "grads[0]: expected float32 or float64, got int64",
     ),
+    "pool kind": (
+        lambda: _core.pool(X, None, "sum", 0, False),
+        ValueError,
+        "kind: expected 'last', 'mean' or 'max', got 'sum'",
+    ),
+    "pool rank": (
+        lambda: _core.pool(X[0], None, "max", 0, False),
+        ValueError,
+        "x: expected shape (T, B, H), got (3, 5)",
+    ),
+    "pool lengths": (
+        lambda: _core.pool(X, np.array([1, 5, 2]), "max", 0, False),
+        ValueError,
+        "lengths: expected integers in [0, 5), got 5 at index (1,)",
+    ),
+    "pool turned": (
+        lambda: _core.pool(X, None, "last", 6, False),
+        ValueError,
+        "turned: expected an integer in [0, 5], got 6",
+    ),
+    "pool dy": (
+        lambda: _core.pool_backward(X[0][:2], X, X[0], None, "max", 0, False),
+        ValueError,
+        "dy: expected shape (B, H) = (3, 5), got (2, 5)",
+    ),
+    "attention k": (
+        lambda: _core.attention(X, X[:, :2], X, None, None, 1.0),
+        ValueError,
+        "k: expected shape (T, B, D) with axis 1 = 3, got (4, 2, 5)",
+    ),
+    "attention v": (
+        lambda: _core.attention(X, X, X[:2], None, None, 1.0),
+        ValueError,
+        "v: expected shape (T, B, E) with axis 0 = 4, got (2, 3, 5)",
+    ),
+    "attention mask": (
+        lambda: _core.attention(X, X, X, TOKENS.T, None, 1.0),
+        TypeError,
+        "mask: expected bool, got int64",
+    ),
+    "attention mask shape": (
+        lambda: _core.attention(X, X, X, TOKENS == 0, None, 1.0),
+        ValueError,
+        "mask: expected shape (B, T) = (3, 4), got (4, 3)",
+    ),
+    "attention energy": (
+        lambda: _core.attention(X, X, X, None, BIAS, 1.0),
+        ValueError,
+        "energy: expected shape (D,) = (5,), got (7,)",
+    ),
+    "attention denergy": (
+        lambda: _core.attention_backward(X, np.zeros((B, T, T), "f4"), X, X, X, None, None, 1.0, BIAS),
+        TypeError,
+        "denergy: expected None without energy, got ndarray",
+    ),
+    "clip_value": (
+        lambda: _core.clip_value([BIAS.copy()], -1.0),
+        ValueError,
+        "limit: expected a number >= 0, got -1.000000",
+    ),
+    "rmsprop momentum": (
+        lambda: _core.rmsprop(
+            [BIAS.copy()], [BIAS.copy()], [BIAS.copy()], None, 0.1, 0.9, 1e-8, 0.9, 0.0, None, True
+        ),
+        TypeError,
+        "momentum_buffers: expected a list of arrays when momentum is not 0, got None",
+    ),
     "exp": (lambda: _core.exp(1.0), TypeError, "x: expected a NumPy array, got float"),
     "isa": (lambda: _core.use_isa("avx9"), ValueError, f"isa: expected one of {BUILT}, got 'avx9'"),
     "threads": (

@@ -25,7 +25,12 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.05}),
     ("AdamW", {"lr": 0.02}),
     ("AdamW", {"lr": 0.02, "weight_decay": 0.3}),
+    ("RMSProp", {"lr": 0.02, "eps": 1e-3}),
+    ("RMSProp", {"lr": 0.02, "alpha": 0.8, "eps": 1e-3, "momentum": 0.7, "weight_decay": 0.05}),
+    ("Adagrad", {"lr": 0.02, "eps": 1e-3}),
+    ("Adagrad", {"lr": 0.02, "eps": 1e-3, "weight_decay": 0.05}),
 ]
+TORCH_NAMES = {"RMSProp": "RMSprop"}
 
 
 def model(dtype: str = "float64") -> Sequential:
@@ -69,7 +74,14 @@ def formula(
         s["m"], s["v"] = a * s.get("m", 0) + (1 - a) * g, b * s.get("v", 0) + (1 - b) * g * g
         return p - lr * (s["m"] / (1 - a**t)) / (np.sqrt(s["v"] / (1 - b**t)) + o.get("eps", 1e-8))
 
-    return sgd if kind == "SGD" else adam
+    def squares(p: np.ndarray, g: np.ndarray, s: dict[str, Any]) -> np.ndarray:
+        g, alpha = g + o.get("weight_decay", 0) * p, o.get("alpha", 0.99)
+        old, fresh = (1, 1) if kind == "Adagrad" else (alpha, 1 - alpha)
+        s["v"] = old * s.get("v", 0) + fresh * g * g
+        s["b"] = o.get("momentum", 0) * s.get("b", 0) + g / (np.sqrt(s["v"]) + o["eps"])
+        return p - lr * s["b"]
+
+    return {"SGD": sgd, "RMSProp": squares, "Adagrad": squares}.get(kind, adam)
 
 
 @pytest.mark.parametrize("max_norm", [None, 0.5, 1e9])
@@ -99,7 +111,7 @@ def test_steps_are_those_of_torch(
 ) -> None:
     m = model()
     leaf = torch.nn.Parameter(torch.tensor(m.flat_params))
-    theirs = getattr(torch.optim, kind)([leaf], **options)
+    theirs = getattr(torch.optim, TORCH_NAMES.get(kind, kind))([leaf], **options)
     grads = gradients(m)
     for g in grads:
         leaf.grad = torch.tensor(g)
@@ -152,6 +164,39 @@ def test_the_optimiser_follows_a_layer_that_moves() -> None:
     moved = m.flat_params != before
     assert moved.sum() == layer.flat_params.size
     assert moved[-layer.flat_params.size :].all()
+
+
+@pytest.mark.parametrize("groups", [[], [{"params": ["*bias*"], "lr": 0.5}]], ids=["one group", "two"])
+@pytest.mark.parametrize(("kind", "options"), KINDS, ids=str)
+def test_a_guard_keeps_everything(kind: str, options: dict[str, Any], groups: list[Any]) -> None:
+    m = model()
+    optimizer = getattr(optim, kind)(m, **options, groups=groups)
+    before, state = m.flat_params.copy(), copy.deepcopy(optimizer.state_dict())
+    m.flat_grads[:] = 1
+    m.flat_grads[3] = np.nan
+    assert math.isnan(optimizer.step(max_norm=1.0, guard=True))
+    checks.same_bits(m.flat_params, before)
+    assert optimizer.steps == 0
+    assert np.isnan(m.flat_grads[3])
+    for name, a in state["state"].items():
+        checks.same_bits(optimizer.state[name], a)
+    m.flat_grads[3] = 1
+    assert optimizer.step(max_norm=1.0, guard=True) > 0
+    assert optimizer.steps == 1
+    assert (m.flat_params != before).all()
+
+
+def test_momentum_needs_its_buffer() -> None:
+    optimizer = optim.RMSProp(model())
+    assert list(optimizer.state) == ["v"]
+    state = optimizer.state_dict()
+    state["options"] = {**state["options"], "momentum": 0.5}
+    with pytest.raises(
+        ValueError, match=r"^momentum: expected 0, as when the optimiser was made, got a buffer"
+    ):
+        optimizer.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"^alpha: expected 0 <= alpha < 1, got 1$"):
+        optim.RMSProp(model(), alpha=1.0)
 
 
 def test_gradients_can_stay() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_python_blocks_run(tmp_path: Path, text: str) -> None:
     run(tmp_path, "block.py")
 
 
-@pytest.mark.parametrize("name", ["keyedvectors", "diagnosis"])
+@pytest.mark.parametrize("name", ["keyedvectors", "diagnosis", "tasks"])
 def test_pages_run(tmp_path: Path, name: str) -> None:
     page = (ROOT / "docs" / f"{name}.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
@@ -49,6 +50,69 @@ def test_what_the_readme_must_have() -> None:
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", README))
 def test_links_lead_somewhere(name: str) -> None:
     assert (ROOT / name).exists()
+
+
+def test_pig_latin(tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--hidden", "16", "--threads", "1"]
+    out = run(tmp_path, ROOT / "examples" / "pig_latin.py", *options)
+    assert re.search(r"^attention general: \d+\.\d % \(1 seeds\)$", out, re.MULTILINE)
+    assert out.count("log-probability") == 3
+
+
+def test_spirals(tmp_path: Path) -> None:
+    out = run(tmp_path, ROOT / "examples" / "spirals.py", "--epochs", "12")
+    softmax, linear, relu = (float(share) for share in re.findall(r"(\S+) % right", out))
+    assert max(softmax, linear) < 75
+    assert relu > 95
+
+
+def atis(folder: Path) -> None:
+    """Three files as ATIS has them."""
+    line = "BOS flights {} boston EOS\tO O O B-{} atis_flight\n"
+    for name in ("atis-2.train", "atis-2.dev", "atis.test"):
+        text = "".join(line.format(*pair) for pair in (("from", "from"), ("to", "to")) * 30)
+        (folder / f"{name}.w-intent.iob").write_text(text)
+
+
+def reviews(folder: Path) -> None:
+    """Two files of sentences; one has a character that only some take for the end of a line."""
+    for name, text in (("neg", "a bad film \x85 bad\n"), ("pos", "a good film\n")):
+        (folder / f"rt-polarity.{name}").write_bytes((text * 40).encode("iso-8859-1"))
+
+
+def hours(folder: Path) -> None:
+    """A file of waves with the columns of ETTh1, as many rows as the example reads."""
+    t = np.arange(14400)
+    rows = [f"{k},{','.join(f'{np.sin(k / 4 + c):.3f}' for c in range(7))}" for k in t]
+    (folder / "ETTh1.csv").write_text("\n".join(["date,a,b,c,d,e,f,OT", *rows]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "make", "last"),
+    [
+        ("slot_filling", "atis", atis, r"boston/B-to"),
+        (
+            "sentiment",
+            "sentiment-mr",
+            reviews,
+            r"max pooling: 100\.0 %, naive Bayes: 100\.0 % \(1 of 10 folds\)",
+        ),
+        ("forecast", "timeseries", hours, r"^LSTM and linear part +MSE 0\.0\d+$"),
+    ],
+)
+def test_examples_of_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, folder: str, make: Any, last: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    make(tmp_path / folder)
+    monkeypatch.setenv("FASTRNN_DATA", str(tmp_path))
+    options = ["--epochs", "3", "--hidden", "8", "--threads", "1"]
+    if name == "forecast":
+        options = ["--epochs", "1", "--hidden", "4", "--threads", "1", "--window", "24", "--horizon", "6"]
+    if name == "slot_filling":
+        options[1] = "30"
+    out = run(tmp_path, ROOT / "examples" / f"{name}.py", *options)
+    assert re.search(last, out, re.MULTILINE), out
 
 
 def test_character_model(tmp_path: Path) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import checks
 import numpy as np
 import pytest
-from ops import Op, make_cross_entropy, make_embedding, make_linear, op_functions
+from ops import (
+    Op,
+    make_attention,
+    make_cross_entropy,
+    make_embedding,
+    make_linear,
+    make_pool,
+    op_functions,
+)
 from recurrent import Case, few_units, make_case, reference_functions, run_reference
 
 from fastrnn import reference
@@ -13,6 +21,7 @@ from fastrnn.reference import rng as counter_rng
 from fastrnn.reference.testing import complex_step
 
 CELLS = list(reference.CELLS)
+KINDS = ("last", "mean", "max")
 SHAPES = [(3, 2, 3, 2), (4, 1, 2, 3), (2, 3, 1, 1), (1, 1, 1, 1), (0, 2, 3, 2)]
 
 
@@ -41,6 +50,11 @@ def op_cases(rng: np.random.Generator) -> list[Op]:
         make_cross_entropy(rng, (3,), 2, 4, ignored=1.0, mean=False),
         make_cross_entropy(rng, (3,), 2, 1),
         make_cross_entropy(rng, (2, 4), 3, 5, masked=0.4),
+        *(make_pool(rng, (4, 5, 3), kind, lengths=some) for kind in KINDS for some in (True, False)),
+        make_pool(rng, (4, 5, 3), "last", turned=2),
+        make_attention(rng, (2, 4, 3, 3, 2)),
+        make_attention(rng, (2, 4, 3, 3, 2), scale=0.5, masked=0.4),
+        make_attention(rng, (2, 4, 3, 3, 2), additive=True, masked=0.4),
     ]
 
 

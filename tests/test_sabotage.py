@@ -25,7 +25,16 @@ from recurrent import Case, make_case
 from tolerances import TABLE
 
 from fastrnn import _core, reference
-from fastrnn.reference import cross_entropy, dropout, embedding, linear, optim, sequence, stack
+from fastrnn.reference import (
+    attention,
+    cross_entropy,
+    dropout,
+    embedding,
+    linear,
+    pool,
+    sequence,
+    stack,
+)
 from fastrnn.reference import rng as counter_rng
 
 SHAPE = (4, 3, 3, 5)
@@ -64,6 +73,9 @@ OPERATIONS: dict[str, tuple[ModuleType, str, str]] = {
     "cross_entropy": (cross_entropy, "classes] -= 1", "classes] -= 0.999"),
     "cross_entropy mask": (cross_entropy, "counted &= mask", "counted &= False & mask"),
     "cross_entropy mean": (cross_entropy, "int(counted.sum()), 1)", "counted.size, 1)"),
+    "pool mean": (pool, "dy[b] / dy.dtype.type(length)", "dy[b] / dy.dtype.type(length + 1)"),
+    "attention softmax": (attention, "axis=2, keepdims=True))", "axis=2, keepdims=True) / 2)"),
+    "attention energy": (attention, "energy * (1 - h * h)", "energy * (1 - h)"),
 }
 
 
@@ -89,6 +101,8 @@ def wrong_operation(rng: np.random.Generator, what: str) -> tuple[ops.Op, Module
     case = {
         linear: lambda: ops.make_linear(rng, (3, 2), 4, 5),
         embedding: lambda: ops.make_embedding(rng, (9, 4), 3, 4),
+        pool: lambda: ops.make_pool(rng, (4, 3, 5), "mean"),
+        attention: lambda: ops.make_attention(rng, (2, 4, 3, 3, 2), additive=True),
         cross_entropy: lambda: ops.make_cross_entropy(rng, (9,), 3, 5, ignored=0.5, masked=0.3),
     }[module]()
     return case, mutant(module, right, wrong, operator=operator)
@@ -183,28 +197,6 @@ class TestKernels:
             fails(checks.runs_same_bits, one_bit_off(run, name), run)
         fails(checks.same_bits, np.zeros(3), -np.zeros(3))
         fails(checks.same_bits, np.zeros(3), np.zeros(3, np.float32))
-
-    @pytest.mark.parametrize(
-        ("kind", "right", "wrong"),
-        [
-            ("sgd", "(1 - dampening) * g\n", "g\n"),
-            ("sgd", "g + momentum * b if", "g + b if"),
-            ("sgd", "grad * factor + weight_decay * p", "grad + weight_decay * p"),
-            ("sgd", "max_norm / (norm + 1e-6))\n", "max_norm / (norm + 1e-3))\n"),
-            ("adam", "math.sqrt(1 - beta2**step)", "(1 - beta2**step)"),
-            ("adam", "/ root + eps", "/ root"),
-            ("adam", "1 - lr * weight_decay", "1 - weight_decay"),
-            ("adam", "(1 - beta2) * g * g", "(1 - beta2) * g"),
-        ],
-    )
-    def test_optimisers(self, rng: np.random.Generator, kind: str, right: str, wrong: str) -> None:
-        module: Any = mutant(optim, right, wrong)
-        options = {
-            "sgd": {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "nesterov": True, "max_norm": 0.5},
-            "adam": {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1, "decoupled": True, "max_norm": 0.5},
-        }[kind]
-        lists = ops.make_update(rng, "float64", 3 if kind == "sgd" else 4)
-        fails(checks.optimiser_matches, getattr(_core, kind), getattr(module, kind), lists, options)
 
 
 def nudged(run: Runner, when: Callable[[Case, Run], bool]) -> Runner:

@@ -111,14 +111,56 @@ struct Nearest {
   T* scratch;
 };
 
+enum class PoolKind { kLast, kMean, kMax };
+
+// y[b] from x[t, b] of the steps t < lengths[b]: the last of them, their mean, or the largest of each column, the first
+// one where several are equal.  A row without steps gives zeros.
+template <class T>
+struct Pool {
+  ptrdiff_t steps, rows, columns;
+  Rows<const T> x;              // [steps, rows, columns]
+  const std::int32_t* lengths;  // [rows], each in [0, steps]
+  PoolKind kind;
+  ptrdiff_t turned;  // kLast: this many columns, the last ones, run backwards in time: their last step is step 0
+  T* y;              // [rows, columns]  out; in of the backward pass
+  Rows<const T> dy;  // [1, rows, columns], of the backward pass
+  Rows<T> dx;        // [steps, rows, columns]  out of the backward pass
+  int threads;
+};
+
+// context[s] = sum over t of a[s, t] v[t] with a = softmax over t of the scores of query s and key t, for each row.
+// A row that the mask leaves nothing of gives zeros.
+template <class T>
+struct Attention {
+  ptrdiff_t queries, keys, rows, depth, width;
+  Rows<const T> q;           // [queries, rows, depth]
+  Rows<const T> k;           // [keys, rows, depth]
+  Rows<const T> v;           // [keys, rows, width]
+  const std::uint8_t* mask;  // [rows, keys], 0: not looked at; or null
+  const T* energy;           // [depth]: scores are sum energy * tanh(q + k); or null: scale * sum q * k
+  T scale;
+  T* weights;       // [rows, queries, keys]  out; in of the backward pass
+  Rows<T> context;  // [queries, rows, width]  out; not used in the backward pass
+  int threads;
+};
+
+template <class T>
+struct AttentionBackward {
+  Attention<T> of;         // as forward had it
+  Rows<const T> dcontext;  // [queries, rows, width]
+  Rows<T> dq, dk, dv;      // like q, k, v  out
+  T* denergy;              // [depth], added into, rows ascending; null without energy
+  T* scratch;
+};
+
 // One contiguous stretch of parameters and what belongs to it.  No two arrays may overlap.
 template <class T>
 struct Span {
   ptrdiff_t length;
   T* param;
   T* grad;
-  T* first;   // momentum, or the first moment; may be null for plain SGD
-  T* second;  // the second moment; null for SGD
+  T* first;   // momentum, or the first moment; may be null for plain SGD and RMSProp; null for Adagrad
+  T* second;  // the second moment, or the sum of squares; null for SGD
 };
 
 // Gradients are multiplied by min(1, max_norm / (norm + 1e-6)) when clip is set, as torch.nn.utils.clip_grad_norm_.
@@ -131,11 +173,12 @@ struct Optimizer {
   double lr, weight_decay;
   double momentum, dampening;  // SGD
   bool nesterov;
-  double beta1, beta2, eps;  // Adam
+  double beta1, beta2, eps;  // Adam; RMSProp has beta2 and eps, Adagrad eps
   bool decoupled;            // AdamW
   std::int64_t step;         // Adam; from 1
   int threads;
   double* partial;  // norm_partials() elements of scratch, null when there is no norm to take
+  bool guard;       // with clip: where the norm is not finite, change nothing, gradients included
 };
 
 // Partial sums of the squared norm: one for each block of this many elements of a span, added up in order.
@@ -154,11 +197,19 @@ struct OpKernels {
   void (*embedding_backward)(const EmbeddingBackward<T>&) noexcept;
   void (*dropout)(const Dropout<T>&) noexcept;
   void (*hold)(const Hold<T>&) noexcept;
+  void (*pool)(const Pool<T>&) noexcept;
+  void (*pool_backward)(const Pool<T>&) noexcept;
+  void (*attention)(const Attention<T>&) noexcept;
+  ptrdiff_t (*attention_scratch)(const Attention<T>&) noexcept;  // of the backward pass
+  void (*attention_backward)(const AttentionBackward<T>&) noexcept;
   ptrdiff_t (*nearest_scratch)(const Nearest<T>&) noexcept;
   void (*nearest)(const Nearest<T>&) noexcept;
   double (*global_norm)(const Optimizer<T>&) noexcept;
   double (*sgd)(const Optimizer<T>&) noexcept;   // the norm before clipping, NaN without clip
-  double (*adam)(const Optimizer<T>&) noexcept;  // the same
+  double (*adam)(const Optimizer<T>&) noexcept;  // the same, as the next two
+  double (*rmsprop)(const Optimizer<T>&) noexcept;
+  double (*adagrad)(const Optimizer<T>&) noexcept;
+  void (*clip_value)(const Optimizer<T>&) noexcept;  // gradients into [-max_norm, max_norm]
   void (*map)(Map, const T* x, T* y, ptrdiff_t length) noexcept;
   double (*fma_flops)(ptrdiff_t rounds) noexcept;  // works in registers; returns the number of operations done
 };

@@ -9,6 +9,8 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_prepared(m);
   fastrnn::bindings::bind_hold(m);
   fastrnn::bindings::bind_scan(m);
+  fastrnn::bindings::bind_pool(m);
+  fastrnn::bindings::bind_attention(m);
   fastrnn::bindings::bind_ops(m);
   fastrnn::bindings::bind_vector_file(m);
   fastrnn::bindings::bind_word2vec(m);

@@ -263,6 +263,7 @@ void bind_ops(py::module_& m) {
     m.def(name, [which = which](H x) { return FASTRNN_BY_TYPE(x, "x", map, which, x); }, arg("x"));
   bind_nearest(m);
   bind_optim(m);
+  bind_peak(m);
 }
 
 }  // namespace fastrnn::bindings

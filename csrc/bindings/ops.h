@@ -10,6 +10,7 @@ namespace fastrnn::bindings {
 
 void bind_nearest(py::module_& m);  // nearest.cc, called by bind_ops
 void bind_optim(py::module_& m);    // optim.cc, the same
+void bind_peak(py::module_& m);     // peak.cc, the same
 
 // An input whose rows follow each other; only a strided one is copied.
 template <class T>

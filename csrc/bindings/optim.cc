@@ -1,6 +1,5 @@
-// SGD, Adam and the global norm over spans; the measured peak of fma.
+// Optimisers, the global norm and clipping by value over spans.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -132,7 +131,7 @@ double global_norm(py::handle grads) {
 struct Common {
   double lr, weight_decay;
   std::optional<double> max_norm;
-  bool zero_grad;
+  bool zero_grad, guard;
 };
 
 template <class T>
@@ -144,6 +143,7 @@ Optimizer<T> common(Spans<T>& spans, const Common& options) {
   call.clip = options.max_norm.has_value();
   call.max_norm = options.max_norm.value_or(0);
   call.zero_grad = options.zero_grad;
+  call.guard = options.guard;
   call.lr = options.lr;
   call.weight_decay = options.weight_decay;
   return call;
@@ -183,33 +183,44 @@ double adam(py::handle params, py::handle grads, py::handle m, py::handle v, std
   return run<T>(&OpKernels<T>::adam, call, spans);
 }
 
-// GFLOP/s of a team that does nothing but fma in registers: the best of several short runs, for other processes
-// disturb each of them.
-double fma_peak(const std::string& dtype, int threads) {
-  if (dtype != "float32" && dtype != "float64") fail_value("dtype", "float32 or float64", "'" + dtype + "'");
-  if (threads < 1 || threads > 1024) fail_value("threads", "an integer in [1, 1024]", std::to_string(threads));
-  const auto work = dtype == "float32" ? kernels().f32.ops.fma_flops : kernels().f64.ops.fma_flops;
-  using Clock = std::chrono::steady_clock;
+template <class T>
+double rmsprop(py::handle params, py::handle grads, py::handle v, py::handle buffers, double alpha, double eps,
+               double momentum, const Common& options) {
+  Spans<T> spans;
+  spans.start(params, "params", &Span<T>::param, true);
+  spans.add(grads, "grads", &Span<T>::grad);
+  spans.add(v, "v", &Span<T>::second);
+  if (!buffers.is_none()) spans.add(buffers, "momentum_buffers", &Span<T>::first);
+  if (buffers.is_none() && momentum != 0)
+    fail_type("momentum_buffers", "a list of arrays when momentum is not 0", "None");
+  Optimizer<T> call = common(spans, options);
+  call.beta2 = alpha;
+  call.eps = eps;
+  call.momentum = momentum;
+  return run<T>(&OpKernels<T>::rmsprop, call, spans);
+}
+
+template <class T>
+double adagrad(py::handle params, py::handle grads, py::handle sums, double eps, const Common& options) {
+  Spans<T> spans;
+  spans.start(params, "params", &Span<T>::param, true);
+  spans.add(grads, "grads", &Span<T>::grad);
+  spans.add(sums, "sums", &Span<T>::second);
+  Optimizer<T> call = common(spans, options);
+  call.eps = eps;
+  return run<T>(&OpKernels<T>::adagrad, call, spans);
+}
+
+template <class T>
+void clip_value(py::handle grads, double limit) {
+  if (!(limit >= 0)) fail_value("limit", "a number >= 0", std::to_string(limit));
+  Spans<T> spans;
+  spans.start(grads, "grads", &Span<T>::grad, true);
+  spans.check_overlap();
+  Optimizer<T> call = spans.call();
+  call.max_norm = limit;
   const py::gil_scoped_release release;
-  double best = 0;
-  constexpr ptrdiff_t kRounds = 1 << 18;  // about a millisecond: short enough to find a quiet one
-  const auto stop = Clock::now() + std::chrono::milliseconds(50);
-  for (int run = 0; run < 8 || Clock::now() < stop; ++run) {
-    Barrier barrier(threads);
-    double flops = 0, seconds = 1;
-    auto body = [&](int thread) noexcept {
-      barrier.wait();
-      const auto start = Clock::now();
-      const double done = work(kRounds);
-      barrier.wait();
-      if (thread != 0) return;
-      seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      flops = done * threads;
-    };
-    run_team(threads, body);
-    best = std::max(best, flops / seconds);
-  }
-  return best * 1e-9;
+  kernels().of<T>().ops.clip_value(call);
 }
 
 }  // namespace
@@ -217,7 +228,6 @@ double fma_peak(const std::string& dtype, int threads) {
 void bind_optim(py::module_& m) {
   using py::arg;
   using H = py::handle;
-  m.def("fma_peak", &fma_peak, arg("dtype"), arg("threads"));
   m.def(
       "global_norm",
       [](H grads) { return first_is_float32(grads, "grads") ? global_norm<float>(grads) : global_norm<double>(grads); },
@@ -225,23 +235,49 @@ void bind_optim(py::module_& m) {
   m.def(
       "sgd",
       [](H params, H grads, H buffers, double lr, double momentum, double dampening, bool nesterov, double weight_decay,
-         std::optional<double> max_norm, bool zero_grad) {
-        const Common options{lr, weight_decay, max_norm, zero_grad};
+         std::optional<double> max_norm, bool zero_grad, bool guard) {
+        const Common options{lr, weight_decay, max_norm, zero_grad, guard};
         const auto call = first_is_float32(params, "params") ? &sgd<float> : &sgd<double>;
         return call(params, grads, buffers, momentum, dampening, nesterov, options);
       },
       arg("params"), arg("grads"), arg("momentum_buffers").none(true), arg("lr"), arg("momentum"), arg("dampening"),
-      arg("nesterov"), arg("weight_decay"), arg("max_norm").none(true), arg("zero_grad"));
+      arg("nesterov"), arg("weight_decay"), arg("max_norm").none(true), arg("zero_grad"), arg("guard") = false);
   m.def(
       "adam",
       [](H params, H grads, H m, H v, std::int64_t step, double lr, double beta1, double beta2, double eps,
-         double weight_decay, bool decoupled, std::optional<double> max_norm, bool zero_grad) {
-        const Common options{lr, weight_decay, max_norm, zero_grad};
+         double weight_decay, bool decoupled, std::optional<double> max_norm, bool zero_grad, bool guard) {
+        const Common options{lr, weight_decay, max_norm, zero_grad, guard};
         const auto call = first_is_float32(params, "params") ? &adam<float> : &adam<double>;
         return call(params, grads, m, v, step, beta1, beta2, eps, decoupled, options);
       },
       arg("params"), arg("grads"), arg("m"), arg("v"), arg("step"), arg("lr"), arg("beta1"), arg("beta2"), arg("eps"),
-      arg("weight_decay"), arg("decoupled"), arg("max_norm").none(true), arg("zero_grad"));
+      arg("weight_decay"), arg("decoupled"), arg("max_norm").none(true), arg("zero_grad"), arg("guard") = false);
+  m.def(
+      "rmsprop",
+      [](H params, H grads, H v, H buffers, double lr, double alpha, double eps, double momentum, double weight_decay,
+         std::optional<double> max_norm, bool zero_grad, bool guard) {
+        const Common options{lr, weight_decay, max_norm, zero_grad, guard};
+        const auto call = first_is_float32(params, "params") ? &rmsprop<float> : &rmsprop<double>;
+        return call(params, grads, v, buffers, alpha, eps, momentum, options);
+      },
+      arg("params"), arg("grads"), arg("v"), arg("momentum_buffers").none(true), arg("lr"), arg("alpha"), arg("eps"),
+      arg("momentum"), arg("weight_decay"), arg("max_norm").none(true), arg("zero_grad"), arg("guard") = false);
+  m.def(
+      "adagrad",
+      [](H params, H grads, H sums, double lr, double eps, double weight_decay, std::optional<double> max_norm,
+         bool zero_grad, bool guard) {
+        const Common options{lr, weight_decay, max_norm, zero_grad, guard};
+        const auto call = first_is_float32(params, "params") ? &adagrad<float> : &adagrad<double>;
+        return call(params, grads, sums, eps, options);
+      },
+      arg("params"), arg("grads"), arg("sums"), arg("lr"), arg("eps"), arg("weight_decay"), arg("max_norm").none(true),
+      arg("zero_grad"), arg("guard") = false);
+  m.def(
+      "clip_value",
+      [](H grads, double limit) {
+        (first_is_float32(grads, "grads") ? clip_value<float> : clip_value<double>)(grads, limit);
+      },
+      arg("grads"), arg("limit"));
 }
 
 }  // namespace fastrnn::bindings

@@ -16,6 +16,10 @@ void fill_dropout(OpKernels<T>& ops);
 template <class T>
 void fill_hold(OpKernels<T>& ops);
 template <class T>
+void fill_pool(OpKernels<T>& ops);
+template <class T>
+void fill_attention(OpKernels<T>& ops);
+template <class T>
 void fill_nearest(OpKernels<T>& ops);
 template <class T>
 void fill_optim(OpKernels<T>& ops);

@@ -10,6 +10,8 @@ void fill(OpKernels<T>& ops) {
   fill_embedding(ops);
   fill_dropout(ops);
   fill_hold(ops);
+  fill_pool(ops);
+  fill_attention(ops);
   fill_nearest(ops);
   fill_optim(ops);
   fill_elementwise(ops);

@@ -1,4 +1,5 @@
-// SGD, Adam, AdamW and the global norm, over spans; formulas and order of operations as torch.optim.
+// SGD, Adam, AdamW, RMSProp, Adagrad, the global norm and clipping by value, over spans; formulas and order of
+// operations as torch.optim.
 //
 // The loops are plain: every operation is one rounding of one element, so the compiler's vectors give the same bits for
 // every instruction set, and memory is what they wait for.
@@ -91,6 +92,7 @@ FASTRNN_INLINE double optimize(const Optimizer<T>& a, F update) {
       const double wanted = a.max_norm / (all + 1e-6);
       factor = static_cast<T>(wanted > 1 ? 1 : wanted);  // NaN stays NaN, as in torch
       if (thread == 0) norm = all;
+      if (a.guard && !(all - all == 0)) return;
     }
     for_blocks(a, thread, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t) {
       update(span, begin, end, factor);
@@ -176,6 +178,80 @@ double adam(const Optimizer<T>& a) noexcept {
     s.factor = factor;
     s.run(end - begin, span.param + begin, span.grad + begin, span.first + begin, span.second + begin);
   });
+}
+
+template <class T>
+struct SquaresStep {
+  T factor, rate, momentum, old, fresh, eps, decay;
+  // v = old v + fresh g^2, and p -= rate g / (sqrt(v) + eps): RMSProp, and Adagrad with old = fresh = 1.
+  __attribute__((noinline)) void plain(ptrdiff_t n, T* __restrict p, const T* __restrict grad, T* __restrict v) const {
+    const SquaresStep s = *this;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const T g = grad[i] * s.factor + s.decay * p[i];
+      const T second = s.old * v[i] + s.fresh * (g * g);
+      v[i] = second;
+      p[i] -= s.rate * (g / (square_root(second) + s.eps));
+    }
+  }
+  __attribute__((noinline)) void heavy_ball(ptrdiff_t n, T* __restrict p, const T* __restrict grad,
+                                            T* __restrict buffer, T* __restrict v) const {
+    const SquaresStep s = *this;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const T g = grad[i] * s.factor + s.decay * p[i];
+      const T second = s.old * v[i] + s.fresh * (g * g);
+      v[i] = second;
+      const T step = s.momentum * buffer[i] + g / (square_root(second) + s.eps);
+      buffer[i] = step;
+      p[i] -= s.rate * step;
+    }
+  }
+};
+
+template <class T>
+FASTRNN_INLINE double by_squares(const Optimizer<T>& a, SquaresStep<T> step) {
+  step.eps = static_cast<T>(a.eps);
+  step.decay = static_cast<T>(a.weight_decay);
+  return optimize(a, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, T factor) {
+    SquaresStep<T> s = step;
+    s.factor = factor;
+    if (span.first == nullptr)
+      s.plain(end - begin, span.param + begin, span.grad + begin, span.second + begin);
+    else
+      s.heavy_ball(end - begin, span.param + begin, span.grad + begin, span.first + begin, span.second + begin);
+  });
+}
+
+template <class T>
+double rmsprop(const Optimizer<T>& a) noexcept {
+  SquaresStep<T> step{};
+  step.rate = static_cast<T>(a.lr);
+  step.momentum = static_cast<T>(a.momentum);
+  step.old = static_cast<T>(a.beta2);
+  step.fresh = static_cast<T>(1 - a.beta2);
+  return by_squares(a, step);
+}
+
+template <class T>
+double adagrad(const Optimizer<T>& a) noexcept {
+  SquaresStep<T> step{};
+  step.rate = static_cast<T>(a.lr);
+  step.old = step.fresh = T(1);
+  return by_squares(a, step);
+}
+
+// NaN stays NaN: comparisons are false for it.
+template <class T>
+void clip_value(const Optimizer<T>& a) noexcept {
+  const T most = static_cast<T>(a.max_norm);
+  auto body = [&](int thread) noexcept {
+    for_blocks(a, thread, [&](const Span<T>& span, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t) {
+      for (ptrdiff_t i = begin; i < end; ++i) {
+        const T g = span.grad[i], low = g < -most ? -most : g;
+        span.grad[i] = low > most ? most : low;
+      }
+    });
+  };
+  run_team(a.threads, body);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -40,6 +40,7 @@ class Layer:
 
     recurrent: bool = False
     _draws: bool = False  # vjp needs a key
+    _ragged: bool = False  # takes lengths
     params: Mapping[str, Array]
     grads: Mapping[str, Array]
     flat_params: Array

@@ -250,11 +250,12 @@ class _Minimal(_Recurrent):
         y: Array | None,
         below: LevelPass | None,
     ) -> LevelPass:
-        if self.scan and way.lengths is not None:
+        if not self.scan:
+            return super()._run(weights, way, x, table, first, y, below)
+        if way.lengths is not None:
             raise ValueError("lengths: expected None because scan is True, got some")
         rows, steps = x.shape[:2] if way.batch_first else x.shape[1::-1]
-        blocks = blocks_of(steps, rows) if self.scan else 1
-        if blocks == 1:
+        if (blocks := blocks_of(steps, rows)) == 1:
             return super()._run(weights, way, x, table, first, y, below)
         return ScanPass(self.cell, weights, way, x, table, first, y, blocks, self.hidden_size)
 

@@ -62,6 +62,9 @@ class Composite(Layer):
             together = together and child._home is home and child._start == stop
             stop += child.flat_params.size
         if not together:
+            for child in owners:
+                if isinstance(child, Composite):
+                    child._whole()
             size = sum(child.flat_params.size for child in owners)
             home, start = Home(size, owners[0].flat_params.dtype), 0
             self._move_children(home, start)
@@ -74,7 +77,6 @@ class Composite(Layer):
                 start += child.flat_params.size
 
     def _move(self, home: Home, start: int) -> None:
-        self._whole()
         self._move_children(home, start)
         self._attach(home, start)
 

@@ -65,6 +65,7 @@ class Recurrent(_RecurrentParameters):
     """
 
     recurrent = True
+    _ragged = True
 
     def __init__(
         self,

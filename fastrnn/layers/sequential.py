@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check
 from .._random import fold
+from .attention import AttentionPool
 from .base import Layer, Once
 from .composite import Composite
 from .dropout import Dropout
 from .embedding import Embedding
 from .linear import Linear
+from .pool import Pool
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -45,13 +47,14 @@ class Sequential(Composite):
         if len(order) > 1:
             raise ValueError("layers: expected the same batch_first in all of them, got both")
         for layer in layers:
-            if order and isinstance(layer, Dropout):
+            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
                 layer.batch_first = next(iter(order))
         if order:
             self.batch_first = next(iter(order))
         super()._gather()
         self.recurrent = any(layer.recurrent for layer in layers)
         self._draws = any(layer._draws for layer in layers)
+        self._ragged = any(layer._ragged for layer in layers)
         self._stages = [
             _Stage(
                 place, layer, layers[place + 1 : place + 2], any(before._shapes for before in layers[:place])
@@ -69,7 +72,7 @@ class Sequential(Composite):
         state : tuple, optional
             One state for each recurrent child, each as that child takes it, or None.
         lengths : array of int, [B], optional
-            Of the rows, for the recurrent children; other layers see zeros past the end.
+            Of the rows, for recurrent children and pools; other layers see zeros past the end.
 
         Returns
         -------
@@ -82,7 +85,7 @@ class Sequential(Composite):
             A child has since become part of another model.
         """
         initial, table = self._states("state", state), None
-        if lengths is not None and not self.recurrent:
+        if lengths is not None and not self._ragged:
             raise ValueError("lengths: expected None for a model that is not recurrent, got some")
         finals: list[Any] = []
         for stage in self._stages:
@@ -97,7 +100,7 @@ class Sequential(Composite):
             elif stage.joins(x):
                 table = layer._weights[0]
             else:
-                x = layer(x)
+                x = layer(x, lengths=lengths) if stage.ragged else layer(x)
         return (x, tuple(finals)) if self.recurrent else x
 
     def vjp(
@@ -133,7 +136,7 @@ class Sequential(Composite):
             A child has since become part of another model.
         """
         initial, table = self._states("state", state), None
-        if lengths is not None and not self.recurrent:
+        if lengths is not None and not self._ragged:
             raise ValueError("lengths: expected None for a model that is not recurrent, got some")
         finals: list[Any] = []
         if self._draws and key is not None:
@@ -152,6 +155,8 @@ class Sequential(Composite):
                 table = None
             elif stage.joins(x):
                 table, pullback = layer._weights[0], None
+            elif stage.ragged:
+                x, pullback = layer.vjp(x, lengths=lengths, key=child_key, step=step)
             else:
                 x, pullback = layer.vjp(x, key=child_key, step=step)
             pullbacks.append(pullback)
@@ -176,10 +181,11 @@ class Sequential(Composite):
 class _Stage:
     """What a call wants to know about a child, found out once."""
 
-    __slots__ = ("draws", "feeds", "fresh", "joined", "layer", "place", "recurrent")
+    __slots__ = ("draws", "feeds", "fresh", "joined", "layer", "place", "ragged", "recurrent")
 
     def __init__(self, place: int, layer: Layer, following: list[Layer], feeds: bool) -> None:
         self.place, self.layer, self.recurrent, self.draws = place, layer, layer.recurrent, layer._draws
+        self.ragged = layer._ragged
         self.feeds = feeds  # a layer before this one has parameters, so the gradient by the input is needed
         self.fresh = isinstance(layer, (Linear, Recurrent))  # its dx is an array that nobody else has
         reads = following and isinstance(following[0], Recurrent) and following[0]._reads_tokens

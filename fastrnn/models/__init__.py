@@ -1,5 +1,25 @@
-"""Models for the usual tasks: built of layers, with fit, evaluate, save and load."""
+"""Models for the usual tasks: built of layers, with fit, evaluate, predict, save and load."""
 
+from fastrnn.models._beam import Hypothesis
+from fastrnn.models.classifier import Classification, SequenceClassifier
+from fastrnn.models.forecaster import Forecaster, ForecastScore
 from fastrnn.models.language_model import Evaluation, LanguageModel
+from fastrnn.models.mlp import MLP, Fit
+from fastrnn.models.seq2seq import Seq2Seq, Translation
+from fastrnn.models.tagger import SequenceTagger, Tagging
 
-__all__ = ["Evaluation", "LanguageModel"]
+__all__ = [
+    "MLP",
+    "Classification",
+    "Evaluation",
+    "Fit",
+    "ForecastScore",
+    "Forecaster",
+    "Hypothesis",
+    "LanguageModel",
+    "Seq2Seq",
+    "SequenceClassifier",
+    "SequenceTagger",
+    "Tagging",
+    "Translation",
+]

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, checkpoint, optim
+from fastrnn import _check
 from fastrnn._random import fold
-from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, perplexity
+from fastrnn.callbacks import Callback, History, perplexity
 from fastrnn.data import END_OF_LINE, UNKNOWN, Ids, Streams, Vocabulary
 from fastrnn.layers import LSTM, Dropout, Embedding, Sequential
-from fastrnn.layers.composite import Composite
 from fastrnn.losses import LinearCrossEntropy
+from fastrnn.models.base import Model
 from fastrnn.protocols import State
-from fastrnn.schedules import Cosine, Schedule
-from fastrnn.training import Trainer, evaluate
+from fastrnn.schedules import Schedule
+from fastrnn.training import evaluate
 
 
 class Evaluation(NamedTuple):
@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
     tokens: int
 
 
-class LanguageModel(Composite):
+class LanguageModel(Model):
     """
     Predict the next character or word.
 
@@ -159,26 +159,23 @@ class LanguageModel(Composite):
         """
         data = Streams(self.vocabulary.encode(text), batch, steps)
         held_out = None if validation is None else self._whole_streams(validation)
-        if schedule is None:
-            total = epochs * len(data)
-            schedule = Cosine(lr, total, warmup=total // 100)
-        history = History()
-        own: list[Callback] = [EarlyStopping(), history] if held_out is not None else [history]
-        if progress:
-            own.append(ProgressBar("char" if self.vocabulary.unit == "character" else "word"))
-        trainer = Trainer(
-            self,
-            optim.Adam(self, lr=lr) if optimizer is None else optimizer,
-            max_norm=max_norm,
+        return self.train(
+            data,
+            held_out,
+            epochs=epochs,
+            lr=lr,
             schedule=schedule,
+            optimizer=optimizer,
+            max_norm=max_norm,
             seed=seed,
-            callbacks=[*own, *callbacks],
+            callbacks=callbacks,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            resume=resume,
+            progress=progress,
             info=info,
+            unit="char" if self.vocabulary.unit == "character" else "word",
         )
-        trainer.fit(data, epochs, held_out, resume=resume)
-        return history
 
     def evaluate(self, text: str, batch: int = 10, steps: int = 100) -> Evaluation:
         """
@@ -249,41 +246,9 @@ class LanguageModel(Composite):
         """Return all of the model but its parameters, as a checkpoint holds it."""
         return {"kind": "LanguageModel", "config": self.config, "vocabulary": self.vocabulary.to_dict()}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file; see `fastrnn.checkpoint`."""
-        checkpoint.save(path, {"model": self.describe() | {"parameters": self.flat_params}})
-
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LanguageModel:
-        """
-        Read a model that `save` or the checkpoints of a training run wrote.
-
-        Raises OSError or ValueError as `fastrnn.checkpoint.load`, ValueError also for another kind of model.
-        """
-        return cls.from_saved(checkpoint.load(path))
-
-    @classmethod
-    def from_saved(cls, tree: Any) -> LanguageModel:
-        """Build the model that ``tree["model"]`` describes."""
-        model = tree.get("model") if isinstance(tree, dict) else None
-        kind = model.get("kind") if isinstance(model, dict) else None
-        if not isinstance(model, dict) or kind != "LanguageModel":
-            raise ValueError(f"checkpoint: expected a LanguageModel, got {kind or 'no model'}")
-        try:
-            made = cls(Vocabulary.from_dict(model["vocabulary"]), **model["config"], seed=0)
-            parameters = model["parameters"]
-            matches = (parameters.shape, parameters.dtype) == (made.flat_params.shape, made.flat_params.dtype)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"checkpoint: expected the parts of a LanguageModel, got none for {error}"
-            ) from None
-        if not matches:
-            raise ValueError(
-                f"checkpoint: expected {made.flat_params.size} parameters of {made.flat_params.dtype}, "
-                f"got {parameters.size} of {parameters.dtype}"
-            )
-        made.flat_params[:] = parameters
-        return made
+    def _build(cls, model: dict[str, Any]) -> LanguageModel:
+        return cls(Vocabulary.from_dict(model["vocabulary"]), **model["config"], seed=0)
 
 
 def _softmax(logits: Any) -> Any:

@@ -9,6 +9,7 @@ Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 """
 
 from . import (
+    attention,
     clockwork,
     cross_entropy,
     dropout,
@@ -20,6 +21,7 @@ from . import (
     nearest,
     norm,
     optim,
+    pool,
     rng,
     scan,
     scrn,
@@ -35,6 +37,7 @@ from .cells import CELLS
 
 __all__ = [
     "CELLS",
+    "attention",
     "clockwork",
     "cross_entropy",
     "dropout",
@@ -46,6 +49,7 @@ __all__ = [
     "nearest",
     "norm",
     "optim",
+    "pool",
     "rng",
     "scan",
     "scrn",

@@ -1,4 +1,4 @@
-"""SGD, Adam, AdamW and clipping by global norm, as in torch. Mirror of ``csrc/kernels/optim.h``.
+"""SGD, Adam, AdamW, RMSProp, Adagrad and clipping, as in torch. Mirror of ``csrc/kernels/optim.h``.
 
 Parameters, gradients and buffers are lists of arrays of equal shapes and are updated in place. When
 `max_norm` is given the gradients are multiplied by ``min(1, max_norm / (norm + 1e-6))`` first, as
@@ -103,3 +103,73 @@ def adam(
         if zero_grad:
             grad[...] = 0
     return norm
+
+
+def rmsprop(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    v: Sequence[Array],
+    momentum_buffers: Sequence[Array] | None,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    max_norm: float | None = None,
+    zero_grad: bool = True,
+) -> Any:
+    """``v = alpha v + (1-alpha) g^2;  d = g / (sqrt(v) + eps);  b = momentum b + d;  p -= lr b``.
+
+    Without buffers b is d. Tieleman & Hinton 2012 (Coursera, lecture 6.5), as torch has it.
+
+    Returns
+    -------
+    scalar
+        Global norm before clipping; NaN if `max_norm` is None.
+    """
+    norm, factor = _clip(grads, max_norm)
+    for i, (p, grad, v_i) in enumerate(zip(params, grads, v, strict=True)):
+        g = factor * grad + weight_decay * p
+        v_i[...] = alpha * v_i + (1 - alpha) * g * g
+        d = g / (np.sqrt(v_i) + eps)
+        if momentum_buffers is not None:
+            b = momentum_buffers[i]
+            b[...] = momentum * b + d
+            d = b
+        p -= lr * d
+        if zero_grad:
+            grad[...] = 0
+    return norm
+
+
+def adagrad(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    sums: Sequence[Array],
+    lr: float = 1e-2,
+    eps: float = 1e-10,
+    weight_decay: float = 0.0,
+    max_norm: float | None = None,
+    zero_grad: bool = True,
+) -> Any:
+    """``s += g^2;  p -= lr g / (sqrt(s) + eps)``: Duchi, Hazan & Singer 2011, as torch has it.
+
+    Returns
+    -------
+    scalar
+        Global norm before clipping; NaN if `max_norm` is None.
+    """
+    norm, factor = _clip(grads, max_norm)
+    for p, grad, s in zip(params, grads, sums, strict=True):
+        g = factor * grad + weight_decay * p
+        s += g * g
+        p -= lr * g / (np.sqrt(s) + eps)
+        if zero_grad:
+            grad[...] = 0
+    return norm
+
+
+def clip_value(grads: Sequence[Array], limit: float) -> None:
+    """Gradients into [-limit, limit], in place; NaN stays."""
+    for grad in grads:
+        np.clip(grad, -limit, limit, out=grad)

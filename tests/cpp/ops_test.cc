@@ -95,9 +95,66 @@ Results<T> run_nearest(int threads, ptrdiff_t queries, ptrdiff_t rows, ptrdiff_t
 }
 
 template <class T>
+Results<T> run_pool(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t columns) {
+  const auto x = draw<T>(steps * rows * columns, 1), dy = draw<T>(rows * columns, 2);
+  const auto lengths = draw_tokens(rows, steps + 1, 3);
+  Results<T> results;
+  for (PoolKind kind : {PoolKind::kLast, PoolKind::kMean, PoolKind::kMax}) {
+    Array<T> y(rows * columns), dx(steps * rows * columns);
+    const Pool<T> a{steps,       rows, columns,          {x, rows * columns, columns},  lengths, kind,
+                    columns / 2, y,    {dy, 0, columns}, {dx, rows * columns, columns}, threads};
+    table<T>().ops.pool(a);
+    table<T>().ops.pool_backward(a);
+    for (const Array<T>* r : {&y, &dx}) results.add(*r);
+  }
+  return results;
+}
+
+template <class T>
+Results<T> run_attention(int threads, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t rows, ptrdiff_t depth) {
+  const ptrdiff_t width = depth + 3;
+  const auto q = draw<T>(queries * rows * depth, 1), k = draw<T>(keys * rows * depth, 2);
+  const auto v = draw<T>(keys * rows * width, 3), dcontext = draw<T>(queries * rows * width, 4);
+  const auto energy = draw<T>(depth, 5);
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(rows * keys), 1);
+  mask[0] = 0;
+  Results<T> results;
+  for (const T* e : {static_cast<const T*>(nullptr), static_cast<const T*>(energy)}) {
+    Array<T> weights(rows * queries * keys), context(queries * rows * width);
+    Array<T> dq(queries * rows * depth), dk(keys * rows * depth), dv(keys * rows * width);
+    auto denergy = draw<T>(depth, 6);
+    const Attention<T> a{queries,
+                         keys,
+                         rows,
+                         depth,
+                         width,
+                         {q, rows * depth, depth},
+                         {k, rows * depth, depth},
+                         {v, rows * width, width},
+                         mask.data(),
+                         e,
+                         T(0.5),
+                         weights,
+                         {context, rows * width, width},
+                         threads};
+    table<T>().ops.attention(a);
+    Array<T> scratch(table<T>().ops.attention_scratch(a));
+    table<T>().ops.attention_backward({a,
+                                       {dcontext, rows * width, width},
+                                       {dq, rows * depth, depth},
+                                       {dk, rows * depth, depth},
+                                       {dv, rows * width, width},
+                                       e == nullptr ? nullptr : static_cast<T*>(denergy),
+                                       scratch});
+    for (const Array<T>* r : {&weights, &context, &dq, &dk, &dv, &denergy}) results.add(*r);
+  }
+  return results;
+}
+
+template <class T>
 Results<T> run_optimizers(int threads) {
   Results<T> results;
-  for (int kind = 0; kind < 3; ++kind) {
+  for (int kind = 0; kind < 5; ++kind) {
     std::vector<Array<T>> kept;
     std::vector<Span<T>> spans;
     ptrdiff_t blocks = 0;
@@ -105,8 +162,8 @@ Results<T> run_optimizers(int threads) {
       for (std::uint64_t k = 0; k < 4; ++k) kept.push_back(draw<T>(n, k));
       const std::size_t at = kept.size() - 4;
       for (ptrdiff_t i = 0; i < n; ++i) kept[at + 3][i] = std::abs(kept[at + 3][i]);
-      spans.push_back({n, kept[at], kept[at + 1], kind == 0 ? nullptr : static_cast<T*>(kept[at + 2]),
-                       kind == 2 ? static_cast<T*>(kept[at + 3]) : nullptr});
+      spans.push_back({n, kept[at], kept[at + 1], kind == 0 || kind == 4 ? nullptr : static_cast<T*>(kept[at + 2]),
+                       kind >= 2 ? static_cast<T*>(kept[at + 3]) : nullptr});
       blocks += (n + kNormBlock - 1) / kNormBlock;
     }
     Array<double> partial(blocks);
@@ -126,10 +183,13 @@ Results<T> run_optimizers(int threads) {
                    true,
                    3,
                    threads,
-                   partial};
+                   partial,
+                   true};
     if (kind == 0) a.momentum = 0;
     const auto& ops = table<T>().ops;
-    CHECK(ops.global_norm(a) == (kind == 2 ? ops.adam(a) : ops.sgd(a)));
+    const auto step = kind == 4 ? ops.adagrad : kind == 3 ? ops.rmsprop : kind == 2 ? ops.adam : ops.sgd;
+    ops.clip_value(a);
+    CHECK(ops.global_norm(a) == step(a));
     CHECK(ops.global_norm(a) == 0);  // zero_grad
     for (const auto& r : kept) results.add(r);
   }
@@ -151,6 +211,11 @@ void test_ops() {
     run_nearest<T>(threads, 2, 333, 17, 60).check(run_nearest<T>(1, 2, 333, 17, 60));
     run_nearest<T>(threads, 37, 333, 17, 60).check(run_nearest<T>(1, 37, 333, 17, 60));
     run_optimizers<T>(threads).check(run_optimizers<T>(1));
+    for (const auto& s : {Shape{1, 1, 1, 1, 0}, Shape{7, 5, 17, 3, 0}, Shape{33, 9, 16, 2, 0}}) {
+      run_pool<T>(threads, s.steps, s.rows, s.inputs).check(run_pool<T>(1, s.steps, s.rows, s.inputs));
+      run_attention<T>(threads, s.hidden, s.steps, s.rows, s.inputs)
+          .check(run_attention<T>(1, s.hidden, s.steps, s.rows, s.inputs));
+    }
   }
   for (ptrdiff_t n : {0, 1, 15, 16, 17, 100})
     for (Map map : {Map::kExp, Map::kSigmoid, Map::kTanh}) {

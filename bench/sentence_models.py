@@ -1,0 +1,154 @@
+"""A tagger and a classifier of sentences on fastrnn and on PyTorch: equal weights, batches and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import fastrnn
+from fastrnn.batches import PaddedBatches, Rows, Sequences
+
+MAX_NORM = 0.25
+
+
+class Task(NamedTuple):
+    """What is learned, the cell, V, E, H, labels, sentences, and their mean length."""
+
+    kind: str  # "tagger" or "classifier"
+    cell: str
+    vocabulary: int
+    embedding: int
+    hidden: int
+    labels: int
+    sentences: int
+    length: float
+    batch: int
+
+    def flops(self, tokens: int) -> float:
+        """Of an epoch, as if the input product were formed for every token."""
+        gates = {"LSTM": 4, "GRU": 3}[self.cell]
+        return 6.0 * tokens * 2 * gates * self.hidden * (self.embedding + self.hidden)
+
+    def data(self, *, ragged: bool) -> PaddedBatches:
+        """Sentences with lengths as a language has them, or all of one length."""
+        draw = np.random.default_rng(0)
+        lengths = 1 + draw.poisson(draw.gamma(4.0, (self.length - 1) / 4.0, self.sentences))
+        if not ragged:
+            lengths[:] = round(self.length)
+        weight = 1 / (np.arange(self.vocabulary) + 2.7)
+        flat = draw.choice(self.vocabulary, lengths.sum(), p=weight / weight.sum()).astype(np.int32)
+        ids = np.split(flat, np.cumsum(lengths)[:-1])
+        inputs = Sequences("x", ids)
+        if self.kind == "tagger":
+            return PaddedBatches(inputs, Sequences("y", [i % self.labels for i in ids]), self.batch, seed=0)
+        labels = np.array([i.sum() % self.labels for i in ids], np.int32)
+        return PaddedBatches(inputs, labels, self.batch, seed=0)
+
+
+class Ours:
+    """On fastrnn."""
+
+    name = "fastrnn"
+
+    def __init__(self, task: Task) -> None:
+        words = fastrnn.data.Vocabulary(["<unk>", "<eos>", *map(str, range(task.vocabulary - 2))], "word")
+        names = [f"{k:04}" for k in range(task.labels)]
+        sizes: dict[str, Any] = {"embedding_size": task.embedding, "cell": task.cell, "seed": 0}
+        self.model: Any = (
+            fastrnn.SequenceTagger(words, names, task.hidden, **sizes)
+            if task.kind == "tagger"
+            else fastrnn.SequenceClassifier(words, names, task.hidden, pooling="max", **sizes)
+        )
+        self.optimizer = fastrnn.optim.Adam(self.model, lr=1e-3)
+
+    def items(self, data: PaddedBatches) -> Iterator[tuple[Rows, Any]]:
+        """The batches, as this model takes them."""
+        return (data[k] for k in range(len(data)))
+
+    def step(self, x: Rows, targets: Any) -> float:
+        """One whole training step; the mean loss before it."""
+        loss, _ = self.model.value_and_grad(x, targets)
+        self.optimizer.step(max_norm=MAX_NORM)
+        return float(loss)
+
+
+class TorchPacked:
+    """On PyTorch, with a PackedSequence."""
+
+    name = "torch, packed"
+    packed = True
+
+    def __init__(self, task: Task) -> None:
+        import torch
+
+        self.torch, self.task = torch, task
+        nn = torch.nn
+        parts = {
+            "embedding": nn.Embedding(task.vocabulary, task.embedding),
+            "cell": getattr(nn, task.cell)(task.embedding, task.hidden, bidirectional=True),
+            "head": nn.Linear(2 * task.hidden, task.labels),
+        }
+        self.net = nn.ModuleDict(parts)
+        ours = {name: torch.tensor(a) for name, a in Ours(task).model.params.items()}
+        names = {"body.0.": "embedding.", "body.1.": "cell.", "head.": "head."}
+        state = {
+            to + n.removeprefix(of): a
+            for n, a in ours.items()
+            for of, to in names.items()
+            if n.startswith(of)
+        }
+        self.net.load_state_dict(state)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
+
+    def items(self, data: PaddedBatches) -> Iterator[tuple[Any, Any]]:
+        """The same rows in the same batches, padded by PyTorch from tensors that were made before."""
+        torch, pad = self.torch, self.torch.nn.utils.rnn.pad_sequence
+        if not hasattr(self, "_tensors"):
+            self._tensors: dict[int, Any] = {}
+        if id(data) not in self._tensors:
+            cut = np.cumsum(data.inputs.lengths)[:-1]
+            x = [torch.from_numpy(a.astype(np.int64)) for a in np.split(data.inputs.flat, cut)]
+            y = (
+                [torch.from_numpy(a.astype(np.int64)) for a in np.split(data.targets.flat, cut)]
+                if isinstance(data.targets, Sequences)
+                else torch.from_numpy(data.targets.astype(np.int64))
+            )
+            self._tensors[id(data)] = x, y, torch.from_numpy(data.inputs.lengths)
+        x, y, lengths = self._tensors[id(data)]
+        for k in range(len(data)):
+            rows = data.rows(k)
+            tokens = pad([x[r] for r in rows])
+            targets = pad([y[r] for r in rows], padding_value=-100) if isinstance(y, list) else y[rows]
+            yield (tokens, lengths[rows]), targets
+
+    def step(self, x: Any, targets: Any) -> float:
+        """One whole training step; the mean loss before it."""
+        torch, (tokens, lengths) = self.torch, x
+        self.optimizer.zero_grad()
+        y = self.net["embedding"](tokens)
+        if self.packed:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(y, lengths)
+            y, _ = torch.nn.utils.rnn.pad_packed_sequence(self.net["cell"](packed)[0])
+        else:
+            y, _ = self.net["cell"](y)
+        if self.task.kind == "classifier":
+            beyond = torch.arange(len(tokens))[:, None] >= lengths
+            y = y.masked_fill(beyond[..., None], -torch.inf).amax(dim=0)
+        logits = self.net["head"](y)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), MAX_NORM, foreach=True)
+        self.optimizer.step()
+        return float(loss.detach())
+
+
+class TorchPadded(TorchPacked):
+    """On PyTorch, with padding that is read like words: another function of the sentence."""
+
+    name = "torch, padded"
+    packed = False
+
+
+MODELS = {model.name: model for model in (Ours, TorchPacked, TorchPadded)}

@@ -1,0 +1,265 @@
+"""Layers side by side: all read the same input, and what they give is joined."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _check
+from .._random import fold
+from .attention import AttentionPool
+from .base import Layer, Once
+from .composite import Composite
+from .dropout import Dropout
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from .._typing import Array, State
+
+
+class Parallel(Composite):
+    """What `Concat`, `Add` and `Residual` share; a subclass has ``_join`` and ``_split``."""
+
+    def _gather(self) -> None:
+        layers: list[Any] = list(self.children.values())
+        order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
+        if len(order) > 1:
+            raise ValueError("layers: expected the same batch_first in all of them, got both")
+        for layer in layers:
+            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
+                layer.batch_first = next(iter(order))
+        if order:
+            self.batch_first = next(iter(order))
+        super()._gather()
+        self.recurrent = any(layer.recurrent for layer in layers)
+        self._ragged = any(layer._ragged for layer in layers)
+        self._draws = any(layer._draws for layer in layers)
+
+    def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> Any:
+        """Run without dropout; nothing is kept.
+
+        Parameters
+        ----------
+        x : ndarray
+            As all the layers take it.
+        state : tuple, optional
+            One state for each recurrent child, or None.
+        lengths : array of int, [B], optional
+            Of the rows.
+
+        Returns
+        -------
+        y : ndarray
+            ``(y, state)`` with recurrent children.
+
+        Raises
+        ------
+        ValueError
+            What the layers give does not go together.
+        """
+        firsts, outputs, finals = self._states("state", state, lengths), [], []
+        for layer, first in zip(self.children.values(), firsts, strict=True):
+            call: Any = layer
+            if layer.recurrent:
+                y, final = call(x, first, lengths)
+                finals.append(final)
+            else:
+                y = call(x, lengths=lengths) if layer._ragged else call(x)
+            outputs.append(y)
+        y = self._join(x, outputs)
+        return (y, tuple(finals)) if self.recurrent else y
+
+    def vjp(
+        self,
+        x: Array,
+        state: State | None = None,
+        lengths: Any = None,
+        key: int | None = None,
+        step: int = 0,
+    ) -> tuple[Any, Any]:
+        """Run with dropout, and keep what the gradient needs; as in `Sequential`."""
+        firsts = self._states("state", state, lengths)
+        outputs, finals, pullbacks = [], [], []
+        if self._draws and key is not None:
+            key = _check.integer("key", key)
+        for place, (layer, first) in enumerate(zip(self.children.values(), firsts, strict=True)):
+            call: Any = layer
+            options = {"key": None if key is None or not layer._draws else fold(key, place), "step": step}
+            if layer._ragged:
+                options["lengths"] = lengths
+            if layer.recurrent:
+                (y, final), pullback = call.vjp(x, first, **options)
+                finals.append(final)
+            else:
+                y, pullback = call.vjp(x, **options)
+            outputs.append(y)
+            pullbacks.append(pullback)
+        y = self._join(x, outputs)
+        kept = (pullbacks, [output.shape for output in outputs], y.shape, y.dtype)
+        if self.recurrent:
+            return (y, tuple(finals)), RecurrentParallelPullback(self, *kept)
+        return y, ParallelPullback(self, *kept)
+
+    def _join(self, x: Array, outputs: list[Array]) -> Array:
+        raise NotImplementedError
+
+    def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
+        """The gradient by each output."""
+        raise NotImplementedError
+
+    def _through(self, dy: Array) -> Array | None:
+        """What of dx passes by the layers."""
+        return None
+
+    def _states(self, name: str, state: State | None, lengths: Any = None) -> list[Any]:
+        """One entry for each child: the state of a recurrent one, else None."""
+        self._whole()
+        if lengths is not None and not self._ragged:
+            raise ValueError("lengths: expected None for a model that is not recurrent, got some")
+        places = [place for place, layer in enumerate(self.children.values()) if layer.recurrent]
+        found: list[Any] = [None] * len(self.children)
+        if state is None:
+            return found
+        if not isinstance(state, (tuple, list)) or len(state) != len(places):
+            got = f"{len(state)} of them" if isinstance(state, (tuple, list)) else _check.describe(state)
+            raise TypeError(
+                f"{name}: expected a tuple of {len(places)} states, one for each recurrent layer, got {got}"
+            )
+        for place, part in zip(places, state, strict=True):
+            found[place] = part
+        return found
+
+
+class Concat(Parallel):
+    """Gives the same x to all layers, and joins what they give along the last axis.
+
+    Parameters
+    ----------
+    *layers : Layer
+        At least two. Parameters are named ``"0.weight"``, ...; child i gets the key ``fold(key, i)``.
+
+    Notes
+    -----
+    With recurrent children, calls take and return a state, as those of `Sequential`.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if len(layers) < 2:
+            raise ValueError(f"layers: expected at least two, got {len(layers)}")
+        self._compose({str(place): layer for place, layer in enumerate(layers)})
+
+    def _join(self, x: Array, outputs: list[Array]) -> Array:
+        lead = outputs[0].shape[:-1]
+        for place, y in enumerate(outputs):
+            if y.shape[:-1] != lead:
+                raise ValueError(
+                    f"layers: expected outputs with leading axes {lead}, "
+                    f"got {y.shape[:-1]} from layer {place}"
+                )
+        return np.concatenate(outputs, axis=-1)
+
+    def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
+        edges = np.cumsum([0, *(shape[-1] for shape in shapes)])
+        return [dy[..., a:b] for a, b in pairwise(edges)]
+
+
+class Add(Parallel):
+    """Gives the same x to all layers, and adds what they give, in their order.
+
+    Parameters are those of `Concat`.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if len(layers) < 2:
+            raise ValueError(f"layers: expected at least two, got {len(layers)}")
+        self._compose({str(place): layer for place, layer in enumerate(layers)})
+
+    def _join(self, x: Array, outputs: list[Array]) -> Array:
+        return _sum(outputs, "layers: expected outputs of shape", "from layer")
+
+    def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
+        return [dy] * len(shapes)
+
+
+class Residual(Parallel):
+    """y = x + layer(x) (He et al. 2016).
+
+    Parameters
+    ----------
+    layer : Layer
+        Gives what is like its x, which is no array of tokens.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self._compose({"0": layer})
+
+    def _join(self, x: Array, outputs: list[Array]) -> Array:
+        if x.dtype != outputs[0].dtype:
+            raise TypeError(f"x: expected {outputs[0].dtype}, as what the layer gives, got {x.dtype}")
+        return _sum([x, outputs[0]], "layer: expected an output of shape", "from it, layer")
+
+    def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
+        return [dy]
+
+    def _through(self, dy: Array) -> Array | None:
+        return dy
+
+
+def _sum(parts: list[Array], rule: str, whose: str) -> Array:
+    total = parts[0]
+    for place, part in enumerate(parts[1:], 1):
+        if part.shape != total.shape:
+            raise ValueError(f"{rule} {total.shape}, got {part.shape} {whose} {place}")
+        total = total + part if place == 1 else np.add(total, part, out=total)
+    return total
+
+
+class ParallelPullback(Once):
+    """Gradients of one ``vjp`` call of side by side layers, none of them recurrent. One-shot."""
+
+    __slots__ = ()
+
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+        """Give dx, and add the parameters' gradients into ``grads``; see `RecurrentPullback`."""
+        return self._backward(dy, None, grads, want_dx)[0]
+
+    def _backward(
+        self, dy: Array | None, dstate: State | None, grads: Any, want_dx: bool
+    ) -> tuple[Array | None, State]:
+        layer: Parallel = self._layer
+        lasts = layer._states("dstate", dstate)
+        if grads is not None:
+            layer._into(grads)
+        pullbacks, shapes, shape, dtype = self._peek()
+        if dy is None:
+            dy = np.zeros(shape, dtype)
+        _check.array("dy", dy, shape, dtype)
+        self._take()
+        dx, firsts = layer._through(dy) if want_dx else None, []
+        parts = layer._split(dy, shapes)
+        for (name, child), pullback, part, last in zip(
+            layer.children.items(), pullbacks, parts, lasts, strict=True
+        ):
+            into = layer._part(grads, name, child)
+            if child.recurrent:
+                more, first = pullback(part, last, into, want_dx=want_dx)
+                firsts.append(first)
+            else:
+                more = pullback(part, into, want_dx=want_dx)
+            if more is not None:
+                dx = more if dx is None else dx + more
+        return dx, tuple(firsts)
+
+
+class RecurrentParallelPullback(ParallelPullback):
+    """Gradients of one ``vjp`` call of side by side layers, some of them recurrent. One-shot."""
+
+    __slots__ = ()
+
+    def __call__(  # type: ignore[override]
+        self, dy: Array | None, dstate: State | None = None, grads: Any = None, *, want_dx: bool = True
+    ) -> tuple[Array | None, State]:
+        """Give dx and the gradients by the initial states, and add the parameters' into ``grads``."""
+        return self._backward(dy, dstate, grads, want_dx)

@@ -1,0 +1,69 @@
+"""Beam search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastrnn.batches import Rows
+
+
+class Hypothesis(NamedTuple):
+    """An output, its log-probability, what it was ranked by; attention [tokens, T], or None without."""
+
+    tokens: list[str]
+    log_probability: float
+    score: float
+    attention: Any
+
+
+class _Path(NamedTuple):
+    ids: tuple[int, ...]
+    log_probability: float
+    weights: tuple[Any, ...]
+
+
+def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> list[Hypothesis]:
+    """
+    Return at most `beam` outputs for one source, the best first.
+
+    A path is done with its end token. The search stops when as many as the beam are done, or at `most`
+    tokens; what is not done by then counts as it is.
+    """
+    memory, state = model.read(source)
+    end, paths = model.end(), [_Path((), 0.0, ())]
+    done: list[_Path] = []
+    for _ in range(most + 1):
+        last = np.array([path.ids[-1] if path.ids else end for path in paths], np.int32)
+        logs, state, weights = model.step(last, state, memory)
+        total = logs + np.array([path.log_probability for path in paths])[:, None]
+        order = np.argsort(-total, axis=None, kind="stable")[: 2 * beam]
+        rows: list[int] = []
+        going: list[_Path] = []
+        for place in order:
+            row, token = divmod(int(place), total.shape[1])
+            path = paths[row]
+            more = () if weights is None else (*path.weights, weights[row])
+            longer = _Path((*path.ids, token), float(total[row, token]), more)
+            if token == end:
+                done.append(longer)
+            elif len(going) < beam:
+                going.append(longer)
+                rows.append(row)
+        if len(done) >= beam or not going:
+            break
+        paths = going
+        state = tuple(tuple(part[:, rows] for part in of_layer) for of_layer in state)
+    else:
+        done += [_Path(path.ids[:most], path.log_probability, path.weights[:most]) for path in paths]
+    found = [_finish(model, path, penalty, end) for path in done]
+    return sorted(found, key=lambda h: -h.score)[:beam]
+
+
+def _finish(model: Any, path: _Path, penalty: float, end: int) -> Hypothesis:
+    ids = path.ids[:-1] if path.ids and path.ids[-1] == end else path.ids
+    score = path.log_probability / ((5 + len(path.ids)) / 6) ** penalty
+    weights = np.array(path.weights[: len(ids)]) if path.weights else None
+    return Hypothesis([model.target.tokens[k] for k in ids], path.log_probability, score, weights)

@@ -1,0 +1,174 @@
+"""What the models share: training, saving and loading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastrnn import _check, checkpoint, layers, optim
+from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
+from fastrnn.layers.composite import Composite
+from fastrnn.schedules import Cosine, Schedule
+from fastrnn.training import Trainer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from fastrnn.protocols import Batches
+
+CELLS = {name: getattr(layers, name) for name in layers.cells.__all__}
+
+
+class Model(Composite):
+    """
+    A model of layers with `fit`, `evaluate`, `predict`, `save`, `load` and `summary`.
+
+    A subclass has ``value_and_grad`` and ``total`` (see `fastrnn.protocols.Trainable`), ``describe``, which
+    says all but the parameters, and ``_build``, which makes an untrained model of that.
+    """
+
+    def train(
+        self,
+        data: Batches,
+        held_out: Batches | None,
+        *,
+        epochs: int = 20,
+        lr: float = 2e-3,
+        schedule: Schedule | None = None,
+        optimizer: Any = None,
+        max_norm: float | None = 1.0,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        patience: int | None = None,
+        score: tuple[str, Callable[[], float]] | None = None,
+        seed: int = 0,
+        callbacks: Iterable[Callback] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = False,
+        progress: bool = True,
+        info: dict[str, Any] | None = None,
+        unit: str = "token",
+    ) -> History:
+        """
+        Train on batches; what `fit` does with the batches that it has made.
+
+        Parameters
+        ----------
+        data, held_out
+            See `Trainer.fit`. With `held_out` the parameters of the best epoch are kept.
+        lr, schedule, optimizer
+            By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a
+            cosine. A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
+        patience
+            Stop after that many epochs that are no better than the best; None goes through all of them.
+        score
+            A name and a function that gives a number after each epoch: the epoch where it is largest is the
+            best, instead of that of the smallest loss.
+        progress
+            Show a bar on stderr; `unit` is what a target is called there.
+        max_norm, clip_value, accumulate, seed, callbacks, checkpoint, checkpoint_every, info
+            See `Trainer`.
+        resume
+            See `Trainer.fit`.
+
+        Returns
+        -------
+        History
+            Losses and scores by epoch.
+        """
+        if schedule is None:
+            total = epochs * -(-len(data) // accumulate)
+            schedule = Cosine(lr, total, warmup=total // 100)
+        history = History()
+        own: list[Callback] = []
+        if score is not None:
+            own.append(Score(*score))
+        if held_out is not None:
+            own.append(EarlyStopping(patience, monitor=None if score is None else score[0]))
+        own.append(history)
+        if progress:
+            own.append(ProgressBar(unit))
+        trainer = Trainer(
+            self,
+            optim.Adam(self, lr=lr) if optimizer is None else optimizer,
+            max_norm=max_norm,
+            clip_value=clip_value,
+            accumulate=accumulate,
+            schedule=schedule,
+            seed=seed,
+            callbacks=[*own, *callbacks],
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            info=info,
+        )
+        trainer.fit(data, epochs, held_out, resume=resume)
+        return history
+
+    def value_and_grad(
+        self, x: Any, targets: Any, state: Any = None, key: int | None = None
+    ) -> tuple[float, Any]:
+        """Return the mean loss and the state to carry on; add the gradients to ``self.grads``."""
+        raise NotImplementedError
+
+    def total(self, x: Any, targets: Any, state: Any = None) -> tuple[float, int, Any]:
+        """Return the sum of the losses without dropout, their number, and the state to carry on."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """Return all of the model but its parameters, as a checkpoint holds it."""
+        raise NotImplementedError
+
+    @classmethod
+    def _build(cls, model: dict[str, Any]) -> Self:
+        """An untrained model that `describe` would describe so."""
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file; see `fastrnn.checkpoint`."""
+        checkpoint.save(path, {"model": self.describe() | {"parameters": self.flat_params}})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """
+        Read a model that `save` or the checkpoints of a training run wrote.
+
+        Raises OSError or ValueError as `fastrnn.checkpoint.load`, ValueError also for another kind of model.
+        """
+        return cls.from_saved(checkpoint.load(path))
+
+    @classmethod
+    def from_saved(cls, tree: Any) -> Self:
+        """Build the model that ``tree["model"]`` describes."""
+        model, name = tree.get("model") if isinstance(tree, dict) else None, cls.__name__
+        kind = model.get("kind") if isinstance(model, dict) else None
+        if not isinstance(model, dict) or kind != name:
+            raise ValueError(f"checkpoint: expected a {name}, got {kind or 'no model'}")
+        try:
+            made = cls._build(model)
+            parameters = model["parameters"]
+            matches = (parameters.shape, parameters.dtype) == (made.flat_params.shape, made.flat_params.dtype)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"checkpoint: expected the parts of a {name}, got none for {error}") from None
+        if not matches:
+            raise ValueError(
+                f"checkpoint: expected {made.flat_params.size} parameters of {made.flat_params.dtype}, "
+                f"got {parameters.size} of {parameters.dtype}"
+            )
+        made.flat_params[:] = parameters
+        return made
+
+
+def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: Any) -> Any:
+    """A recurrent layer by the name of its class."""
+    _check.choice("cell", cell, tuple(CELLS))
+    return CELLS[cell](width, hidden, levels, **options)
+
+
+def probabilities(logits: Any) -> Any:
+    """Softmax over the last axis, in float64."""
+    e = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)

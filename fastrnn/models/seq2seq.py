@@ -1,0 +1,200 @@
+"""Sequences to sequences: an encoder, a decoder, attention, beam search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastrnn import _check, metrics
+from fastrnn._random import fold
+from fastrnn.batches import PaddedBatches, Rows, Sequences
+from fastrnn.data import END_OF_LINE, Vocabulary
+from fastrnn.models import _beam
+from fastrnn.models._beam import Hypothesis
+from fastrnn.models._sentences import encode, word_vocabulary
+from fastrnn.models._seq2seq_network import Seq2SeqNetwork
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from fastrnn.callbacks import History
+
+Sentences = Sequence[Sequence[str]]
+
+
+class Translation(NamedTuple):
+    """Loss in nats a token, the end included; share of outputs that are right as a whole; and sequences."""
+
+    loss: float
+    exact: float
+    sequences: int
+
+
+class Seq2Seq(Seq2SeqNetwork):
+    """
+    Make a sequence of tokens of another one: translation, spelling, transliteration.
+
+    The encoder reads the source; its last state is the first of the decoder, which is trained on the right
+    output up to each token (teacher forcing). With attention, every output of the decoder is joined with a
+    sum of the encoder's outputs (Luong et al. 2015, arXiv:1508.04025, without feeding it back).
+
+    Parameters
+    ----------
+    source, target
+        Vocabularies of words, or training sequences, out of which they are made. `<eos>` ends every output.
+    hidden_size, num_layers
+        H of the decoder, and L of both; a bidirectional encoder has H / 2 a direction.
+    embedding_size
+        E; `hidden_size` if None.
+    cell
+        The name of a recurrent layer.
+    bidirectional
+        Read the source both ways.
+    attention
+        ``"dot"``, ``"general"``, ``"additive"`` (see `Attention`) or None.
+    dropout
+        Before the head and between layers.
+    dtype, seed
+        ``"float32"`` or ``"float64"``; of the initial parameters.
+
+    Examples
+    --------
+    >>> model = fastrnn.Seq2Seq(english, german, hidden_size=256, attention="general", seed=0)
+    >>> model.fit(english, german, validation_data=(dev_english, dev_german), epochs=10)
+    >>> model.predict([["a", "dog", "sleeps"]], beam=5)
+    """
+
+    def __init__(
+        self,
+        source: Vocabulary | Sentences,
+        target: Vocabulary | Sentences,
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        *,
+        embedding_size: int | None = None,
+        cell: str = "LSTM",
+        bidirectional: bool = True,
+        attention: str | None = "general",
+        dropout: float = 0.0,
+        dtype: str = "float32",
+        seed: int | None = None,
+    ) -> None:
+        self.source, self.target = word_vocabulary("source", source), word_vocabulary("target", target)
+        width = _check.integer("hidden_size", hidden_size, 1)
+        size = width if embedding_size is None else _check.integer("embedding_size", embedding_size, 1)
+        if _check.flag("bidirectional", bidirectional) and width % 2:
+            raise ValueError(f"hidden_size: expected an even number for a bidirectional encoder, got {width}")
+        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(8)]
+        self.config: dict[str, Any] = {
+            "hidden_size": width,
+            "num_layers": _check.integer("num_layers", num_layers, 1),
+            "embedding_size": size,
+            "cell": cell,
+            "bidirectional": bool(bidirectional),
+            "attention": attention,
+            "dropout": _check.real("dropout", dropout, 0.0, 1.0),
+            "dtype": dtype,
+        }
+        self._make(len(self.source), len(self.target), seeds)
+
+    def fit(
+        self,
+        x: Sentences,
+        y: Sentences,
+        validation_data: tuple[Sentences, Sentences] | None = None,
+        *,
+        batch: int = 32,
+        seed: int = 0,
+        **training: Any,
+    ) -> History:
+        """
+        Train on sequences and what is to be made of them.
+
+        Parameters
+        ----------
+        x, y
+            Lists of tokens; a list of y may be empty.
+        validation_data
+            Another such pair: the parameters of the epoch with the smallest loss on it are kept.
+        batch
+            Sequences of a batch, of alike lengths.
+        seed
+            Of the order of the sequences and of dropout.
+        training
+            As `Model.train` takes it: epochs, lr, optimizer, patience, callbacks, checkpoint, ...
+        """
+        data = PaddedBatches(*self._encode(x, y), batch, seed=seed)
+        held_out = None
+        if validation_data is not None:
+            held_out = PaddedBatches(*self._encode(*validation_data, "validation_data"), 64)
+        return self.train(data, held_out, seed=seed, **training)
+
+    def _encode(self, x: Sentences, y: Sentences, name: str = "") -> tuple[Sequences, Sequences]:
+        first, second = (f"{name}[0]", f"{name}[1]") if name else ("x", "y")
+        inputs = encode(first, x, self.source)
+        if not hasattr(y, "__len__") or len(y) != len(x):
+            got = len(y) if hasattr(y, "__len__") else _check.describe(y)
+            raise ValueError(f"{second}: expected {len(x)} sequences, as {first} has, got {got}")
+        return inputs, encode(second, [[*tokens, END_OF_LINE] for tokens in y], self.target)
+
+    def evaluate(self, x: Sentences, y: Sentences) -> Translation:
+        """Return the loss on `y`, and the share of sequences for which `predict` gives exactly it."""
+        from fastrnn.training import evaluate
+
+        loss = evaluate(self, PaddedBatches(*self._encode(x, y), 64))
+        exact = metrics.accuracy([list(tokens) for tokens in y], self.predict(x))
+        return Translation(loss, exact, len(y))
+
+    def predict(self, x: Sentences, **search: Any) -> list[list[str]]:
+        """Return the best output of each sequence; `search` as in `translate`."""
+        return [found[0].tokens for found in self.translate(x, **search)]
+
+    def translate(
+        self, x: Sentences, beam: int = 1, length_penalty: float = 0.0, max_length: int | None = None
+    ) -> list[list[Hypothesis]]:
+        """
+        Return the outputs that a beam search finds, the best first, each with its log-probability.
+
+        Parameters
+        ----------
+        x
+            Lists of tokens.
+        beam
+            Outputs that are followed side by side; 1 takes the likeliest token each time.
+        length_penalty
+            Log-probabilities are divided by ``((5 + length) / 6) ** length_penalty`` before they are
+            compared (Wu et al. 2016, arXiv:1609.08144).
+        max_length
+            Tokens after which an output is cut; twice the source and ten more if None.
+        """
+        _check.integer("beam", beam, 1)
+        _check.real("length_penalty", length_penalty)
+        if max_length is not None:
+            _check.integer("max_length", max_length, 1)
+        inputs, found = encode("x", x, self.source), []
+        for k in range(len(inputs)):
+            rows = np.array([k])
+            source = Rows(inputs.padded(rows, inputs.flat, 0), inputs.lengths[rows])
+            most = 2 * int(inputs.lengths[k]) + 10 if max_length is None else max_length
+            found.append(_beam.search(self, source, beam, length_penalty, most))
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """Return all of the model but its parameters, as a checkpoint holds it."""
+        return {
+            "kind": "Seq2Seq",
+            "config": self.config,
+            "source": self.source.to_dict(),
+            "target": self.target.to_dict(),
+        }
+
+    @classmethod
+    def _build(cls, model: dict[str, Any]) -> Self:
+        source, target = (Vocabulary.from_dict(model[name]) for name in ("source", "target"))
+        return cls(source, target, **model["config"], seed=0)
+
+    def end(self) -> int:
+        """The number of the token that begins and ends every output."""
+        return self.target.id(END_OF_LINE)

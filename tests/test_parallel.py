@@ -1,0 +1,238 @@
+"""Layers side by side, functions as layers, and pools: what they give is what their parts give."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import checks
+import numpy as np
+import pytest
+from errors import STATE, TOKENS, Case, H, I, V, X, check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastrnn
+from fastrnn import GRU, LSTM, Add, Concat, Dropout, Embedding, Lambda, Linear, Pool, Residual, Sequential
+from fastrnn._random import fold
+
+RELU = (lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x > 0))
+
+
+def both(layer: Any, x: np.ndarray, **options: Any) -> tuple[Any, Any]:
+    """A vjp call and a plain one, which must agree where nothing is random."""
+    out, pullback = layer.vjp(x, **options)
+    lengths = {"lengths": options["lengths"]} if "lengths" in options else {}
+    if not layer._draws:
+        plain = layer(x, **lengths)
+        checks.same_bits((plain[0] if layer.recurrent else plain), out[0] if layer.recurrent else out)
+    return out, pullback
+
+
+def test_concat(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((5, 3, I), np.float32)
+    parts = [LSTM(I, 4, seed=0), Linear(I, 2, seed=1), GRU(I, 3, bidirectional=True, seed=2)]
+    layer = Concat(*copy.deepcopy(parts))
+    lengths = np.array([5, 0, 2])
+    (y, state), pullback = both(layer, x, lengths=lengths)
+    assert y.shape == (5, 3, 12)
+    dy = rng.standard_normal(y.shape, np.float32)
+    dx, dstate = pullback(dy)
+    want_dx, at = None, 0
+    for k, part in enumerate(parts):
+        if part.recurrent:
+            (want, final), back = part.vjp(x, lengths=lengths)
+            width = want.shape[-1]
+            more, first = back(dy[..., at : at + width])
+            checks.same_bits(state[k // 2][0], final[0])
+            checks.same_bits(dstate[k // 2][0], first[0])
+        else:
+            want, back = part.vjp(x)
+            width = want.shape[-1]
+            more = back(dy[..., at : at + width])
+        checks.same_bits(y[..., at : at + width], want)
+        at += width
+        want_dx = more if want_dx is None else want_dx + more
+        for name, gradient in part.grads.items():
+            checks.same_bits(layer.grads[f"{k}.{name}"], gradient)
+    checks.same_bits(dx, want_dx)
+
+
+def test_add_and_residual(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((5, 3, I), np.float32)
+    first, second = Linear(I, I, seed=0), Lambda(*RELU)
+    want = first(x) + np.maximum(x, 0)
+    for layer in (Add(first, second), Residual(Linear(I, I, seed=0))):
+        y, pullback = both(layer, x)
+        dy = rng.standard_normal(y.shape, np.float32)
+        dx = pullback(dy)
+        inner = Linear(I, I, seed=0)
+        out, back = inner.vjp(x)
+        checks.same_bits(y, want if isinstance(layer, Add) else x + out)
+        more = back(dy)
+        checks.same_bits(dx, more + dy * (x > 0) if isinstance(layer, Add) else dy + more)
+        checks.same_bits(layer.grads["0.weight"], inner.grads["weight"])
+
+
+def test_tokens_and_keys(rng: np.random.Generator) -> None:
+    tokens = rng.integers(0, V, (5, 3))
+    layer = Sequential(
+        Concat(Embedding(V, I, seed=0), Sequential(Embedding(V, 2, seed=1), Dropout(0.5))),
+        LSTM(I + 2, 4, seed=2),
+    )
+    (y, _), pullback = layer.vjp(tokens, key=3)
+    assert pullback(np.ones_like(y))[0] is None
+    assert all(gradient.any() for gradient in layer.grads.values())
+    inner = layer.children["0"]
+    table = inner.children["1"].children["0"].params["weight"]
+    dropped, _ = inner.vjp(tokens, key=fold(3, 0))
+    want = fastrnn.functional.dropout(table[tokens], 0.5, fold(fold(fold(3, 0), 1), 1))
+    checks.same_bits(dropped[..., I:], want)
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 20), st.data())
+@settings(max_examples=30, deadline=None)
+def test_pools(steps: int, rows: int, width: int, data: st.DataObject) -> None:
+    lengths = np.array(data.draw(st.lists(st.integers(0, steps), min_size=rows, max_size=rows)))
+    x = np.random.default_rng(steps * rows).standard_normal((steps, rows, 2 * width))
+    for kind in ("last", "mean", "max"):
+        y, pullback = both(Pool(kind, bidirectional=True), x, lengths=lengths)
+        dx = pullback(np.ones_like(y))
+        for b, length in enumerate(lengths):
+            row = x[:length, b]
+            if not length:
+                want = np.zeros(2 * width)
+            elif kind == "last":
+                want = np.concatenate([row[-1, :width], row[0, width:]])
+            else:
+                want = row.mean(axis=0) if kind == "mean" else row.max(axis=0)
+            checks.close(y[b], want, "update")
+            assert not dx[length:, b].any()
+            checks.close(dx[:, b].sum(axis=0), np.full(2 * width, float(length > 0)), "update")
+        checks.same_bits(Pool(kind, bidirectional=True, batch_first=True)(x.swapaxes(0, 1), lengths), y)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_classifier_of_layers(rng: np.random.Generator, batch_first: bool) -> None:
+    """Rows in a padded batch give what they give alone, in the loss and in the gradients."""
+    body = Sequential(
+        Embedding(V, I, seed=0),
+        LSTM(I, H, bidirectional=True, batch_first=batch_first, seed=1),
+        Pool("last", bidirectional=True),
+    )
+    tokens, lengths = rng.integers(0, V, (4, 7)), np.array([7, 1, 3, 5])
+    x = tokens if batch_first else tokens.T
+    (y, _), pullback = body.vjp(x, lengths=lengths)
+    dy = rng.standard_normal(y.shape, np.float32)
+    pullback(dy)
+    together = body.flat_grads.copy()
+    body.zero_grad()
+    for b, length in enumerate(lengths):
+        row = tokens[b : b + 1, :length]
+        (alone, _), back = body.vjp(row if batch_first else row.T)
+        checks.same_bits(alone[0], y[b])
+        back(dy[b : b + 1])
+    checks.close(body.flat_grads, together, "identity")
+    again = pickle.loads(pickle.dumps(body))
+    checks.same_bits(again(x, lengths=lengths)[0], y)
+
+
+def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
+    def made() -> Any:
+        body = Sequential(LSTM(I, H, seed=0), Pool("mean"))
+        return fastrnn.value_and_grad(body, fastrnn.losses.LinearCrossEntropy(H, 3, reduction="sum", seed=1))
+
+    x, targets, lengths = rng.standard_normal((5, 3, I), np.float32), np.array([0, 2, 1]), [5, 2, 4]
+    whole, rows = made(), made()
+    loss, _ = whole(x, targets, lengths=lengths)
+    parts = [rows(x[:n, b : b + 1], targets[b : b + 1])[0] for b, n in enumerate(lengths)]
+    assert loss == pytest.approx(sum(parts), rel=1e-6)
+    checks.close(whole.flat_grads, rows.flat_grads, "identity")
+    assert whole.loss(x, targets, lengths=lengths)[0] == loss
+    assert whole.total(x, targets, lengths=lengths)[:2] == (loss, 3)
+    assert whole.value_and_grad(x, targets, lengths=lengths)[0] == loss
+    assert loss != whole(x, targets)[0]
+
+
+ERRORS: dict[str, Case] = {
+    "one": (lambda: Concat(Linear(I, H)), ValueError, "layers: expected at least two, got 1"),
+    "none": (lambda: Add(), ValueError, "layers: expected at least two, got 0"),
+    "no layer": (lambda: Concat(Linear(I, H), 3), TypeError, "1: expected a layer, got int"),
+    "lead": (
+        lambda: Concat(Pool(), Linear(I, H))(X),
+        ValueError,
+        "layers: expected outputs with leading axes (3,), got (4, 3) from layer 1",
+    ),
+    "sum": (
+        lambda: Add(Linear(I, H), Linear(I, 2))(X),
+        ValueError,
+        "layers: expected outputs of shape (4, 3, 6), got (4, 3, 2) from layer 1",
+    ),
+    "residual": (
+        lambda: Residual(Linear(I, 2))(X),
+        ValueError,
+        "layer: expected an output of shape (4, 3, 5), got (4, 3, 2) from it, layer 1",
+    ),
+    "tokens": (
+        lambda: Residual(Embedding(V, I))(TOKENS),
+        TypeError,
+        "x: expected float32, as what the layer gives, got int64",
+    ),
+    "order": (
+        lambda: Concat(LSTM(I, H), LSTM(I, H, batch_first=True)),
+        ValueError,
+        "layers: expected the same batch_first in all of them, got both",
+    ),
+    "state": (
+        lambda: Concat(LSTM(I, H), Linear(I, H))(X, (STATE, STATE)),
+        TypeError,
+        "state: expected a tuple of 1 states, one for each recurrent layer, got 2 of them",
+    ),
+    "lengths": (
+        lambda: Concat(Linear(I, H), Linear(I, H))(X, lengths=[1, 2, 3]),
+        ValueError,
+        "lengths: expected None for a model that is not recurrent, got some",
+    ),
+    "joined lengths": (
+        lambda: fastrnn.value_and_grad(Linear(I, H), fastrnn.losses.MSE())(X, X, lengths=[1, 2, 3]),
+        ValueError,
+        "lengths: expected None for a model that is not recurrent, got some",
+    ),
+    "truncated lengths": (
+        lambda: fastrnn.value_and_grad(LSTM(I, H), fastrnn.losses.MSE(), tbptt=(1, 2))(
+            X, X, lengths=[1, 2, 3]
+        ),
+        ValueError,
+        "lengths: expected None because tbptt is (1, 2), got some",
+    ),
+    "dy": (
+        lambda: Concat(Linear(I, H), Linear(I, H)).vjp(X)[1](X),
+        ValueError,
+        "dy: expected shape (4, 3, 12), got (4, 3, 5)",
+    ),
+    "function": (lambda: Lambda(3, abs), TypeError, "function: expected a callable, got 3"),
+    "gradient": (
+        lambda: Lambda(RELU[0], lambda dy, x, y: dy[..., :1]).vjp(X)[1](X),
+        ValueError,
+        "gradient(dy, x, y): expected shape (4, 3, 5), got (4, 3, 1)",
+    ),
+    "kind": (lambda: Pool("sum"), ValueError, "kind: expected one of 'last', 'mean', 'max', got 'sum'"),
+    "rank": (lambda: Pool()(X[0]), ValueError, "x: expected shape (T, B, H), got (3, 5)"),
+    "length": (
+        lambda: Pool()(X, [1, 5, 2]),
+        ValueError,
+        "lengths: expected numbers in [0, T = 4], got 5",
+    ),
+    "rows": (lambda: Pool()(X, [1, 2]), ValueError, "lengths: expected shape (B,) = (3,), got (2,)"),
+    "twice": (
+        lambda: [back(np.zeros((3, I), np.float32)) for back in [Pool().vjp(X)[1]] * 2],
+        RuntimeError,
+        "pullback: expected one call, got a second; call vjp again",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
+def test_errors(case: Case) -> None:
+    check(case)

@@ -1,0 +1,171 @@
+"""Encoder and decoder: gradients, what is learnt, beam search against all outputs, and bad input."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from errors import Case, check
+
+from fastrnn import Seq2Seq
+from fastrnn.batches import PaddedBatches, Rows
+from fastrnn.data import IGNORED, Vocabulary
+from fastrnn.models._beam import search
+
+LETTERS = Vocabulary(["<unk>", "<eos>", *"abcdef"], "word")
+QUICK: dict[str, Any] = {"batch": 8, "lr": 1e-2, "progress": False}
+
+
+def reversals(count: int, seed: int = 0) -> tuple[list[list[str]], list[list[str]]]:
+    """Letters, and the same from the end: what one vector must hold, or attention can look up."""
+    draw = np.random.default_rng(seed)
+    x = [[str(c) for c in draw.choice(list("abcdef"), draw.integers(1, 6))] for _ in range(count)]
+    return x, [row[::-1] for row in x]
+
+
+TRAIN, HELD = reversals(300), reversals(60, 1)
+
+
+def model(**options: Any) -> Seq2Seq:
+    """A small one."""
+    return Seq2Seq(LETTERS, LETTERS, options.pop("hidden_size", 8), **{"seed": 0, **options})
+
+
+@pytest.mark.parametrize("attention", [None, "dot", "general", "additive"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "LSTM"},
+        {"cell": "GRU", "bidirectional": False},
+        {"cell": "RNN", "num_layers": 2, "dropout": 0.3},
+    ],
+    ids=str,
+)
+def test_gradients(attention: str | None, options: dict[str, Any]) -> None:
+    """Central differences in float64; with dropout, under one key."""
+    net = model(attention=attention, hidden_size=6, embedding_size=3, dtype="float64", **options)
+    draw = np.random.default_rng(3)
+    net.flat_params[:] = draw.normal(0, 0.4, net.flat_params.size)
+    net.touch()
+    x, targets = PaddedBatches(*net._encode(TRAIN[0][:5], TRAIN[1][:5]), 5)[0]
+    net.value_and_grad(x, targets, key=7)
+    found = net.flat_grads.copy()
+    for name, values in net.params.items():
+        at = draw.choice(values.size, 3)
+        start = sum(a.size for n, a in list(net.params.items())[: list(net.params).index(name)])
+        for place in at:
+            before, ends = values.flat[place], []
+            for change in (1e-6, -1e-6):
+                values.flat[place] = before + change
+                net.touch()
+                ends.append(net.value_and_grad(x, targets, key=7)[0])
+            values.flat[place] = before
+            slope = (ends[0] - ends[1]) / 2e-6
+            assert slope == pytest.approx(found[start + place], rel=2e-5, abs=1e-8), name
+
+
+def test_the_loss_of_training_is_that_of_evaluation() -> None:
+    net = model(cell="GRU")
+    x, targets = PaddedBatches(*net._encode(*HELD), 16)[1]
+    loss, _ = net.value_and_grad(x, targets)
+    total, count, _ = net.total(x, targets)
+    assert total / count == pytest.approx(loss, rel=1e-6)
+    assert count == (targets != IGNORED).sum()
+
+
+@pytest.mark.parametrize("options", [{"cell": "GRU"}, {"attention": "additive"}], ids=str)
+def test_it_learns_to_reverse(options: dict[str, Any], tmp_path: Any) -> None:
+    net = model(hidden_size=32, **options)
+    net.fit(*TRAIN, validation_data=HELD, epochs=25, **QUICK)
+    found = net.evaluate(*HELD)
+    assert found.exact > 0.8
+    assert found.sequences == 60
+    best = net.translate(HELD[0][:5], beam=3)
+    for row, hypotheses in zip(HELD[0], best, strict=False):
+        top = hypotheses[0]
+        assert top.attention.shape == (len(top.tokens), len(row))
+        np.testing.assert_allclose(top.attention.sum(axis=1), 1, rtol=1e-5)
+        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+    net.save(tmp_path / "model")
+    again = Seq2Seq.load(tmp_path / "model")
+    assert again.predict(HELD[0], beam=2) == net.predict(HELD[0], beam=2)
+
+
+def test_a_wide_beam_finds_the_likeliest_of_all_outputs() -> None:
+    """All outputs of up to three tokens, scored by the loss, against a beam that keeps them all."""
+    net = model(hidden_size=6)
+    net.flat_params[:] = np.random.default_rng(0).normal(0, 1, net.flat_params.size)
+    net.params["head.bias"][1] += 2  # the end is likely, so that short outputs win
+    net.touch()
+    source, best = ["a", "c", "b"], []
+    names = [t for t in LETTERS.tokens if t != "<eos>"]
+    for n in range(4):
+        for output in product(names, repeat=n):
+            x, targets = PaddedBatches(*net._encode([source], [list(output)]), 1)[0]
+            best.append((-net.total(x, targets)[0], list(output)))
+    best.sort(key=lambda pair: -pair[0])
+    x = Rows(np.array([[LETTERS.id(c)] for c in source], np.int32), np.array([3]))
+    found = [h for h in search(net, x, 400, 0.0, 3) if len(h.tokens) <= 2]
+    wanted = [pair for pair in best if len(pair[1]) <= 2][: len(found)]
+    for h, (log_probability, tokens) in zip(found[:10], wanted[:10], strict=True):
+        assert h.tokens == tokens
+        assert h.log_probability == pytest.approx(log_probability, abs=1e-4)
+        assert h.score == h.log_probability
+    penalised = search(net, x, 5, 1.0, 3)
+    assert all(h.score >= h.log_probability for h in penalised)
+
+
+def test_an_output_is_cut() -> None:
+    net = model()
+    net.params["head.bias"][1] = -50  # it never ends
+    net.touch()
+    assert len(net.predict([["a"]], max_length=4)[0]) == 4
+    assert len(net.predict([["a", "b"]], beam=2)[0]) == 14
+
+
+ERRORS: dict[str, Case] = {
+    "kind": (
+        lambda: model(attention="soft"),
+        ValueError,
+        "kind: expected one of 'dot', 'general', 'additive', got 'soft'",
+    ),
+    "odd": (
+        lambda: model(hidden_size=7),
+        ValueError,
+        "hidden_size: expected an even number for a bidirectional encoder, got 7",
+    ),
+    "cell": (
+        lambda: model(cell="ClockworkRNN"),
+        ValueError,
+        "cell: expected one whose states all have H numbers, got 'ClockworkRNN'",
+    ),
+    "empty": (lambda: model().predict([[]]), ValueError, "x[0]: expected at least one token, got none"),
+    "numbers": (
+        lambda: model().fit([["a"]], []),
+        ValueError,
+        "y: expected 1 sequences, as x has, got 0",
+    ),
+    "validation": (
+        lambda: model().fit([["a"]], [["a"]], validation_data=([["a"]], [[3]])),
+        TypeError,
+        "validation_data[1][0]: expected words, got 3",
+    ),
+    "beam": (lambda: model().predict([["a"]], beam=0), ValueError, "beam: expected an int >= 1, got 0"),
+    "penalty": (
+        lambda: model().predict([["a"]], length_penalty=-1.0),
+        ValueError,
+        "length_penalty: expected a finite number >= 0, got -1",
+    ),
+    "length": (
+        lambda: model().predict([["a"]], max_length=0),
+        ValueError,
+        "max_length: expected an int >= 1, got 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
+def test_errors(case: Case) -> None:
+    check(case)

@@ -1,0 +1,247 @@
+"""Taggers and classifiers of sentences: they learn what needs context, and say what is wrong with input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from errors import Case, check
+from sentences import journeys, opinions
+
+import fastrnn
+from fastrnn import SequenceClassifier, SequenceTagger, checkpoint
+from fastrnn.baselines import HiddenMarkovTagger, NaiveBayes
+from fastrnn.callbacks import Callback
+from fastrnn.data import Vocabulary
+
+TRAIN, DEV = journeys(120), journeys(40, 1)
+GOOD, HELD = opinions(120), opinions(40, 1)
+QUICK: dict[str, Any] = {"epochs": 12, "batch": 4, "lr": 2e-2, "progress": False}
+CELLS = ["LSTM", "GRU", "RNN", "MinGRU", "SCRN"]
+
+
+def tagger(**options: Any) -> SequenceTagger:
+    """A small one."""
+    return SequenceTagger(TRAIN[0], TRAIN[1], 12, **{"seed": 0, **options})
+
+
+def classifier(**options: Any) -> SequenceClassifier:
+    """A small one."""
+    return SequenceClassifier(GOOD[0], GOOD[1], 12, **{"seed": 0, **options})
+
+
+@pytest.fixture(scope="module")
+def trained() -> SequenceTagger:
+    """A tagger that has learnt."""
+    model = tagger(dropout=0.1)
+    model.fit(*TRAIN, validation_data=DEV, **QUICK)
+    return model
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_context_is_learnt(cell: str) -> None:
+    model = tagger(cell=cell)
+    history = model.fit(*TRAIN, validation_data=DEV, **QUICK)
+    found = model.evaluate(*DEV)
+    assert found.chunks is not None
+    assert found.chunks.f1 > 0.95
+    assert found.accuracy > 0.98
+    assert max(epoch["f1"] for epoch in history.epochs) == found.chunks.f1  # the best epoch is kept
+    assert found.tokens == sum(map(len, DEV[0]))
+    assert found.loss < 0.2
+
+
+def test_what_sees_the_word_alone_cannot_tell_from_and_to() -> None:
+    model = tagger(cell=None)
+    model.fit(*TRAIN, validation_data=DEV, **QUICK)
+    assert not model.body.recurrent
+    assert 0.3 < model.evaluate(*DEV).chunks.f1 < 0.9
+    markov = HiddenMarkovTagger().fit(*TRAIN)
+    found = [tag for row in markov.predict(DEV[0]) for tag in row]
+    assert np.mean([a == b for a, b in zip(found, [t for row in DEV[1] for t in row], strict=True)]) > 0.7
+    assert markov.predict([[], ["from", "paris"]])[1][1][:2] == "B-"
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+def test_the_order_of_words_is_learnt(pooling: str) -> None:
+    model = classifier(pooling=pooling)
+    model.fit(*GOOD, validation_data=HELD, **QUICK)
+    found = model.evaluate(*HELD)
+    assert found.accuracy == 1
+    assert found.sequences == 40
+    assert model.predict([["good", ",", "not", "bad"], ["bad", ",", "not", "good"]]) == ["good", "bad"]
+
+
+def test_a_bag_of_words_cannot() -> None:
+    model = classifier(cell=None, pooling="mean")
+    model.fit(*GOOD, validation_data=HELD, **QUICK)
+    assert model.evaluate(*HELD).accuracy < 0.8
+    assert NaiveBayes(pairs=False).fit(*GOOD).score(*HELD) < 0.8
+    assert NaiveBayes().fit(*GOOD).score(*HELD) == 1
+
+
+def test_a_sentence_does_not_depend_on_those_beside_it(trained: SequenceTagger) -> None:
+    together = trained.predict_proba(DEV[0])
+    for sentence, found in zip(DEV[0], together, strict=True):
+        (alone,) = trained.predict_proba([sentence])
+        assert np.array_equal(alone, found)
+        assert found.shape == (len(sentence), len(trained.labels))
+
+
+def test_words_that_are_not_known() -> None:
+    model = tagger()
+    model.fit(*TRAIN, validation_data=DEV, word_dropout=0.5, **QUICK)
+    assert model.predict([["to", "timbuktu"]]) == [model.predict([["to", "<unk>"]])[0]]
+
+
+@pytest.mark.parametrize("model", [tagger(num_layers=2, cell="GRU"), tagger(cell=None), classifier()])
+def test_saved_and_loaded(model: Any, tmp_path: Any) -> None:
+    model.save(tmp_path / "model")
+    again = type(model).load(tmp_path / "model")
+    assert again.describe() == model.describe()
+    x = DEV[0]
+    for a, b in zip(again.predict_proba(x), model.predict_proba(x), strict=True):
+        assert np.array_equal(a, b)
+    assert "weight" in str(again.summary())
+
+
+class Stop(Callback):
+    """Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, trainer: Any, logs: Any) -> None:
+        if logs["step"] == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", [1, 7, 12])
+def test_a_resumed_run_has_the_bits_of_an_unbroken_one(step: int, tmp_path: Any) -> None:
+    options = {
+        **QUICK,
+        "epochs": 3,
+        "batch": 16,
+        "word_dropout": 0.2,
+        "validation_data": DEV,
+        "accumulate": 2,
+    }
+    whole, broken, again = (tagger(dropout=0.3, seed=s) for s in (0, 0, 5))
+    whole.fit(*TRAIN, **options)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(*TRAIN, checkpoint=tmp_path / "run", callbacks=[Stop(step)], **options)
+    again.fit(*TRAIN, checkpoint=tmp_path / "run", resume=True, **options)
+    assert np.array_equal(again.flat_params, whole.flat_params)
+    assert checkpoint.load(tmp_path / "run")["training"]["finished"]
+    other = SequenceTagger([["a"]], TRAIN[1], 12, dropout=0.3)
+    with pytest.raises(
+        ValueError, match=r"^model vocabulary: expected tokens = .*, as in the checkpoint, got"
+    ):
+        other.fit(*TRAIN, checkpoint=tmp_path / "run", resume=True, **options)
+
+
+def test_vectors_of_word2vec_are_taken_over() -> None:
+    vectors = fastrnn.Word2Vec(TRAIN[0], vector_size=12, min_count=1, epochs=1, seed=1).wv
+    model = SequenceTagger(Vocabulary.from_vectors(vectors), TRAIN[1], 12, seed=0)
+    assert model.load_vectors(vectors) == len(vectors)
+    table = model.params["body.0.weight"]
+    assert np.array_equal(table[model.vocabulary.id("boston")], vectors["boston"])
+    with pytest.raises(ValueError, match=r"^vectors: expected 5 numbers for each word, got 12$"):
+        tagger(embedding_size=5).load_vectors(vectors)
+
+
+SENTENCE = [["show", "me"]]
+ERRORS: dict[str, Case] = {
+    "empty": (
+        lambda: tagger().predict([["me"], []]),
+        ValueError,
+        "x[1]: expected at least one token, got none",
+    ),
+    "none": (lambda: tagger().predict([]), ValueError, "x: expected at least one sequence, got none"),
+    "string": (
+        lambda: tagger().predict("show me"),
+        TypeError,
+        "x: expected a list of sentences, got 'show me'",
+    ),
+    "sentence": (
+        lambda: classifier().predict(["show me"]),
+        TypeError,
+        "x[0]: expected a list of words, got 'show me'",
+    ),
+    "word": (lambda: tagger().predict([["a", 3]]), TypeError, "x[0]: expected words, got 3"),
+    "tags": (
+        lambda: tagger().fit(SENTENCE, [["O"]]),
+        ValueError,
+        "y[0]: expected 2 labels, one for each word, got 1",
+    ),
+    "lists": (
+        lambda: tagger().fit(SENTENCE, []),
+        ValueError,
+        "y: expected 1 lists of labels, as x has, got 0",
+    ),
+    "tag": (
+        lambda: tagger().fit(SENTENCE, [["O", "X"]]),
+        ValueError,
+        "y[0]: expected one of 5 labels, 'B-from', 'B-to', 'I-from', 'I-to', 'O', got 'X'",
+    ),
+    "validation": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], validation_data=(SENTENCE, [["O"]])),
+        ValueError,
+        "validation_data[1][0]: expected 2 labels, one for each word, got 1",
+    ),
+    "label": (
+        lambda: classifier().fit(SENTENCE, ["fine"]),
+        ValueError,
+        "y[0]: expected one of 2 labels, 'bad', 'good', got 'fine'",
+    ),
+    "labels": (
+        lambda: classifier().fit(SENTENCE, []),
+        ValueError,
+        "y: expected 1 labels, one for each of x, got 0",
+    ),
+    "number": (
+        lambda: classifier().fit(SENTENCE, [1]),
+        ValueError,
+        "y[0]: expected one of 2 labels, 'bad', 'good', got 1",
+    ),
+    "cell": (
+        lambda: tagger(cell="lstm"),
+        ValueError,
+        "cell: expected one of 'GRU', 'LSTM', 'RNN', 'SCRN', 'ClockworkRNN', 'DepthGatedLSTM', 'MinGRU', "
+        "'MinLSTM', got 'lstm'",
+    ),
+    "pooling": (
+        lambda: classifier(pooling="sum"),
+        ValueError,
+        "pooling: expected one of 'last', 'mean', 'max', 'attention', got 'sum'",
+    ),
+    "characters": (
+        lambda: SequenceTagger(Vocabulary("ab"), ["O"]),
+        ValueError,
+        "vocabulary: expected a vocabulary of words, got one of characters",
+    ),
+    "no tags": (
+        lambda: SequenceTagger(SENTENCE, []),
+        ValueError,
+        "tags: expected at least one name, got none",
+    ),
+    "name": (lambda: SequenceTagger(SENTENCE, [[1]]), TypeError, "tags: expected names, got 1"),
+    "unfitted": (
+        lambda: HiddenMarkovTagger().predict(SENTENCE),
+        ValueError,
+        "predict: expected a fitted model, got one without counts; call fit first",
+    ),
+    "k": (lambda: NaiveBayes(0.0), ValueError, "k: expected a positive number, got 0"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
+def test_errors(case: Case) -> None:
+    check(case)
+
+
+def test_another_kind_of_model(tmp_path: Any) -> None:
+    classifier().save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"^checkpoint: expected a SequenceTagger, got SequenceClassifier$"):
+        SequenceTagger.load(tmp_path / "model")

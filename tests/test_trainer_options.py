@@ -1,0 +1,159 @@
+"""What a Trainer does between gradient and update, and what it says of a run that diverges."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import checks
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import checkpoint, losses, optim
+from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
+from fastrnn.training import Trainer
+
+RNG = np.random.default_rng(0)
+DATA = [(RNG.standard_normal((6, 5, 3)), RNG.standard_normal((6, 5, 2))) for _ in range(5)]
+
+
+def joined(seed: int = 0) -> Any:
+    """A model with its loss, in float64."""
+    body = fastrnn.Sequential(
+        fastrnn.LSTM(3, 4, seed=seed, dtype="float64"), fastrnn.Linear(4, 2, seed=seed, dtype="float64")
+    )
+    return fastrnn.value_and_grad(body, losses.MSE())
+
+
+class Grads(Callback):
+    """Keeps parameters after each step."""
+
+    def __init__(self) -> None:
+        self.found: list[np.ndarray] = []
+        self.logs: list[dict[str, Any]] = []
+
+    def on_step_end(self, trainer: Any, logs: Any) -> None:
+        self.found.append(trainer.model.flat_params.copy())
+        self.logs.append(logs)
+
+
+def test_gradients_are_accumulated() -> None:
+    model, keep = joined(), Grads()
+    Trainer(model, optim.SGD(model, lr=0.5), accumulate=2, max_norm=0.3, callbacks=[keep]).fit(DATA, 2)
+    assert [logs["step"] for logs in keep.logs] == [1, 2, 3, 4, 5, 6]  # of two items, two, and one; twice
+    want, steps = joined(), []
+    for first in (0, 2, 4, 0, 2, 4):
+        items, total = DATA[first : first + 2], 0.0
+        want.zero_grad()
+        for x, y in items:
+            total += want(x, y)[0] / len(items)
+        gradient = want.flat_grads / len(items)
+        norm = np.sqrt((gradient**2).sum())
+        want.flat_params[...] -= 0.5 * gradient * min(1, 0.3 / (norm + 1e-6))
+        want.touch()
+        steps.append((total, norm, want.flat_params.copy()))
+    for logs, params, (total, norm, wanted) in zip(keep.logs, keep.found, steps, strict=True):
+        checks.close(np.float64(logs["loss"]), total, "identity")
+        checks.close(np.float64(logs["norm"]), norm, "identity")
+        checks.close(params, wanted, "identity")
+
+
+def test_gradients_are_clipped_by_value() -> None:
+    model, keep = joined(), Grads()
+    Trainer(model, optim.SGD(model, lr=0.5), clip_value=0.01, callbacks=[keep]).fit(DATA[:1], 1)
+    want = joined()
+    want(*DATA[0])
+    assert (np.abs(want.flat_grads) > 0.01).any()
+    checks.close(keep.found[0], want.flat_params - 0.5 * np.clip(want.flat_grads, -0.01, 0.01), "update")
+
+
+def test_settings_must_be_those_of_the_checkpoint(tmp_path: Any) -> None:
+    model = joined()
+    Trainer(model, optim.Adam(model), checkpoint=tmp_path / "run").fit(DATA, 1)
+    tree = checkpoint.load(tmp_path / "run")
+    for name in ("accumulate", "clip_value"):  # as a file that is older than these settings
+        del tree["training"][name]
+    checkpoint.save(tmp_path / "run", tree)
+    Trainer(model, optim.Adam(model), checkpoint=tmp_path / "run").fit(DATA, 1, resume=True)
+    for options, message in (
+        ({"accumulate": 2}, "trainer: expected accumulate = 1, as in the checkpoint, got 2"),
+        ({"clip_value": 0.5}, "trainer: expected clip_value = None, as in the checkpoint, got 0.5"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            Trainer(model, optim.Adam(model), checkpoint=tmp_path / "run", **options).fit(
+                DATA, 1, resume=True
+            )
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(tmp_path: Any) -> None:
+    model = joined()
+    broken = [DATA[0], (DATA[1][0], DATA[1][1].copy())]
+    broken[1][1][0, 0, 1] = 1e200  # its square overflows
+    before = Grads()
+    run = Trainer(model, optim.Adam(model), max_norm=1.0, callbacks=[before], checkpoint=tmp_path / "run")
+    with pytest.raises(FloatingPointError) as raised, np.errstate(over="ignore"):
+        run.fit(broken, 1)
+    assert str(raised.value).startswith("step 2: loss inf, gradient norm ")
+    checks.same_bits(model.flat_params, before.found[0])
+    assert checkpoint.load(tmp_path / "run")["training"]["steps_done"] in (0, 1)
+
+
+class Overflows:
+    """A model whose loss is finite and whose gradient is not, from the second step on."""
+
+    def __init__(self) -> None:
+        self.inner, self.calls = joined(), 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def value_and_grad(self, x: Any, y: Any, state: Any = None, key: Any = None) -> Any:
+        found = self.inner.value_and_grad(x, y)
+        self.calls += 1
+        if self.calls == 2:
+            self.inner.grads["model.1.bias"][1] = np.inf
+        return found
+
+
+def test_the_parameter_is_named() -> None:
+    model: Any = Overflows()
+    keep = Grads()
+    run = Trainer(model, optim.Adam(model.inner), max_norm=1.0, callbacks=[keep])
+    with pytest.raises(FloatingPointError) as raised:
+        run.fit(DATA, 1)
+    loss = re.escape(str(model.inner.loss(*DATA[1])[0]))
+    assert re.match(
+        rf"^step 2: loss {loss}, gradient norm inf: a lower learning rate or max_norm may help; "
+        r"not finite: the gradient of model\.1\.bias$",
+        str(raised.value),
+    )
+    checks.same_bits(model.inner.flat_params, keep.found[0])
+
+
+def test_a_parameter_that_is_broken_is_named() -> None:
+    model = joined()
+    model.params["model.0.bias_hh_l0"][3] = np.nan
+    with pytest.raises(FloatingPointError, match=r"not finite: model\.0\.bias_hh_l0$"):
+        Trainer(model, optim.Adam(model)).fit(DATA, 1)
+
+
+def test_the_best_score_is_kept(capsys: Any) -> None:
+    model, scores, kept = joined(), iter([0.2, 0.9, 0.5, 0.4, 0.3]), Grads()
+    stop, history = EarlyStopping(1, monitor="f1"), History()
+    callbacks = [kept, Score("f1", lambda: next(scores)), stop, history, ProgressBar("step")]
+    Trainer(model, optim.Adam(model), callbacks=callbacks).fit(DATA, 5, DATA)
+    assert [epoch["f1"] for epoch in history.epochs] == [0.2, 0.9, 0.5, 0.4]
+    assert stop.best_epoch == 1
+    checks.same_bits(model.flat_params, kept.found[2 * len(DATA) - 1])
+    assert "f1 0.9000" in capsys.readouterr().err
+
+
+def test_bad_arguments() -> None:
+    model = joined()
+    for options, message in (
+        ({"clip_value": 0.0}, "clip_value: expected a positive number or None, got 0.0"),
+        ({"accumulate": 0}, "accumulate: expected an int >= 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            Trainer(model, optim.Adam(model), **options)
