@@ -50,8 +50,8 @@ class Pass {
       __builtin_prefetch(a_.entries + far);
       fetch(a_.entries[near]);
       const Cooccurrence entry = a_.entries[at];
-      const float log_count = log_of(entry.count);
-      const float share = exp(w2v::V{} + a_.power * (log_count - log_most_))[0], weight = share < 1 ? share : 1;
+      const auto log_count = static_cast<float>(__builtin_log(static_cast<double>(entry.count)));
+      const float weight = weight_of(entry.count);
       loss += step(entry.row, entry.column, log_count, weight);
       if (entry.row != entry.column) loss += step(entry.column, entry.row, log_count, weight);
       at = next(at);
@@ -63,9 +63,11 @@ class Pass {
 
  private:
   const Glove& a_;
-  const float log_most_ = log_of(a_.most);
 
-  static float log_of(float x) { return static_cast<float>(__builtin_log(static_cast<double>(x))); }
+  float weight_of(float count) const {
+    const double share = static_cast<double>(count) / static_cast<double>(a_.most);
+    return share < 1 ? static_cast<float>(__builtin_pow(share, static_cast<double>(a_.power))) : 1;
+  }
 
   // (start + i * step) % count, doubling by doubling, for the product may be beyond 64 bits.
   ptrdiff_t place(ptrdiff_t i) const {
