@@ -8,8 +8,6 @@
 // entry off the diagonal stands for two, (i, j) and (j, i).
 #pragma once
 
-#include <math.h>
-
 #include "base/glove.h"
 #include "base/threads.h"
 #include "kernels/word2vec.h"
@@ -52,8 +50,8 @@ class Pass {
       __builtin_prefetch(a_.entries + far);
       fetch(a_.entries[near]);
       const Cooccurrence entry = a_.entries[at];
-      const float log_count = ::logf(entry.count);
-      const float share = ::expf(a_.power * (log_count - log_most_)), weight = share < 1 ? share : 1;
+      const auto log_count = static_cast<float>(__builtin_log(static_cast<double>(entry.count)));
+      const float weight = weight_of(entry.count);
       loss += step(entry.row, entry.column, log_count, weight);
       if (entry.row != entry.column) loss += step(entry.column, entry.row, log_count, weight);
       at = next(at);
@@ -65,17 +63,23 @@ class Pass {
 
  private:
   const Glove& a_;
-  const float log_most_ = ::logf(a_.most);
 
+  float weight_of(float count) const {
+    const double share = static_cast<double>(count) / static_cast<double>(a_.most);
+    return share < 1 ? static_cast<float>(__builtin_pow(share, static_cast<double>(a_.power))) : 1;
+  }
+
+  // (start + i * step) % count, doubling by doubling, for the product may be beyond 64 bits.
   ptrdiff_t place(ptrdiff_t i) const {
-    const auto n = static_cast<unsigned __int128>(a_.count);
-    return static_cast<ptrdiff_t>((static_cast<unsigned __int128>(i) * static_cast<unsigned __int128>(a_.step) +
-                                   static_cast<unsigned __int128>(a_.start)) %
-                                  n);
+    ptrdiff_t at = a_.start, step = a_.step;
+    for (; i > 0; i /= 2) {
+      if (i % 2 == 1) at = sum(at, step);
+      step = sum(step, step);
+    }
+    return at;
   }
-  ptrdiff_t next(ptrdiff_t place) const {
-    return place + a_.step < a_.count ? place + a_.step : place + a_.step - a_.count;
-  }
+  ptrdiff_t sum(ptrdiff_t a, ptrdiff_t b) const { return a + b < a_.count ? a + b : a + b - a_.count; }
+  ptrdiff_t next(ptrdiff_t place) const { return sum(place, a_.step); }
 
   void fetch(const Cooccurrence& entry) const {
     for (const std::int32_t row : {entry.row, entry.column})

@@ -135,43 +135,42 @@ class Building:
             most = f"the most frequent of {len(types)} has {counts.max()}" if len(counts) else "there is none"
             raise ValueError(f"min_count: expected a word that occurs {chosen.min_count} times, but {most}")
         words = [types[i] for i in chosen.chosen]
-        known = dict(zip(words, counts[chosen.chosen].tolist(), strict=True))
+        new = counts[chosen.chosen]
         if keep_raw:
             self.raw_vocab = dict(zip(types, counts.tolist(), strict=True))
         if not update:
-            if self.null_word:
-                known.setdefault("\0", 1)
-            self._set_words(known)
+            if self.null_word and "\0" not in words:
+                words, new = [*words, "\0"], np.append(new, 1)
+            self._set_words(words, new)
         else:
-            self._add_words(known)
+            self._add_words(words, new)
 
-    def _set_words(self, known: dict[Any, int]) -> None:
-        self._name_words(known)
+    def _set_words(self, words: list[Any], counts: npt.NDArray[np.int64]) -> None:
+        self._name_words(words, counts)
         self._make_tables(0)
 
-    def _name_words(self, known: dict[Any, int]) -> None:
+    def _name_words(self, words: list[Any], counts: npt.NDArray[np.int64]) -> None:
         self.wv = self._new_vectors()
         self._counts = np.zeros(0, np.int64)
         self.keep_thresholds = np.zeros(0, np.uint32)
-        self._append(list(known))
-        self._count(known)
+        self._append(words)
+        self._count(words, counts)
 
-    def _add_words(self, known: dict[Any, int]) -> None:
+    def _add_words(self, words: list[Any], counts: npt.NDArray[np.int64]) -> None:
         before = len(self.wv)
-        self._append([w for w in known if w not in self.wv.key_to_index])
-        self._count(known)
+        self._append([w for w in words if w not in self.wv.key_to_index])
+        self._count(words, counts)
         self._make_tables(before)
 
     def _append(self, words: list[Any]) -> None:
         first = len(self.wv.index_to_key)
         self.wv.index_to_key = [*self.wv.index_to_key, *words]
-        self.wv.key_to_index.update({w: i for i, w in enumerate(words, first)})
+        self.wv.key_to_index.update(zip(words, range(first, first + len(words)), strict=True))
 
-    def _count(self, known: dict[Any, int]) -> None:
+    def _count(self, words: list[Any], new: npt.NDArray[np.int64]) -> None:
         """Add counts, and see how often these words are to be kept."""
         total = len(self.wv.index_to_key)
-        at = np.fromiter((self.wv.key_to_index[w] for w in known), np.int64, len(known))
-        new = np.fromiter(known.values(), np.int64, len(known))
+        at = np.fromiter((self.wv.key_to_index[w] for w in words), np.int64, len(words))
         probability = vocabulary.keep_probability(new, self.sample, int(new.sum()))
         self._counts = np.concatenate([self._counts, np.zeros(total - len(self._counts), np.int64)])
         self._counts[at] += new

@@ -184,7 +184,7 @@ def _load(path: _files.Path, encoding: str, full: bool) -> FastText:
         if full:
             scored = Table(cursor.matrix(new, words, size)[: words - hs])  # a tree has a node less than words
             tables.nodes, tables.output = (scored, None) if hs else (None, scored)
-    model._name_words(known)
+    model._name_words(list(known), np.fromiter(known.values(), np.int64, len(known)))
     model._take_tables(tables)
     model.corpus_total_words = tokens
     return model

@@ -111,14 +111,13 @@ class Saving(Contexts):
             raise TypeError(
                 f"other_model: expected a model with a vocabulary, got {_check.describe(other_model)}"
             )
-        counts = other_model.wv.expandos["count"].tolist()
-        self._set_words(dict(zip(other_model.wv.index_to_key, counts, strict=True)))
+        self._set_words(other_model.wv.index_to_key, other_model.wv.expandos["count"])
         self.corpus_count = other_model.corpus_count
         self.corpus_total_words = other_model.corpus_total_words
 
     def _restore(self, saved: dict[str, Any]) -> None:
         words = saved["words"]
-        self._name_words(dict(zip(words, saved["counts"].tolist(), strict=True)))
+        self._name_words(words, saved["counts"])
         self.keep_thresholds = saved["keep"].astype(np.uint32)
         self._restore_keys(saved["keys"])
         found: dict[str, Any] = {
