@@ -65,7 +65,7 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
 
 
 def _score(log_probability: float, length: int, penalty: float) -> float:
-    return log_probability / ((5 + length) / 6) ** penalty
+    return float(log_probability / ((5 + length) / 6) ** penalty)
 
 
 def _settled(done: list[_Path], best: _Path, beam: int, penalty: float, most: int) -> bool:
