@@ -201,15 +201,8 @@ class Trainer:
         self.position += len(items)
         self.steps_done += 1
         self.at_boundary = True
-        tokens = self.tokens_per_step
-        return {
-            "step": self.steps_done,
-            "epoch": self.epoch,
-            "loss": loss,
-            "norm": norm,
-            "lr": lr,
-            "tokens": tokens,
-        }
+        logs = {"step": self.steps_done, "epoch": self.epoch, "loss": loss, "norm": norm, "lr": lr}
+        return logs | {"tokens": self.tokens_per_step}
 
     def _update(self, items: int, loss: float) -> float:
         """Clip and update; where the norm is not finite, change nothing and raise."""

@@ -53,7 +53,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_pig_latin(tmp_path: Path) -> None:
-    options = ["--epochs", "1", "--hidden", "16", "--threads", "1"]
+    options = ["--epochs", "1", "--hidden", "16", "--threads", "1", "--more", "100"]
     out = run(tmp_path, ROOT / "examples" / "pig_latin.py", *options)
     assert re.search(r"^attention general: \d+\.\d % \(1 seeds\)$", out, re.MULTILINE)
     assert out.count("log-probability") == 3

@@ -117,6 +117,30 @@ def test_a_wide_beam_finds_the_likeliest_of_all_outputs() -> None:
     assert all(h.score >= h.log_probability for h in penalised)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_beam_of_one_takes_the_likeliest_token(seed: int) -> None:
+    """Also where the end is the second likeliest."""
+    net = model(hidden_size=6, seed=seed)
+    net.flat_params[:] = np.random.default_rng(seed).normal(0, 1, net.flat_params.size)
+    net.touch()
+    x = Rows(np.array([[3], [4], [2]], np.int32), np.array([3]))
+    memory, state = net.read(x)
+    last, wanted, total = net.end(), [], 0.0
+    while len(wanted) < 9:
+        logs, state, _ = net.step(np.array([last], np.int32), state, memory)
+        last = int(logs[0].argmax())
+        total += logs[0, last]
+        if last == net.end():
+            break
+        wanted.append(LETTERS.tokens[last])
+    (found,) = search(net, x, 1, 0.0, 9)
+    assert found.tokens == wanted
+    if len(wanted) < 9:
+        assert found.log_probability == pytest.approx(total)
+    for beam in (2, 5):
+        assert search(net, x, beam, 0.0, 9)[0].log_probability >= found.log_probability - 1e-9
+
+
 def test_an_output_is_cut() -> None:
     net = model()
     net.params["head.bias"][1] = -50  # it never ends

@@ -29,8 +29,9 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
     """
     Return at most `beam` outputs for one source, the best first.
 
-    A path is done with its end token. The search stops when as many as the beam are done, or at `most`
-    tokens; what is not done by then counts as it is.
+    A path is done with its end token, where that is among the `beam` likeliest ways to go on. The search
+    stops when no other path can become better than `beam` that are done, or at `most` tokens; what is not
+    done by then counts as it is.
     """
     memory, state = model.read(source)
     end, paths = model.end(), [_Path((), 0.0, ())]
@@ -42,17 +43,18 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
         order = np.argsort(-total, axis=None, kind="stable")[: 2 * beam]
         rows: list[int] = []
         going: list[_Path] = []
-        for place in order:
+        for rank, place in enumerate(order):
             row, token = divmod(int(place), total.shape[1])
             path = paths[row]
             more = () if weights is None else (*path.weights, weights[row])
             longer = _Path((*path.ids, token), float(total[row, token]), more)
             if token == end:
-                done.append(longer)
+                if rank < beam:
+                    done.append(longer)
             elif len(going) < beam:
                 going.append(longer)
                 rows.append(row)
-        if len(done) >= beam or not going:
+        if not going or _settled(done, going[0], beam, penalty, most):
             break
         paths = going
         state = tuple(tuple(part[:, rows] for part in of_layer) for of_layer in state)
@@ -62,8 +64,20 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
     return sorted(found, key=lambda h: -h.score)[:beam]
 
 
+def _score(log_probability: float, length: int, penalty: float) -> float:
+    return float(log_probability / ((5 + length) / 6) ** penalty)
+
+
+def _settled(done: list[_Path], best: _Path, beam: int, penalty: float, most: int) -> bool:
+    """Whether `beam` paths are done that are as good as the best other one could be at full length."""
+    if len(done) < beam:
+        return False
+    scores = sorted((_score(path.log_probability, len(path.ids), penalty) for path in done), reverse=True)
+    return scores[beam - 1] >= _score(best.log_probability, most + 1, penalty)
+
+
 def _finish(model: Any, path: _Path, penalty: float, end: int) -> Hypothesis:
     ids = path.ids[:-1] if path.ids and path.ids[-1] == end else path.ids
-    score = path.log_probability / ((5 + len(path.ids)) / 6) ** penalty
+    score = _score(path.log_probability, len(path.ids), penalty)
     weights = np.array(path.weights[: len(ids)]) if path.weights else None
     return Hypothesis([model.target.tokens[k] for k in ids], path.log_probability, score, weights)
