@@ -2,7 +2,7 @@
 # name | flags | bytes of a vector | vectors in a register tile | most rows in a tile
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(FASTRNN_ISA_TABLE
-    "sse4|-march=x86-64-v2|16|2|5"
+    "sse4|-march=x86-64-v2 -O2|16|2|5"
     "avx2|-march=x86-64-v3|32|2|6"
     "avx512|-march=x86-64-v4 -mprefer-vector-width=512|64|4|6")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
@@ -24,7 +24,8 @@ function(fastrnn_add_isas)
     list(GET row 4 rows)
     separate_arguments(flags)
     add_library(kernels_${name} OBJECT ${ARGN})
-    target_compile_options(kernels_${name} PRIVATE ${flags} -fno-exceptions -fno-rtti)
+    target_compile_options(kernels_${name} PRIVATE ${flags} -fno-exceptions -fno-rtti
+      -fno-asynchronous-unwind-tables)
     target_compile_definitions(kernels_${name} PRIVATE FASTRNN_ISA=${name} FASTRNN_VECTOR_BYTES=${bytes}
       FASTRNN_TILE_VECTORS=${vectors} FASTRNN_TILE_ROWS=${rows})
     list(APPEND objects kernels_${name})

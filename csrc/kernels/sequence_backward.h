@@ -140,7 +140,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
           const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
           const ptrdiff_t at = b * geometry.padded + unit;
-          V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates], p[Of::kUnits + 1];
+          V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates] = {}, p[Of::kUnits + 1];
           for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
           if constexpr (Cell::kHiddenIsDirect) before[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
           for (int j = 1; j < Cell::kStates; ++j) {
