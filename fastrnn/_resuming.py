@@ -41,11 +41,18 @@ def describe(model: Any) -> dict[str, Any]:
     return dict(describe()) if describe is not None else {"kind": type(model).__name__}
 
 
+def _as_saved(value: Any) -> Any:
+    """As it comes back from a file: tuples are lists."""
+    if isinstance(value, (tuple, list)):
+        return [_as_saved(item) for item in value]
+    return {key: _as_saved(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 def same(what: str, mine: dict[str, Any] | None, saved: dict[str, Any] | None) -> None:
     """Raise ValueError for the first entry in which they differ."""
     mine, saved = mine or {}, saved or {}
     for key in sorted(mine.keys() | saved.keys()):
-        a, b = mine.get(key), saved.get(key)
+        a, b = _as_saved(mine.get(key)), _as_saved(saved.get(key))
         if a != b:
             if isinstance(a, dict) and isinstance(b, dict):
                 same(f"{what} {key}", a, b)

@@ -10,6 +10,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from fastrnn import _check
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,7 +75,7 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     patience
-        Epochs to wait; None never stops.
+        At least 1; None never stops.
     restore_best
         Put the parameters of the best epoch back when the run is finished.
     monitor
@@ -84,7 +86,8 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int | None = None, restore_best: bool = True, monitor: str | None = None
     ) -> None:
-        self.patience, self.restore_best, self.monitor = patience, restore_best, monitor
+        self.patience = None if patience is None else _check.integer("patience", patience, 1)
+        self.restore_best, self.monitor = restore_best, monitor
         self.best, self.best_epoch, self._waited = math.inf, -1, 0
         self._parameters: Any = None
 
@@ -97,7 +100,7 @@ class EarlyStopping(Callback):
                 self._parameters = trainer.model.flat_params.copy()
         else:
             self._waited += 1
-            if self.patience is not None and self._waited > self.patience:
+            if self.patience is not None and self._waited >= self.patience:
                 trainer.stop(finished=True)
         if trainer.finished and self._parameters is not None:
             trainer.set_parameters(self._parameters)

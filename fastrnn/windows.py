@@ -62,8 +62,8 @@ class Scaling:
     def of(cls, values: Floats) -> Scaling:
         """Measure `values`, [N, V]."""
         wide = values.astype(np.float64)
-        deviation = wide.std(axis=0)
-        return cls(wide.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        varies = np.ptp(wide, axis=0) > 0  # the deviation of a constant is a rounding error, not zero
+        return cls(wide.mean(axis=0), np.where(varies, wide.std(axis=0), 1.0))
 
     def scale(self, values: Floats) -> Floats:
         """Give (values - mean) / deviation, in the dtype of `values`."""

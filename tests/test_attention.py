@@ -119,7 +119,22 @@ ERRORS: dict[str, Case] = {
     "rows": (
         lambda: Attention("dot", 5, 5)(X, X[:, :2]),
         ValueError,
-        "k: expected shape (T, B, D) with axis 1 = 3, got (4, 2, 5)",
+        "query: expected shape (S, B, D) = (4, 2, 5), got (4, 3, 5)",
+    ),
+    "sizes": (
+        lambda: Attention("dot", 4, 4)(X, X),
+        ValueError,
+        "memory: expected shape (T, B, E) = (4, 3, 4), got (4, 3, 5)",
+    ),
+    "dtypes": (
+        lambda: Attention("dot", 5, 5)(X.astype(np.float64), X),
+        TypeError,
+        "query: expected float32, got float64; use query.astype(np.float32)",
+    ),
+    "pool dtype": (
+        lambda: AttentionPool(5, dtype="float64")(X),
+        TypeError,
+        "x: expected float64, got float32; use x.astype(np.float64)",
     ),
     "lengths": (
         lambda: Attention("dot", 5, 5)(X, X, [9, 1, 1]),

@@ -33,7 +33,7 @@ def test_early_stopping_keeps_the_best():
     run = Trainer(model, optim.Adam(model, lr=1e-3), callbacks=[stop, history, Spoil()])
     run.fit(DATA, 50, HELD_OUT)
     assert run.finished
-    assert len(history.epochs) == 4
+    assert len(history.epochs) == 3
     assert stop.best_epoch == 1
     assert (model.flat_params == best[1]).all()
     assert run.evaluate(HELD_OUT) == stop.best

@@ -127,6 +127,12 @@ def test_scaling_sees_the_training_part_alone() -> None:
     assert Scaling.of(np.ones((5, 1))).deviation == 1
 
 
+def test_a_constant_column_has_the_deviation_one() -> None:
+    values = np.stack([waves(100)[:, 0], np.full(100, 0.1)], axis=1)
+    assert values.astype(np.float64)[:, 1].std() > 0  # a rounding error
+    assert Scaling.of(values).deviation[1] == 1.0
+
+
 def test_baselines() -> None:
     model = forecaster()
     model.fit(TRAIN, validation_data=DEV, **{**QUICK, "epochs": 1})

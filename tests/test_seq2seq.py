@@ -147,6 +147,17 @@ def test_an_output_is_cut() -> None:
     net.touch()
     assert len(net.predict([["a"]], max_length=4)[0]) == 4
     assert len(net.predict([["a", "b"]], beam=2)[0]) == 14
+    (cut,) = net.translate([["a", "b"]], max_length=3)[0]
+    x, targets = PaddedBatches(*net._encode([["a", "b"]], [cut.tokens]), 1)[0]
+    end = Rows(np.array([[LETTERS.id(c)] for c in "ab"], np.int32), np.array([2]))
+    memory, state = net.read(end)
+    total, last = 0.0, net.end()
+    for token in cut.tokens:
+        logs, state, _ = net.step(np.array([last], np.int32), state, memory)
+        last = LETTERS.id(token)
+        total += logs[0, last]
+    assert cut.log_probability == pytest.approx(total)
+    assert -net.total(x, targets)[0] < total  # that the output ends there is not part of it
 
 
 ERRORS: dict[str, Case] = {
@@ -170,6 +181,11 @@ ERRORS: dict[str, Case] = {
         lambda: model().fit([["a"]], []),
         ValueError,
         "y: expected 1 sequences, as x has, got 0",
+    ),
+    "strings": (
+        lambda: model().fit([["a"]], ["ab"]),
+        TypeError,
+        "y[0]: expected a list of words, got 'ab'",
     ),
     "validation": (
         lambda: model().fit([["a"]], [["a"]], validation_data=([["a"]], [[3]])),

@@ -141,6 +141,15 @@ def test_a_resumed_run_has_the_bits_of_an_unbroken_one(step: int, tmp_path: Any)
         other.fit(*TRAIN, checkpoint=tmp_path / "run", resume=True, **options)
 
 
+def test_options_that_are_tuples_are_those_of_the_checkpoint(tmp_path: Any) -> None:
+    def fit(**more: Any) -> SequenceTagger:
+        model = tagger(cell="ClockworkRNN", bidirectional=False, cell_options={"periods": (1, 2)})
+        model.fit(*TRAIN, **QUICK | {"epochs": 1}, checkpoint=tmp_path / "run", **more)
+        return model
+
+    assert np.array_equal(fit().flat_params, fit(resume=True).flat_params)
+
+
 def test_vectors_of_word2vec_are_taken_over() -> None:
     vectors = fastrnn.Word2Vec(TRAIN[0], vector_size=12, min_count=1, epochs=1, seed=1).wv
     model = SequenceTagger(Vocabulary.from_vectors(vectors), TRAIN[1], 12, seed=0)
@@ -189,6 +198,31 @@ ERRORS: dict[str, Case] = {
         lambda: tagger().fit(SENTENCE, [["O", "O"]], validation_data=(SENTENCE, [["O"]])),
         ValueError,
         "validation_data[1][0]: expected 2 labels, one for each word, got 1",
+    ),
+    "validation pair": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], validation_data=SENTENCE),
+        TypeError,
+        "validation_data: expected a pair (x, y), got list",
+    ),
+    "patience": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], patience=2),
+        ValueError,
+        "patience: expected None without validation_data, got 2",
+    ),
+    "epochs": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], epochs=0),
+        ValueError,
+        "epochs: expected an int >= 1, got 0",
+    ),
+    "accumulate": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], accumulate=0),
+        ValueError,
+        "accumulate: expected an int >= 1, got 0",
+    ),
+    "batch_first": (
+        lambda: tagger(cell_options={"batch_first": True}),
+        ValueError,
+        "cell_options: expected no batch_first because the model decides on it, got True",
     ),
     "label": (
         lambda: classifier().fit(SENTENCE, ["fine"]),

@@ -165,6 +165,16 @@ class TestCells:
         checks.same_bits(rnn.pad_packed_sequence(y)[0].detach().numpy(), want)
         checks.same_bits(last.detach().numpy(), state)
 
+    def test_equal_lengths_keep_their_order(self, torch: ModuleType, ours: ModuleType) -> None:
+        rnn = torch.nn.utils.rnn
+        module, layer = self.pair(torch, ours, ("GRU", {}))
+        x, order = torch.randn(5, 3, 4, dtype=torch.float64), torch.tensor([1, 0, 2])
+        sorted_rows = rnn.pack_padded_sequence(x[:, order], torch.tensor([5, 5, 2]))
+        packed = rnn.PackedSequence(sorted_rows.data, sorted_rows.batch_sizes, order, order)
+        want, _ = layer(x.numpy(), lengths=[5, 5, 2])
+        y, _ = module(packed)
+        checks.same_bits(rnn.pad_packed_sequence(y)[0].detach().numpy(), want)
+
     def test_masks_follow_the_seed_and_the_mode(self, torch: ModuleType, ours: ModuleType) -> None:
         torch.manual_seed(0)
         module = ours.cells.LSTM(4, 6, 2, recurrent_dropout=0.3, zoneout=0.2, dropout=0.1)

@@ -54,6 +54,20 @@ class TestState:
             assert type(layer) is type(ours)
             checks.same_bits(layer(x)[0].detach().numpy(), want)
 
+    @pytest.mark.filterwarnings("ignore:fastrnn.torch. double backward")
+    def test_a_tensor_in_two_places_has_one_gradient(self, torch: ModuleType) -> None:
+        found = []
+        for layer in pair(torch, "LSTM", (6, 6), "float64", num_layers=2):
+            layer.weight_hh_l1 = layer.weight_hh_l0
+            x, h = torch.ones(4, 2, 6, dtype=torch.float64), torch.ones(2, 2, 6, dtype=torch.float64)
+            h.requires_grad_()
+            y, _ = layer(x, (h, h))
+            first = torch.autograd.grad(y.square().sum(), [h, layer.weight_hh_l0], create_graph=True)
+            (second,) = torch.autograd.grad(first[0].sum(), [h])
+            found.append([*first, second])
+        for got, want in zip(found[1], found[0], strict=True):
+            checks.close(got.detach().numpy(), want.detach().numpy(), "peer")
+
     def test_functional_call(self, torch: ModuleType) -> None:
         theirs, ours = pair(torch, "GRU", (7, 17), "float32")
         x = torch.randn(5, 3, 7)

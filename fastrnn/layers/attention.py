@@ -82,6 +82,7 @@ class AttentionPool(Layer):
         letters = "B, T, H" if self.batch_first else "T, B, H"
         if _check.rank("x", x, 3, letters)[2] != self.features:
             raise ValueError(f"x: expected shape ({letters}) with H = {self.features}, got {x.shape}")
+        _check.array("x", x, x.shape, self.flat_params.dtype)
         x = x.swapaxes(0, 1) if self.batch_first else x
         steps, rows, width = x.shape
         weight, bias = self._weights

@@ -88,8 +88,11 @@ class Attention(Composite):
 
     def _run(self, query: Any, memory: Any, lengths: Any, trace: bool = False) -> tuple[Any, Any, Any]:
         self._whole()
-        _check.rank("query", query, 3, "S, B, D")
-        steps, rows, _ = _check.rank("memory", memory, 3, "T, B, E")
+        queries = _check.rank("query", query, 3, "S, B, D")[0]
+        steps, rows = _check.rank("memory", memory, 3, "T, B, E")[:2]
+        dtype = memory.dtype if self.kind == "dot" else self.flat_params.dtype
+        _check.array("memory", memory, (steps, rows, self.memory_size), dtype, "T, B, E")
+        _check.array("query", query, (queries, rows, self.query_size), dtype, "S, B, D")
         parts, pullbacks = {"queries": query, "keys": memory}, {}
         for name in parts:
             layer: Any = self.children.get(name)

@@ -79,5 +79,7 @@ class PoolPullback(Once):
 
     def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
         """Give dx, like x, for dy, [B, H]; there are no parameters for `grads`."""
-        x, y, options = self._take()
+        x, y, options = self._peek()
+        _check.array("dy", dy, y.shape, y.dtype)
+        self._take()
         return _core.pool_backward(dy, x, y, *options) if want_dx else None

@@ -37,6 +37,7 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
     end, paths = model.end(), [_Path((), 0.0, ())]
     done: list[_Path] = []
     for _ in range(most + 1):
+        before = paths
         last = np.array([path.ids[-1] if path.ids else end for path in paths], np.int32)
         logs, state, weights = model.step(last, state, memory)
         total = logs + np.array([path.log_probability for path in paths])[:, None]
@@ -59,7 +60,8 @@ def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> li
         paths = going
         state = tuple(tuple(part[:, rows] for part in of_layer) for of_layer in state)
     else:
-        done += [_Path(path.ids[:most], path.log_probability, path.weights[:most]) for path in paths]
+        ended = {path.ids[:-1] for path in done}
+        done += [path for path in before if path.ids not in ended]
     found = [_finish(model, path, penalty, end) for path in done]
     return sorted(found, key=lambda h: -h.score)[:beam]
 

@@ -19,10 +19,10 @@ def word_vocabulary(name: str, given: Any) -> Vocabulary:
         if given.unit != "word":
             raise ValueError(f"{name}: expected a vocabulary of words, got one of characters")
         return given
-    return Vocabulary.from_sentences(_sentences(name, given))
+    return Vocabulary.from_sentences(sentences(name, given))
 
 
-def _sentences(name: str, given: Any) -> Sequence[Sequence[str]]:
+def sentences(name: str, given: Any) -> Sequence[Sequence[str]]:
     """Check that sentences are lists of words: a string in place of one is more often a slip than a wish."""
     if isinstance(given, (str, bytes)) or not hasattr(given, "__len__"):
         raise TypeError(f"{name}: expected a list of sentences, got {_check.describe(given)}")
@@ -32,10 +32,10 @@ def _sentences(name: str, given: Any) -> Sequence[Sequence[str]]:
     return given  # type: ignore[no-any-return]
 
 
-def encode(name: str, sentences: Any, vocabulary: Vocabulary) -> Sequences:
+def encode(name: str, given: Any, vocabulary: Vocabulary) -> Sequences:
     """Ids of the words, those that are not known being that of `<unk>`."""
     look_up, ids = vocabulary.id, []
-    for place, sentence in enumerate(_sentences(name, sentences)):
+    for place, sentence in enumerate(sentences(name, given)):
         for word in sentence:
             if not isinstance(word, str):
                 raise TypeError(f"{name}[{place}]: expected words, got {_check.describe(word)}")

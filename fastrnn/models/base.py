@@ -80,6 +80,10 @@ class Model(Composite):
         History
             Losses and scores by epoch.
         """
+        epochs = _check.integer("epochs", epochs, 1)
+        accumulate = _check.integer("accumulate", accumulate, 1)
+        if patience is not None and held_out is None:
+            raise ValueError(f"patience: expected None without validation_data, got {patience!r}")
         if schedule is None:
             total = epochs * -(-len(data) // accumulate)
             schedule = Cosine(lr, total, warmup=total // 100)
@@ -165,7 +169,16 @@ class Model(Composite):
 def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: Any) -> Any:
     """A recurrent layer by the name of its class."""
     _check.choice("cell", cell, tuple(CELLS))
+    if options.get("batch_first"):
+        raise ValueError("cell_options: expected no batch_first because the model decides on it, got True")
     return CELLS[cell](width, hidden, levels, **options)
+
+
+def validation_pair(given: Any) -> tuple[Any, Any]:
+    """The two parts of `validation_data`."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"validation_data: expected a pair (x, y), got {_check.describe(given)}")
+    return given[0], given[1]
 
 
 def probabilities(logits: Any) -> Any:

@@ -14,7 +14,7 @@ from fastrnn.data import UNKNOWN, Vocabulary
 from fastrnn.layers import AttentionPool, Dropout, Embedding, Pool, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._sentences import Labels, encode, load_vectors, rare_words, word_vocabulary
-from fastrnn.models.base import Model, probabilities, recurrent_layer
+from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -184,7 +184,7 @@ class SequenceClassifier(Model):
         data = PaddedBatches(inputs, targets, batch, seed=seed, rare=rare, unknown=unknown, rate=rate)
         held_out, score = None, None
         if validation_data is not None:
-            kept, wanted = validation_data
+            kept, wanted = validation_pair(validation_data)
             held_out = PaddedBatches(*self._encode(kept, wanted, "validation_data"), 64)
             score = ("accuracy", lambda: metrics.accuracy(wanted, self.predict(kept)))
         return self.train(data, held_out, score=score, seed=seed, **{"unit": "sentence", **training})

@@ -13,7 +13,7 @@ from fastrnn.batches import DenseBatches
 from fastrnn.layers import Activation, Dropout, Linear, Sequential
 from fastrnn.losses import MSE, LinearCrossEntropy
 from fastrnn.models._sentences import Labels
-from fastrnn.models.base import Model, probabilities
+from fastrnn.models.base import Model, probabilities, validation_pair
 from fastrnn.training import evaluate
 from fastrnn.windows import series
 
@@ -156,7 +156,7 @@ class MLP(Model):
         data = DenseBatches(*self._arrays(x, y), batch, seed=seed)
         held_out, score = None, None
         if validation_data is not None:
-            kept, wanted = validation_data
+            kept, wanted = validation_pair(validation_data)
             held_out = DenseBatches(*self._arrays(kept, wanted, "validation_data"), 1024)
             if self.labels is not None:
                 score = ("accuracy", lambda: metrics.accuracy(wanted, self.predict(kept)))

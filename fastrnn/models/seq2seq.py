@@ -13,8 +13,9 @@ from fastrnn.batches import PaddedBatches, Rows, Sequences
 from fastrnn.data import END_OF_LINE, Vocabulary
 from fastrnn.models import _beam
 from fastrnn.models._beam import Hypothesis
-from fastrnn.models._sentences import encode, word_vocabulary
+from fastrnn.models._sentences import encode, sentences, word_vocabulary
 from fastrnn.models._seq2seq_network import Seq2SeqNetwork
+from fastrnn.models.base import validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -128,7 +129,7 @@ class Seq2Seq(Seq2SeqNetwork):
         data = PaddedBatches(*self._encode(x, y), batch, seed=seed)
         held_out = None
         if validation_data is not None:
-            held_out = PaddedBatches(*self._encode(*validation_data, "validation_data"), 64)
+            held_out = PaddedBatches(*self._encode(*validation_pair(validation_data), "validation_data"), 64)
         return self.train(data, held_out, seed=seed, **training)
 
     def _encode(self, x: Sentences, y: Sentences, name: str = "") -> tuple[Sequences, Sequences]:
@@ -137,7 +138,9 @@ class Seq2Seq(Seq2SeqNetwork):
         if not hasattr(y, "__len__") or len(y) != len(x):
             got = len(y) if hasattr(y, "__len__") else _check.describe(y)
             raise ValueError(f"{second}: expected {len(x)} sequences, as {first} has, got {got}")
-        return inputs, encode(second, [[*tokens, END_OF_LINE] for tokens in y], self.target)
+        return inputs, encode(
+            second, [[*tokens, END_OF_LINE] for tokens in sentences(second, y)], self.target
+        )
 
     def evaluate(self, x: Sentences, y: Sentences) -> Translation:
         """Return the loss on `y`, and the share of sequences for which `predict` gives exactly it."""

@@ -14,7 +14,7 @@ from fastrnn.data import UNKNOWN, Ids, Vocabulary
 from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._sentences import Labels, encode, load_vectors, rare_words, word_vocabulary
-from fastrnn.models.base import Model, probabilities, recurrent_layer
+from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -179,7 +179,7 @@ class SequenceTagger(Model):
         data = PaddedBatches(inputs, targets, batch, seed=seed, rare=rare, unknown=unknown, rate=rate)
         held_out, score = None, None
         if validation_data is not None:
-            kept, wanted = validation_data
+            kept, wanted = validation_pair(validation_data)
             held_out = PaddedBatches(*self._encode(kept, wanted, "validation_data"), 64)
             score = (
                 ("f1", lambda: self._chunks(kept, wanted).f1)

@@ -81,7 +81,12 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
         rows = x.size(0 if self.batch_first else 1)
         y, last = _op.run(_op.Call(self.spec, x, first, params, None, lengths, key, rows))
         if packed:
-            y = pack_padded_sequence(y, lengths, self.batch_first, enforce_sorted=False)
+            if (
+                whole.sorted_indices is not None
+            ):  # their order among equal lengths, which a new sort may change
+                y = y.index_select(0 if self.batch_first else 1, whole.sorted_indices)
+                lengths = lengths[whole.sorted_indices]
+            y = pack_padded_sequence(y, lengths, self.batch_first)
             y = PackedSequence(y.data, y.batch_sizes, whole.sorted_indices, whole.unsorted_indices)
         return y, last[0] if len(last) == 1 else tuple(last)
 

@@ -40,7 +40,11 @@ def gradients(call: Call, dy: Any, dlast: Sequence[Any]) -> tuple[Any, list[Any]
     RuntimeError
         torch has no such layer.
     """
-    x, state, params, batch_sizes = call.x, call.state, call.params, call.batch_sizes
+    with (
+        torch.enable_grad()
+    ):  # aliases: a tensor that is there twice (tied weights) has a gradient in each place
+        x, *rest = [t.view_as(t) for t in (call.x, *call.state, *call.params)]
+    state, params, batch_sizes = rest[: len(call.state)], rest[len(call.state) :], call.batch_sizes
     layer = _spec.read(call.spec, str(x.dtype).removeprefix("torch."))
     plain = _spec.takes_part_of_gradients(layer) and not layer._noisy and call.lengths is None
     if not plain:

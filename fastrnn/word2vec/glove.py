@@ -54,8 +54,9 @@ class GloVe:
         the same `seed` gives the same bits.
     seed : int
     memory : int
-        Bytes for counting, beside 12 for each word of the vocabulary and thread. The matrix itself, 12
-        bytes an entry, lies in a temporary file, mapped into memory.
+        Bytes for the places of words, 16 each: it decides how many rows are counted at a time. Beside it 12
+        for each word of the vocabulary and thread, and 24 for each entry of the rows at hand, at most
+        ``2 * window`` a place. The whole matrix, 12 bytes an entry, lies in a temporary file.
     callbacks : iterable
         Objects with ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` and ``on_train_end``, which take
         the model.
