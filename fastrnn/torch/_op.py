@@ -3,7 +3,7 @@
 What forward keeps for backward does not fit a tensor: packed sequences, slots, the plan. So the operator
 returns a token, one byte whose storage owns all that, and backward finds it by the address of the byte. A
 token that has been copied, or used already (``retain_graph``), is not found; then backward runs forward once
-more, to the same bits. See ``docs/decisions/0006-torch-operators.md``.
+more, to the same bits. See ``docs/decisions/0007-torch-operators.md``.
 """
 
 from __future__ import annotations
