@@ -83,6 +83,7 @@ _LAZY_MODULES = (
     "loggers",
     "metrics",
     "models",
+    "plot",
     "reference",
     "schedules",
     "training",

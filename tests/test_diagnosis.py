@@ -125,61 +125,6 @@ def test_flow_of_a_loss(rng: np.random.Generator) -> None:
     checks.close(found[0], np.linalg.norm(dh), "gradient")
 
 
-def test_spectra(rng: np.random.Generator) -> None:
-    layer = fastrnn.LSTM(I, H, 2, peephole="full", bidirectional=True, seed=1)
-    found = diagnosis.spectra(layer)
-    assert len(found) == 8
-    assert found["weight_hh_l1_reverse"].gates == ("i", "f", "g", "o")
-    assert found["weight_ch_l0"].gates == ("i", "f", "o")
-    block = layer.params["weight_hh_l1_reverse"][2 * H : 3 * H].astype(float)
-    spectrum = found["weight_hh_l1_reverse"]
-    checks.close(spectrum.radius[2], np.abs(np.linalg.eigvals(block)).max(), "identity")
-    checks.close(spectrum.norm[2], np.sqrt(np.linalg.eigvalsh(block @ block.T).max()), "identity")
-
-    rotation = diagnosis.spectra(fastrnn.init.orthogonal(fastrnn.GRU(I, H, dtype="float64"), 1.5, seed=1))
-    for value in (rotation["weight_hh_l0"].radius, rotation["weight_hh_l0"].norm):
-        checks.close(value, np.full(3, 1.5), "identity")
-    assert diagnosis.spectra(fastrnn.MinGRU(I, H)) == {}
-
-
-def test_saturation_counts(rng: np.random.Generator) -> None:
-    """Of gates set by hand: forget open, output shut, and input gates that half of x opens."""
-    layer = fastrnn.LSTM(1, 4, dtype="float64")
-    layer.flat_params[:] = 0
-    layer.params["weight_ih_l0"][:4] = 9.0
-    layer.params["bias_ih_l0"][4:8], layer.params["bias_ih_l0"][12:] = 9.0, -9.0
-    x = np.array([1.0, -1.0, 0.1, 1.0])[:, None, None]
-    found = diagnosis.saturation(layer, x)
-    assert {name: (s.shut.tolist(), s.open.tolist()) for name, s in found.items()} == {
-        "i": ([0.25], [0.5]),
-        "f": ([0.0], [1.0]),
-        "g": ([0.0], [0.0]),
-        "o": ([1.0], [0.0]),
-    }
-    assert diagnosis.saturation(layer, x, margin=0.3)["i"].open == [0.75]
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-def test_saturation_of_every_class(rng: np.random.Generator, kind: str) -> None:
-    p = make_problem(rng, kind, (T, B, I, H), num_layers=2, bidirectional=True)
-    if not p.layer._one_pass:
-        with pytest.raises(
-            ValueError, match="layer: expected one of a single cell for saturation\\(\\), got"
-        ):
-            diagnosis.saturation(p.layer, p.x)
-        return
-    for name, a in p.layer.params.items():
-        if name.startswith("gain_ih"):  # what is normalised does not grow with x
-            a *= 30
-    found = diagnosis.saturation(p.layer, 30 * p.x, p.state)
-    linear = {"Relu", "Identity"}
-    assert bool(found) == (kind not in linear)
-    for share in found.values():
-        assert share.shut.shape == share.open.shape == (4,)
-        assert (share.shut + share.open <= 1).all()
-        assert share.shut[0] + share.open[0] > 0.5
-
-
 def pascanu(w: float = 5.0) -> tuple[Any, np.ndarray, np.ndarray]:
     """h(t) = sigmoid(w h(t-1) + b), 50 steps; the square of h(50) - 0.7, as Pascanu et al. 2013 draw it."""
     layer = fastrnn.RNN(1, 1, nonlinearity="sigmoid", dtype="float64")

@@ -10,6 +10,8 @@ from fastrnn import _check
 from fastrnn.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastrnn._typing import Array, State
     from fastrnn.reference.cells import Cell
 
@@ -110,16 +112,54 @@ def saturation(
     -----
     Runs `fastrnn.reference`, in float64, at NumPy's speed.
     """
+    margin = _check.real("margin", margin, 0.0, 0.5)
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for name, tanh, values in _gates(layer, x, state, "saturation"):
+        low, high = (-1 + 2 * margin, 1 - 2 * margin) if tanh else (margin, 1 - margin)
+        share = (float(np.mean(values < low)), float(np.mean(values > high)))
+        shares.setdefault(name, []).append(share)
+    return {name: Saturation(*np.array(found).T) for name, found in shares.items()}
+
+
+def gates(layer: Recurrent, x: Array, state: State | None = None) -> dict[str, Array]:
+    """Give the values of all gates.
+
+    Parameters
+    ----------
+    layer, x, state
+        As in `saturation`.
+
+    Returns
+    -------
+    dict of str to ndarray, [L*D, T, B, H], float64
+        By the name of the gate, for those that end in a sigmoid or in tanh; of the levels that have it. Steps
+        of the reverse direction are those of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `saturation`.
+
+    Notes
+    -----
+    Runs `fastrnn.reference`, in float64, at NumPy's speed. `fastrnn.plot.activations` draws them.
+    """
+    found: dict[str, list[Array]] = {}
+    for name, _, values in _gates(layer, x, state, "gates"):
+        found.setdefault(name, []).append(values)
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+def _gates(layer: Any, x: Array, state: State | None, what: str) -> Iterator[tuple[str, bool, Array]]:
+    """Of each level and direction: the name of each gate, whether it ends in tanh, its values [T, B, H]."""
     from fastrnn.reference import CELLS, sequence, stack
     from fastrnn.reference.state_noise import Noise
 
     _cell(layer)
-    margin = _check.real("margin", margin, 0.0, 0.5)
     if not layer._one_pass and not layer._traits["side"]:
-        raise ValueError(f"layer: expected one of a single cell for saturation(), got {layer!r}")
+        raise ValueError(f"layer: expected one of a single cell for {what}(), got {layer!r}")
     layer(x, state)  # checks them
     a = (x.swapaxes(0, 1) if layer.batch_first else x).astype(np.float64)
-    shares: dict[str, list[tuple[float, float]]] = {}
     noise, sides = Noise(None, layer.zoneout), [None] * layer.directions
     for level in range(layer.num_layers):
         cell, outputs = CELLS[layer._cell_of(level)], []
@@ -133,21 +173,11 @@ def saturation(
             outputs.append(y[order])
             if layer._traits["side"]:
                 sides[direction] = stack.cells(saved)  # type: ignore[call-overload]
-            for name, share in _shares(cell, saved.gates, margin).items():
-                shares.setdefault(name, []).append(share)
+            for number, name in enumerate(cell.GATES):
+                tanh = f"{cell.NAME.split('_')[0]} {name}" in _TANH or f"{cell.NAME} {name}" in _TANH
+                if tanh or name in _SIGMOID or cell.NAME == "rnn_sigmoid":
+                    values = np.array([step[number] for step in saved.gates])[order]
+                    if cell.NAME == "min_lstm":  # keeps what goes into the sigmoid
+                        values = 1 / (1 + np.exp(-values))
+                    yield name, tanh, values
         a = np.concatenate(outputs, axis=-1)
-    return {name: Saturation(*np.array(found).T) for name, found in shares.items()}
-
-
-def _shares(cell: Cell, kept: list[tuple[Array, ...]], margin: float) -> dict[str, tuple[float, float]]:
-    """Of each gate, the shares of shut and open values."""
-    found = {}
-    for place, name in enumerate(cell.GATES):
-        tanh = f"{cell.NAME.split('_')[0]} {name}" in _TANH or f"{cell.NAME} {name}" in _TANH
-        if tanh or name in _SIGMOID or cell.NAME == "rnn_sigmoid":
-            values = np.array([step[place] for step in kept])
-            if cell.NAME == "min_lstm":  # keeps what goes into the sigmoid
-                values = 1 / (1 + np.exp(-values))
-            low, high = (-1 + 2 * margin, 1 - 2 * margin) if tanh else (margin, 1 - margin)
-            found[name] = (float(np.mean(values < low)), float(np.mean(values > high)))
-    return found
