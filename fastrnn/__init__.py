@@ -80,6 +80,7 @@ _LAZY_MODULES = (
     "diagnosis",
     "idx",
     "init",
+    "interop",
     "loggers",
     "metrics",
     "models",
