@@ -174,7 +174,7 @@ def test_a_chain_is_read_back(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="onnx: cannot read"):
         ours.load(tmp_path / "nothing.onnx")
     (tmp_path / "text").write_text("no graph")
-    with pytest.raises(ValueError, match="^onnx: expected an ONNX file, got '.*text': "):
+    with pytest.raises(ValueError, match=r"^onnx: expected an ONNX file, got '.*text': "):
         ours.load(tmp_path / "text")
 
 
