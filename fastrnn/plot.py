@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from fastrnn.callbacks import History
     from fastrnn.models import Hypothesis
 
@@ -25,7 +23,7 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def losses(history: History) -> Figure:
+def losses(history: History) -> Any:
     """Draw the losses by epoch, and below them every other number that was logged, but the rate.
 
     Parameters
@@ -58,7 +56,7 @@ def losses(history: History) -> Figure:
     return figure
 
 
-def attention(hypothesis: Hypothesis, source: Sequence[str]) -> Figure:
+def attention(hypothesis: Hypothesis, source: Sequence[str]) -> Any:
     """Draw which tokens of the source an output has looked at: a row for each of its tokens.
 
     Parameters
@@ -92,7 +90,7 @@ def attention(hypothesis: Hypothesis, source: Sequence[str]) -> Figure:
 
 def forecast(
     past: Any, predicted: Any, interval: Any = None, actual: Any = None, names: Sequence[str] | None = None
-) -> Figure:
+) -> Any:
     """Draw the end of a series, its forecast, and what came: a picture below the other for each column.
 
     Parameters
@@ -147,7 +145,7 @@ def forecast(
     return figure
 
 
-def activations(values: Any, labels: Sequence[str]) -> Figure:
+def activations(values: Any, labels: Sequence[str]) -> Any:
     """Draw what units do over a sequence, such as a gate over a text: a row for each unit.
 
     Parameters
