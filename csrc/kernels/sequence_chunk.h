@@ -89,8 +89,9 @@ struct ChunkMemory {
           }
           for (ptrdiff_t t = t0; t < min_of(t1, s.length(b)); ++t) {
             const T* slots = saved_at(t, b) + block * kBlock * Cell::kSlots + i;
-            V a[Cell::kSlots];
-            for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock);
+            V a[Cell::kSlots] = {};
+            for (int g = 0; g < Cell::kSlots; ++g)  // another thread may be writing the slot of a projection already
+              if (!Cell::kProjects || !Of::has(Cell::gradients_in(Of::kLast), g)) a[g] = load(slots + g * kBlock);
             if constexpr (kZones && !Cell::kHiddenIsDirect) state[0] = V{};
             if constexpr (Cell::kHiddenIsDirect) {
               const Rows<const T> hidden = hidden_before(t);
