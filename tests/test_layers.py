@@ -11,7 +11,7 @@ import pytest
 import fastrnn
 from fastrnn import LSTM, Dropout, Embedding, Linear, Sequential
 from fastrnn._random import fold
-from fastrnn.layers import Composite, Layer
+from fastrnn.layers import Composite, Joined, Layer
 from fastrnn.layers.recurrent_parameters import _RecurrentParameters
 from fastrnn.reference import sequence, stack
 from fastrnn.reference.cells import lstm
@@ -256,7 +256,7 @@ def test_what_a_layer_prints() -> None:
 
 
 def test_every_layer_is_public() -> None:
-    for base in (Layer, Composite, _RecurrentParameters):
+    for base in (Layer, Composite, Joined, _RecurrentParameters):
         for kind in {*base.__subclasses__()} - {_RecurrentParameters}:
             if kind.__module__.startswith("fastrnn.layers") and kind not in (Composite,):
                 assert getattr(fastrnn.layers, kind.__name__) is kind

@@ -6,6 +6,7 @@ from .attention import Energy as Energy
 from .base import Layer as Layer
 from .cells import *  # noqa: F403 - the list of cells, whatever is on it
 from .composite import Composite as Composite
+from .composite import Joined as Joined
 from .cross_attention import Attention as Attention
 from .dropout import Dropout as Dropout
 from .embedding import Embedding as Embedding

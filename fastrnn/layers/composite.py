@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .attention import AttentionPool
 from .base import Layer
+from .dropout import Dropout
 from .parameters import Home
+from .pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,3 +124,22 @@ class Composite(Layer):
     def __repr__(self) -> str:
         lines = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+class Joined(Composite):
+    """Children that may be recurrent: they have one order of axes, and it is what they are together."""
+
+    def _gather(self) -> None:
+        layers: list[Any] = list(self.children.values())
+        order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
+        if len(order) > 1:
+            raise ValueError("layers: expected the same batch_first in all of them, got both")
+        for layer in layers:
+            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
+                layer.batch_first = next(iter(order))
+        if order:
+            self.batch_first = next(iter(order))
+        super()._gather()
+        self.recurrent = any(layer.recurrent for layer in layers)
+        self._draws = any(layer._draws for layer in layers)
+        self._ragged = any(layer._ragged for layer in layers)

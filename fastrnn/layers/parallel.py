@@ -9,33 +9,15 @@ import numpy as np
 
 from .. import _check
 from .._random import fold
-from .attention import AttentionPool
 from .base import Layer, Once
-from .composite import Composite
-from .dropout import Dropout
-from .pool import Pool
+from .composite import Joined
 
 if TYPE_CHECKING:
     from .._typing import Array, State
 
 
-class Parallel(Composite):
+class Parallel(Joined):
     """What `Concat`, `Add` and `Residual` share; a subclass has ``_join`` and ``_split``."""
-
-    def _gather(self) -> None:
-        layers: list[Any] = list(self.children.values())
-        order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
-        if len(order) > 1:
-            raise ValueError("layers: expected the same batch_first in all of them, got both")
-        for layer in layers:
-            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
-                layer.batch_first = next(iter(order))
-        if order:
-            self.batch_first = next(iter(order))
-        super()._gather()
-        self.recurrent = any(layer.recurrent for layer in layers)
-        self._ragged = any(layer._ragged for layer in layers)
-        self._draws = any(layer._draws for layer in layers)
 
     def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> Any:
         """Run without dropout; nothing is kept.

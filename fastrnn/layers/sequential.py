@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check
 from .._random import fold
-from .attention import AttentionPool
 from .base import Layer, Once
-from .composite import Composite
-from .dropout import Dropout
+from .composite import Joined
 from .embedding import Embedding
 from .linear import Linear
-from .pool import Pool
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
     from .._typing import Array, State
 
 
-class Sequential(Composite):
+class Sequential(Joined):
     """Feeds each layer with the output of the one before.
 
     Parameters
@@ -42,19 +39,8 @@ class Sequential(Composite):
         self._compose({str(place): layer for place, layer in enumerate(layers)})
 
     def _gather(self) -> None:
-        layers: list[Any] = list(self.children.values())
-        order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
-        if len(order) > 1:
-            raise ValueError("layers: expected the same batch_first in all of them, got both")
-        for layer in layers:
-            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
-                layer.batch_first = next(iter(order))
-        if order:
-            self.batch_first = next(iter(order))
         super()._gather()
-        self.recurrent = any(layer.recurrent for layer in layers)
-        self._draws = any(layer._draws for layer in layers)
-        self._ragged = any(layer._ragged for layer in layers)
+        layers = list(self.children.values())
         self._stages = [
             _Stage(
                 place, layer, layers[place + 1 : place + 2], any(before._shapes for before in layers[:place])

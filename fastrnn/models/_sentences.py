@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrnn import _check
-from fastrnn.batches import Sequences
-from fastrnn.data import Ids, Vocabulary
+from fastrnn.batches import PaddedBatches, Sequences
+from fastrnn.data import UNKNOWN, Vocabulary
 
 
 def word_vocabulary(name: str, given: Any) -> Vocabulary:
@@ -43,9 +43,13 @@ def encode(name: str, given: Any, vocabulary: Vocabulary) -> Sequences:
     return Sequences(name, ids)
 
 
-def rare_words(flat: Ids, size: int) -> npt.NDArray[np.bool_]:
-    """Which ids occur once."""
-    return np.asarray(np.bincount(flat, minlength=size) == 1)
+def training_batches(
+    vocabulary: Vocabulary, inputs: Sequences, targets: Any, batch: int, seed: int, rate: float
+) -> PaddedBatches:
+    """Shuffled batches in which words that occur once are `<unk>` with probability `rate`."""
+    rare = np.asarray(np.bincount(inputs.flat, minlength=len(vocabulary)) == 1)
+    unknown = vocabulary.id(UNKNOWN)
+    return PaddedBatches(inputs, targets, batch, seed=seed, rare=rare, unknown=unknown, rate=rate)
 
 
 def load_vectors(model: Any, embedding: Any, vocabulary: Vocabulary, vectors: Any) -> int:

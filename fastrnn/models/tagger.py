@@ -10,10 +10,10 @@ import numpy as np
 from fastrnn import _check, metrics
 from fastrnn._random import fold
 from fastrnn.batches import PaddedBatches, Rows, Sequences
-from fastrnn.data import UNKNOWN, Ids, Vocabulary
+from fastrnn.data import Ids, Vocabulary
 from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models._sentences import Labels, encode, load_vectors, rare_words, word_vocabulary
+from fastrnn.models._sentences import Labels, encode, load_vectors, training_batches, word_vocabulary
 from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
@@ -174,9 +174,7 @@ class SequenceTagger(Model):
         """
         rate = _check.real("word_dropout", word_dropout, 0.0, 1.0)
         inputs, targets = self._encode(x, y)
-        rare = rare_words(inputs.flat, len(self.vocabulary))
-        unknown = self.vocabulary.id(UNKNOWN)
-        data = PaddedBatches(inputs, targets, batch, seed=seed, rare=rare, unknown=unknown, rate=rate)
+        data = training_batches(self.vocabulary, inputs, targets, batch, seed, rate)
         held_out, score = None, None
         if validation_data is not None:
             kept, wanted = validation_pair(validation_data)
