@@ -122,6 +122,14 @@ def test_train_on(sentences: list[list[str]]) -> None:
     assert (trained.alpha, trained.min_alpha, trained.train_count) == (0.01, 0.005, 2)
 
 
+def test_many_epochs_of_a_small_corpus() -> None:
+    """Turns do not grow without bound when the corpus is shorter than one."""
+    model = Word2Vec(vector_size=2, min_count=1)
+    model.build_vocab([["a", "b"]])
+    model.train([["a", "b"]], total_examples=1, epochs=1200)
+    assert model.trained.words == 2400
+
+
 def test_update_of_the_vocabulary(sentences: list[list[str]]) -> None:
     trained = model(sentences, hs=1, epochs=2)
     before, noise = trained.wv.vectors.copy(), trained.syn1neg.copy()

@@ -82,7 +82,7 @@ def test_ctrl_c_keeps_the_vectors(tmp_path: Path) -> None:
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "interrupted: the vectors are as trained so far" in err
     words, vectors = read(tmp_path / "v.bin")
     assert sorted(words) == sorted(WORDS)

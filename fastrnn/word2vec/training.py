@@ -156,7 +156,7 @@ def _epochs(
             slope = (schedule.at(first + end) - rate) / (end - position)
             before = time.monotonic()
             part, centres = run.train(position, end, key, rate - slope * position, slope, threads)
-            turns.took(time.monotonic() - before)
+            turns.took(end - position, time.monotonic() - before)
             done.losses[-1] += part
             done.centres_by_epoch[-1] += centres
             done.centres += centres
@@ -190,6 +190,7 @@ class _Turns:
     def __init__(self) -> None:
         self.words = 64 * _core.SLICE
 
-    def took(self, seconds: float) -> None:
-        factor = min(4.0, max(0.25, _TURN / max(seconds, 1e-4)))
-        self.words = max(16, int(self.words * factor) // _core.SLICE) * _core.SLICE
+    def took(self, words: int, seconds: float) -> None:
+        wanted = int(words / max(seconds, 1e-4) * _TURN)
+        wanted = min(4 * self.words, max(self.words // 4, wanted))
+        self.words = max(16, wanted // _core.SLICE) * _core.SLICE
