@@ -119,6 +119,15 @@ int affinity_cpus() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+bool zen5() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512vp2intersect");  // and no other of AMD's
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 bool cpu_supports(const char* isa_name) noexcept {
@@ -154,22 +163,12 @@ std::size_t l2_bytes() noexcept {
 int fma_bytes(int vector_bytes) noexcept {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (vector_bytes == 64 && __builtin_cpu_is("amd")) {
-    const bool wide = __builtin_cpu_supports("avx512vp2intersect");  // Zen 5, and no other of AMD's
-    return wide ? 128 : 64;
-  }
+  if (vector_bytes == 64 && __builtin_cpu_is("amd")) return zen5() ? 128 : 64;
 #endif
   return 2 * vector_bytes;
 }
 
-bool hides_far_fetches() noexcept {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_is("amd");
-#else
-  return false;
-#endif
-}
+bool hides_far_fetches() noexcept { return zen5(); }
 
 std::size_t memory_bytes() noexcept {
   static const std::size_t bytes = find_memory_bytes();

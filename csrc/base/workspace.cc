@@ -85,11 +85,15 @@ void system_free(void* data, std::size_t bytes) noexcept {
   ::operator delete(data, std::align_val_t{kAlignment});
 }
 
+// A list for each class of blocks that outlive a call, then one for each class of scratch.
+constexpr int kScratch = kClasses, kLists = 2 * kClasses;
+constexpr std::size_t list_bytes(int list) noexcept { return class_bytes(list % kClasses); }
+
 // A cached block holds its own list entry, so that giving a block back allocates nothing.
 struct Cached {
   Cached *older, *newer;          // all cached blocks by the time of their return
-  Cached *next_same, *last_same;  // those of one class, last returned first
-  int size_class;
+  Cached *next_same, *last_same;  // those of one list, last returned first
+  int list;
 };
 static_assert(sizeof(Cached) <= kAlignment);
 
@@ -114,30 +118,31 @@ void guard_tail(void*, std::size_t, std::size_t) noexcept {}
 
 class Pool {
  public:
-  // A cached block of the class, or null.
-  void* take(int size_class) noexcept {
+  // A cached block of the first of the lists [list, last] that has one, and its list; or null.
+  std::pair<void*, int> take(int list, int last) noexcept {
     const std::lock_guard lock(mutex_);
     ++info_.acquisitions;
-    Cached* const block = newest_of_[size_class];
-    if (block == nullptr) return nullptr;
+    while (list < last && newest_of_[list] == nullptr) ++list;
+    Cached* const block = newest_of_[list];
+    if (block == nullptr) return {nullptr, list};
     unlink(block);
-    info_.in_use += class_bytes(size_class);
-    return block;
+    info_.in_use += list_bytes(list);
+    return {block, list};
   }
 
   // Counts a block that came from the system.
-  void adopt(int size_class) noexcept {
+  void adopt(int list) noexcept {
     const std::lock_guard lock(mutex_);
     ++info_.system_allocations;
-    info_.in_use += class_bytes(size_class);
+    info_.in_use += list_bytes(list);
   }
 
-  void give_back(void* data, int size_class) noexcept {
-    const std::size_t bytes = class_bytes(size_class);
+  void give_back(void* data, int list) noexcept {
+    const std::size_t bytes = list_bytes(list);
     guard_cached(data, bytes);
     std::unique_lock lock(mutex_);
     info_.in_use -= bytes;
-    link(static_cast<Cached*>(data), size_class);
+    link(static_cast<Cached*>(data), list);
     Cached* const dropped = detach_beyond(info_.cap);
     lock.unlock();
     free_all(dropped);
@@ -148,6 +153,18 @@ class Pool {
     Cached* const dropped = detach_beyond(cap);
     lock.unlock();
     free_all(dropped);
+  }
+
+  // Frees the largest cached block of the lists [first, list).
+  void drop_below(int list, int first) noexcept {
+    std::unique_lock lock(mutex_);
+    while (--list >= first && newest_of_[list] == nullptr) continue;
+    if (list < first) return;
+    Cached* const block = newest_of_[list];
+    unlink(block);
+    block->older = nullptr;
+    lock.unlock();
+    free_all(block);
   }
 
   void set_cap(std::size_t cap) noexcept {
@@ -166,25 +183,25 @@ class Pool {
   std::mutex& mutex() noexcept { return mutex_; }
 
  private:
-  void link(Cached* block, int size_class) noexcept {
-    block->size_class = size_class;
+  void link(Cached* block, int list) noexcept {
+    block->list = list;
     block->older = newest_;
     block->newer = nullptr;
     (newest_ != nullptr ? newest_->newer : oldest_) = block;
     newest_ = block;
-    block->next_same = newest_of_[size_class];
+    block->next_same = newest_of_[list];
     block->last_same = nullptr;
     if (block->next_same != nullptr) block->next_same->last_same = block;
-    newest_of_[size_class] = block;
-    info_.cached += class_bytes(size_class);
+    newest_of_[list] = block;
+    info_.cached += list_bytes(list);
   }
 
   void unlink(Cached* block) noexcept {
     (block->older != nullptr ? block->older->newer : oldest_) = block->newer;
     (block->newer != nullptr ? block->newer->older : newest_) = block->older;
-    (block->last_same != nullptr ? block->last_same->next_same : newest_of_[block->size_class]) = block->next_same;
+    (block->last_same != nullptr ? block->last_same->next_same : newest_of_[block->list]) = block->next_same;
     if (block->next_same != nullptr) block->next_same->last_same = block->last_same;
-    info_.cached -= class_bytes(block->size_class);
+    info_.cached -= list_bytes(block->list);
   }
 
   // Takes the blocks that have been cached longest off the lists until the rest fits: those of a shape that is no
@@ -203,7 +220,7 @@ class Pool {
   static void free_all(Cached* dropped) noexcept {
     while (dropped != nullptr) {
       Cached* const block = std::exchange(dropped, dropped->older);
-      const std::size_t bytes = class_bytes(block->size_class);
+      const std::size_t bytes = list_bytes(block->list);
       guard_none(block, bytes);
       system_free(block, bytes);
     }
@@ -212,7 +229,7 @@ class Pool {
   std::mutex mutex_;
   PoolInfo info_{0, 0, std::min(std::size_t{2} << 30, memory_bytes() / 4), 0, 0};
   Cached *oldest_ = nullptr, *newest_ = nullptr;
-  Cached* newest_of_[kClasses] = {};
+  Cached* newest_of_[kLists] = {};
 };
 
 // Never destroyed: blocks come back from Python objects that are freed after static destruction.
@@ -239,31 +256,50 @@ OutOfMemory::OutOfMemory(std::size_t bytes, const char* what) noexcept {
                 what);
 }
 
+namespace {
+
+// A block from the system for a list of the pool.
+void* allocate(std::size_t bytes, int list, const char* what) {
+  const std::size_t rounded = list_bytes(list);
+  void* data = system_allocate(rounded, bytes);
+  if (data == nullptr) {
+    pool().trim(0);  // what is cached may be what is missing
+    data = system_allocate(rounded, bytes);
+  }
+  if (data == nullptr) throw OutOfMemory(bytes, what);
+  pool().adopt(list);
+  return data;
+}
+
+}  // namespace
+
 Block acquire(std::size_t bytes, const char* what) {
   if (bytes > kLargest) throw OutOfMemory(bytes, what);
-  const int size_class = class_of(bytes);
-  const std::size_t rounded = class_bytes(size_class);
-  void* data = pool().take(size_class);
+  const int list = class_of(bytes);
+  void* data = pool().take(list, list).first;
+  if (data == nullptr) data = allocate(bytes, list, what);
+  guard_tail(data, bytes, list_bytes(list));
+  return {data, list};
+}
+
+Block acquire_scratch(std::size_t bytes) {
+  constexpr const char* kWhat = "scratch";
+  if (bytes > kLargest) throw OutOfMemory(bytes, kWhat);
+  const int wanted = kScratch + class_of(bytes);
+  auto [data, list] = pool().take(wanted, kLists - 1);
   if (data == nullptr) {
-    data = system_allocate(rounded, bytes);
-    if (data == nullptr) {
-      pool().trim(0);  // what is cached may be what is missing
-      data = system_allocate(rounded, bytes);
-    }
-    if (data == nullptr) throw OutOfMemory(bytes, what);
-    pool().adopt(size_class);
+    list = wanted;
+    pool().drop_below(list, kScratch);
+    data = allocate(bytes, list, kWhat);
   }
-  guard_tail(data, bytes, rounded);
-  Block block;
-  block.data_ = data;
-  block.size_class_ = size_class;
-  return block;
+  guard_tail(data, bytes, list_bytes(list));
+  return {data, list};
 }
 
 Block::~Block() {
   if (data_ != nullptr) {
-    guard_none(data_, class_bytes(size_class_));
-    pool().give_back(data_, size_class_);
+    guard_none(data_, list_bytes(list_));
+    pool().give_back(data_, list_);
   }
 }
 

@@ -12,10 +12,10 @@ namespace fastrnn {
 class Block {
  public:
   Block() = default;
-  Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_class_(other.size_class_) {}
+  Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)), list_(other.list_) {}
   Block& operator=(Block&& other) noexcept {
     std::swap(data_, other.data_);
-    std::swap(size_class_, other.size_class_);
+    std::swap(list_, other.list_);
     return *this;
   }
   ~Block();
@@ -27,8 +27,10 @@ class Block {
 
  private:
   friend Block acquire(std::size_t bytes, const char* what);
+  friend Block acquire_scratch(std::size_t bytes);
+  Block(void* data, int list) noexcept : data_(data), list_(list) {}
   void* data_ = nullptr;
-  int size_class_ = 0;
+  int list_ = 0;  // of the pool, to which it returns
 };
 
 class OutOfMemory : public std::bad_alloc {
@@ -42,6 +44,10 @@ class OutOfMemory : public std::bad_alloc {
 
 // Throws OutOfMemory, whose what() names the bytes and `what`: "cannot allocate 8.0 GiB (8589934592 bytes) for saved".
 Block acquire(std::size_t bytes, const char* what);
+
+// For the time of one call.  Calls of different sizes that follow each other share one block, which has grown to the
+// largest of them.
+Block acquire_scratch(std::size_t bytes);
 
 // Bytes count whole blocks: a request is rounded up by at most a quarter, and its last pages cost nothing until
 // touched.

@@ -99,6 +99,16 @@ struct Tokens {
 Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
               const std::int64_t* ignored = nullptr, py::handle mask = py::none());
 
+// Memory for elements.
+template <class T>
+Block block_of(ptrdiff_t elements, const char* what) {
+  return acquire(static_cast<std::size_t>(elements) * sizeof(T), what);
+}
+template <class T>
+Block scratch_of(ptrdiff_t elements) {
+  return acquire_scratch(static_cast<std::size_t>(elements) * sizeof(T));
+}
+
 // A new array on a block of the pool, contents unspecified.
 py::array pooled(const Dims& shape, bool float32, const char* what);
 template <class T>

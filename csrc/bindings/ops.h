@@ -77,11 +77,6 @@ T* gradient(py::handle value, const char* name, const Dims& dims, const char* sy
 // A number in [0, 2**64).
 std::uint64_t word(py::handle value, const char* name);
 
-template <class T>
-Block scratch_of(ptrdiff_t elements) {
-  return acquire(static_cast<std::size_t>(elements) * sizeof(T), "scratch");
-}
-
 // Threads worth waking: some ten microseconds of work each.
 int team_for(double work, double per_thread);
 inline int team_for_flops(int factor, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs) {

@@ -66,7 +66,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->stash = block_of<T>(sizes.stash, "saved states");
   kept->dropped = noise.room();
   noise.fill(call.noise, kept->dropped);
-  const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
+  const Block scratch = scratch_of<T>(sizes.panels + sizes.scratch);
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
   if (!side_value.is_none()) call.side = a.sequence(side);
@@ -83,8 +83,8 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   }
   call.saved = kept->saved.as<T>();
   call.stash = kept->stash.as<T>();
-  call.panels = panels.as<T>();
-  call.scratch = scratch.as<T>();
+  call.panels = scratch.as<T>();
+  call.scratch = call.panels + sizes.panels;
   bool left_early;
   {
     const py::gil_scoped_release release;
@@ -195,9 +195,9 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     dinitial[i] = d;
   }
   const Sizes sizes = a.kernel.backward_sizes(s, call.plan);
-  const Block panels = block_of<T>(sizes.panels, "packed weights"), scratch = block_of<T>(sizes.scratch, "scratch");
-  call.panels = panels.as<T>();
-  call.scratch = scratch.as<T>();
+  const Block scratch = scratch_of<T>(sizes.panels + sizes.scratch);
+  call.panels = scratch.as<T>();
+  call.scratch = call.panels + sizes.panels;
   saved.used = true;
   bool left_early;
   {

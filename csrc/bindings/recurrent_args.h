@@ -12,11 +12,6 @@
 
 namespace fastrnn::bindings {
 
-template <class T>
-Block block_of(ptrdiff_t elements, const char* what) {
-  return acquire(static_cast<std::size_t>(elements) * sizeof(T), what);
-}
-
 // Lengths of the rows of a batch whose sequences are stored without padding.
 struct Lengths {
   std::vector<ptrdiff_t> of;      // [B], descending; empty: all rows are as long

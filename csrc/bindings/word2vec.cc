@@ -86,7 +86,7 @@ class Word2VecRun {
     a.rate_per_position = rate_per_position;
     a.threads = threads;
     const Word2VecKernels& kernel = kernels().word2vec;
-    const Block scratch = acquire(static_cast<std::size_t>(kernel.scratch(a)), "scratch");
+    const Block scratch = acquire_scratch(static_cast<std::size_t>(kernel.scratch(a)));
     const auto slices = static_cast<std::size_t>((end - begin + kSlice - 1) / kSlice);
     std::vector<double> losses(slices);
     std::vector<std::int64_t> centres(slices);

@@ -68,6 +68,22 @@ void test_pool() {
   set_pool_cap(start.cap);
 }
 
+// Scratch of calls that follow each other is one block, which grows to the largest.
+void test_scratch_is_shared() {
+  clear_pool();
+  const std::size_t before = pool_info().system_allocations;
+  acquire_scratch(1 << 20);
+  const void* grown = acquire_scratch(3 << 20).data();
+  CHECK(pool_info().cached == 3 << 20);
+  for (std::size_t bytes : {1 << 20, 3 << 20, 5000}) CHECK(acquire_scratch(bytes).data() == grown);
+  CHECK(pool_info().system_allocations == before + 2);
+  {
+    const Block first = acquire_scratch(5000), second = acquire_scratch(5000), kept = acquire(3 << 20, "kept");
+    CHECK(first.data() == grown && second.data() != grown && kept.data() != grown);
+  }
+  clear_pool();
+}
+
 void test_pool_refuses() {
   for (std::size_t bytes : {std::size_t{1} << 61, ~std::size_t{0}, (std::size_t{1} << 62) + 1}) {
     std::string message;
@@ -166,6 +182,7 @@ int main() {
   fastrnn::test_quota();
   fastrnn::test_philox();
   fastrnn::test_pool();
+  fastrnn::test_scratch_is_shared();
   fastrnn::test_pool_refuses();
   fastrnn::test_pool_from_many_threads();
 #if defined(__SANITIZE_ADDRESS__)
