@@ -126,11 +126,11 @@ def run(*command: str | Path) -> str:
 
 def complaints(build: Path) -> Iterator[str]:
     """All that is wrong with the objects below a build folder."""
-    objects = sorted(build.glob("CMakeFiles/kernels_*.dir/csrc/kernels/*.o"))
+    objects = sorted(build.glob("csrc/CMakeFiles/kernels_*.dir/kernels/*.o"))
     if not any(path.name == "gemm.cc.o" for path in objects):
         yield f"{build}: no compiled kernels"
     for path in objects:
-        isa = path.parts[-4].removeprefix("kernels_").removesuffix(".dir")
+        isa = path.parts[-3].removeprefix("kernels_").removesuffix(".dir")
         found = [*wrong_symbols(isa, run("nm", path)), *wrong_sections(run("objdump", "-h", path))]
         if path.name == "gemm.cc.o" and isa in REGISTERS:
             found += wrong_tiles(isa, run("objdump", "-d", "-C", "--no-show-raw-insn", path))
