@@ -8,6 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from . import _core as _core  # first: it says best why it cannot be loaded
 from . import functional as functional
 from . import layers as layers
 from . import losses as losses
@@ -78,6 +79,7 @@ _LAZY_MODULES = (
     "checkpoint",
     "data",
     "diagnosis",
+    "distributed",
     "idx",
     "init",
     "interop",

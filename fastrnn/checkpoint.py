@@ -87,6 +87,11 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
                 else f"checkpoint: expected a fastrnn checkpoint, got {name!r} that begins {start[:8]!r}"
             )
         raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else start + file.read()
+    return parse(raw, name, mapped)
+
+
+def parse(raw: bytes | mmap.mmap, name: str, mapped: bool = False) -> Tree:
+    """Read the bytes of a file of that name; see `load`."""
     try:
         return _parse(raw, mapped)
     except _Damaged as error:
