@@ -1,8 +1,8 @@
 """Writes fastrnn/_core.pyi anew from the extension: run after a change of a binding, then ``ruff format``.
 
 Names, order, defaults, keyword-only arguments and plain types are those of the extension. Where it says no
-more than object, tuple or ndarray, the type is the one that the stub has for that argument; of a new one it is
-Any, to be made better by hand. Comments are lost. A test compares the stub with this.
+more than object, tuple or ndarray, the type is the one that the stub has for that argument; of a new one it
+is Any, to be made better by hand. Comments are lost. A test compares the stub with this.
 
 Usage: python .ci/stub.py
 """

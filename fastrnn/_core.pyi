@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from ._typing import Array
 
+# weight_ih, weight_hh, bias_ih, bias_hh, and weight_ch or weight_hr if the cell has one
 Weights = tuple[Array | None, ...]
 Grads = tuple[Array | None, ...]
 States = tuple[Array, ...]
 
 class Saved:
     @property
-    def used(self) -> Any: ...
+    def used(self) -> bool: ...
 
 class Prepared:
     def __init__(

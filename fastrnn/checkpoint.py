@@ -11,8 +11,8 @@ Layout, little-endian::
               arrays in order, C-contiguous, each beginning at a multiple of 64
     32 bytes  SHA-256 of all bytes before
 
-A path that ends in ``.safetensors`` or ``.npz`` gets that format instead, with the tree as JSON beside the arrays,
-for other programs to read; see `fastrnn._containers`.
+A path that ends in ``.safetensors`` or ``.npz`` gets that format instead, with the tree as JSON beside the
+arrays, for other programs to read; see `fastrnn._containers`.
 
 `save` writes aside in the same folder, flushes it to the disk and renames: a kill or a full disk leaves the
 file that was there before. `load` checks everything and says what is wrong.
@@ -88,9 +88,7 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
         container = _container(path)
         if container is not None:
             if mapped:
-                raise ValueError(
-                    f"mapped: expected False for a file of another format, got True for {name!r}"
-                )
+                raise ValueError(f"mapped: expected False for another format, got True for {name!r}")
             return parse(file.read(), name)
         start = file.read(_PREFIX.size)
         if not start.startswith(MAGIC):

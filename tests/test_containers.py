@@ -87,9 +87,7 @@ def test_damaged(tmp_path: Path, suffix: str) -> None:
             checkpoint.load(path)
         with pytest.raises(ValueError, match=rf"^weights: '.*' is no {suffix} file, or damaged: "):
             weights.load(fastrnn.Linear(2, 3), path)
-    with pytest.raises(
-        ValueError, match=r"^mapped: expected False for a file of another format, got True for '"
-    ):
+    with pytest.raises(ValueError, match=r"^mapped: expected False for another format, got True for '"):
         checkpoint.load(path, mapped=True)
 
 
@@ -98,11 +96,10 @@ def test_weights(tmp_path: Path, suffix: str) -> None:
     weights.save(layer, tmp_path / f"w{suffix}")
     weights.load(other, tmp_path / f"w{suffix}")
     checks.same_bits(other.flat_params, layer.flat_params)
-    with pytest.raises(ValueError, match="^params: expected 'weight_ih_l0', got no such name"):
+    with pytest.raises(ValueError, match=r"^params: expected 'weight_ih_l0', got no such name"):
         weights.load(fastrnn.GRU(3, 4), _other(tmp_path, suffix))
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match=r"^path: expected one of '\.npz', '\.safetensors', got '\.bin'$"):
         weights.save(layer, tmp_path / "w.bin")
-    assert str(raised.value) == "path: expected one of '.npz', '.safetensors', got '.bin'"
 
 
 def _other(folder: Path, suffix: str) -> Path:

@@ -82,6 +82,7 @@ def _read(raw: bytes) -> dict[str, Any]:
     from safetensors.numpy import load as from_bytes
 
     try:
-        return from_bytes(raw)
+        arrays: dict[str, Any] = from_bytes(raw)
     except SafetensorError as error:
         raise ValueError(str(error)) from None
+    return arrays
