@@ -2,7 +2,7 @@
 
 python bench/quality_distributed.py --processes 4 --seeds 1 2 3 --lines 3400
 
-Processes are forks of this one with one thread each, over torch.distributed; --processes 1 is the plain model.
+Processes are forks of this one with one thread each, over torch.distributed; with one it is the plain model.
 Prints WS-353, SimLex and analogies of each seed, as bench/quality_word2vec.py does.
 """
 
