@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import _core as _core  # first: it says best why it cannot be loaded
+from . import _interpreter as _interpreter  # first: it may refuse
 from . import functional as functional
 from . import layers as layers
 from . import losses as losses

@@ -2,10 +2,6 @@
 #include "bindings/module.h"
 
 PYBIND11_MODULE(_core, m) {
-  // What lives for the process (the pool, the tables of kernels, types of pybind11) is not made for one of many.
-  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-    throw py::import_error("fastrnn: expected the main interpreter, got a sub-interpreter; use processes or threads");
-  }
   m.doc() = "Compiled kernels of fastrnn; the public interface is the package above it.";
   fastrnn::bindings::bind_runtime(m);
   fastrnn::bindings::bind_recurrent(m);

@@ -24,7 +24,7 @@ def batch(rows):
 
 
 # %%
-# ``Pool`` takes the mean over the steps that are there; ``LinearCrossEntropy`` is the last layer and the loss.
+# ``Pool`` is the mean over the steps that are there; ``LinearCrossEntropy`` is the last layer and the loss.
 
 body = fastrnn.Sequential(fastrnn.GRU(1, 24, bidirectional=True, seed=0), fastrnn.Pool("mean"))
 f = fastrnn.value_and_grad(body, losses.LinearCrossEntropy(48, 2, seed=1))
