@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ._group import Group
 
-_MANY = 16  # occurrences after which a row has learned what there is
+_MANY = 48  # occurrences after which a row has learned what there is
 _PIECE = 1 << 14  # rows of one exchange: bounds the memory of its buffer
 
 
@@ -83,9 +83,9 @@ def train_word2vec(
     Notes
     -----
     What a row has learned in each process since the last exchange is added up, as threads that update one
-    table do (Hogwild), where its word has hardly occurred since; where it has occurred 16 times or more, the
+    table do (Hogwild), where its word has hardly occurred since; where it has occurred 48 times or more, the
     mean is taken, and in between something between. The mean alone, as in the paper, makes N times fewer
-    steps: with 4 processes and five epochs of 3.4 M words WS-353 fell from .56 to .32. The sum alone diverges.
+    steps, and the sum alone diverges: see ``docs/distributed.md``.
     """
     from fastrnn.word2vec import Word2Vec
 
