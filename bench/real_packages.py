@@ -1,11 +1,12 @@
 """Packages that others wrote, before and after ``fastrnn.torch.accelerate``: the same result, and the time.
 
-Usage: python bench/real_packages.py [skorch|recurrent_ppo] [--threads N] [--rounds N]
+Usage: python bench/real_packages.py [skorch|recurrent_ppo|neuralforecast] [--threads N] [--rounds N]
 
-Needs ``pip install torch skorch`` or ``pip install torch sb3-contrib`` beside fastrnn. Every round runs both
-sides, in random order, from the same seeds; what they learned must agree. Prints the times, and the median of
-their ratio by round. skorch: a NeuralNetClassifier over two layers of GRU with dropout, two epochs.
+Needs ``pip install torch`` and skorch, sb3-contrib or neuralforecast beside fastrnn. Every round runs both
+sides, in random order, from the same seeds; what they learned must agree. Prints the times, and the median
+of their ratio by round. skorch: a NeuralNetClassifier over two layers of GRU with dropout, two epochs.
 sb3-contrib: RecurrentPPO with an LSTM policy on CartPole with velocities hidden, 2048 steps of `learn`.
+neuralforecast: its GRU and LSTM on 64 series with two seasons, 50 steps each.
 """
 
 from __future__ import annotations
@@ -98,8 +99,45 @@ def recurrent_ppo(swap: bool) -> tuple[float, Result]:
     return seconds, found
 
 
+def neuralforecast(swap: bool) -> tuple[float, Result]:
+    """Seconds of 50 steps of each model, and the forecasts after them."""
+    import logging
+
+    import pandas
+    from neuralforecast import NeuralForecast
+    from neuralforecast.models import GRU, LSTM
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    rng = np.random.default_rng(0)
+    t, series = np.arange(200), np.arange(64)[:, None]
+    values = np.sin(t / 3 + series) + np.sin(t / 12 + 2 * series) / 2 + 0.1 * rng.standard_normal((64, 200))
+    dates = pandas.date_range("2020-01-01", periods=200)
+    frame = pandas.DataFrame(
+        {"unique_id": np.repeat(np.arange(64), 200), "ds": np.tile(dates, 64), "y": values.reshape(-1)}
+    )
+    shared = {"h": 12, "input_size": 48, "max_steps": 50, "encoder_hidden_size": 128, "random_seed": 1}
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+        "accelerator": "cpu",
+    }
+    models = [GRU(**shared, **quiet), LSTM(**shared, **quiet)]
+    if swap:
+        for model in models:
+            report = fastrnn.torch.accelerate(model)
+            assert list(report.swapped) == ["hist_encoder"], report
+    forecaster = NeuralForecast(models=models, freq="D")
+    start = time.perf_counter()
+    forecaster.fit(frame)
+    seconds = time.perf_counter() - start
+    forecasts = forecaster.predict()
+    return seconds, {name: forecasts[name].to_numpy() for name in ("GRU", "LSTM")}
+
+
 PACKAGES: dict[str, tuple[Callable[[bool], tuple[float, Result]], float]] = {
     "skorch": (skorch, 1e-3),
+    "neuralforecast": (neuralforecast, 1e-2),
     "recurrent_ppo": (recurrent_ppo, 1e-2),  # an action that flips would change everything
 }
 

@@ -8,6 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from . import _interpreter as _interpreter  # first: it may refuse
 from . import functional as functional
 from . import layers as layers
 from . import losses as losses
@@ -78,6 +79,7 @@ _LAZY_MODULES = (
     "checkpoint",
     "data",
     "diagnosis",
+    "distributed",
     "idx",
     "init",
     "interop",

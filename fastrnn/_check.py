@@ -6,16 +6,20 @@ extension checks anyway (arrays on their way into a kernel) is not checked here.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ._typing import Array, Shape, Width
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def describe(value: object) -> str:
@@ -112,6 +116,53 @@ def key(value: Any, p: float, option: str = "dropout") -> int:
     if value is None:
         raise ValueError(f"key: expected an int because {option} is {p:g}, got None")
     return integer("key", value)
+
+
+def foreign(name: str, value: Any) -> Any:
+    """The memory of another library's array, by DLPack or ``__array_interface__``; anything else as it is."""
+    if isinstance(value, (tuple, list)):
+        found = [foreign(f"{name}[{k}]", part) for k, part in enumerate(value)]
+        same = all(a is b for a, b in zip(found, value, strict=True))
+        return value if same else tuple(found) if isinstance(value, tuple) else found
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value
+    if getattr(value, "requires_grad", False):
+        raise TypeError(
+            f"{name}: expected an array, or a tensor that does not require grad, got one that does; "
+            f"use {name}.detach(), or fastrnn.torch for its gradient"
+        )
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            words = str(error).partition("\n")[0]
+            raise TypeError(
+                f"{name}: expected memory of the CPU that NumPy can read, got {describe(value)} ({words})"
+            ) from None
+    return np.asarray(value) if hasattr(value, "__array_interface__") else value
+
+
+def arrays_of_others(function: F) -> F:
+    """A method that takes arrays takes those of other libraries too, without a copy.
+
+    They cost a second call, so that NumPy's cost nothing.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except TypeError:
+            bound = inspect.signature(function).bind(*args, **options)
+            given = dict(bound.arguments)
+            for name, value in given.items():
+                if name != "self":
+                    bound.arguments[name] = foreign(name, value)
+            if all(bound.arguments[name] is value for name, value in given.items()):
+                raise
+        return function(*bound.args, **bound.kwargs)
+
+    return run  # type: ignore[return-value]
 
 
 def array(name: str, value: Any, shape: Shape, dtype: np.dtype[Any], letters: str = "") -> Array:

@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from ._typing import Array
 
-Weights = tuple[
-    Array | None, ...
-]  # weight_ih, weight_hh, bias_ih, bias_hh, and weight_ch or weight_hr if the cell has one
+# weight_ih, weight_hh, bias_ih, bias_hh, and weight_ch or weight_hr if the cell has one
+Weights = tuple[Array | None, ...]
 Grads = tuple[Array | None, ...]
 States = tuple[Array, ...]
 
-class Saved: ...
+class Saved:
+    @property
+    def used(self) -> bool: ...
 
 class Prepared:
     def __init__(
@@ -93,7 +94,7 @@ def attention_backward(
 def cells() -> dict[str, dict[str, int]]: ...
 def empty(shape: tuple[int, ...], like: Array) -> Array: ...
 def explain(
-    cell: str, T: int, B: int, I: int, H: int, threads: int, dtype: str, P: int = 0
+    cell: str, T: int, B: int, I: int, H: int, threads: int | None = None, dtype: str = "float32", P: int = 0
 ) -> dict[str, Any]: ...
 def dropout(x: Array, p: float, key: int, step: int, batch_first: bool) -> Array: ...
 def linear(x: Array, weight: Array, bias: Array | None) -> Array: ...

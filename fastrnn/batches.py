@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,14 @@ from fastrnn.data import IGNORED, Ids
 
 Lengths = npt.NDArray[np.int64]
 BUCKET = 50  # batches that are sorted by length together: less leaves more padding, more less chance
+
+
+Share = tuple[int, int]  # process, and how many there are
+
+
+def own_rows(rows: Any, share: Share | None) -> Any:
+    """Those of one process: every n-th, as rows are sorted by length."""
+    return rows if share is None else rows[share[0] :: share[1]]
 
 
 class Rows(NamedTuple):
@@ -85,6 +94,7 @@ class PaddedBatches:
     """
 
     carry_state = False
+    _share: Share | None = None
 
     def __init__(
         self,
@@ -138,7 +148,7 @@ class PaddedBatches:
     def __getitem__(self, k: int) -> tuple[Rows, Ids]:
         if not 0 <= k < len(self):
             raise IndexError(f"batch {k} of {len(self)}")
-        rows = self._batches[k]
+        rows = self.rows(k)
         x = Rows(self.inputs.padded(rows, self._flat, 0), self.inputs.lengths[rows])
         if isinstance(self.targets, Sequences):
             return x, self.targets.padded(rows, self.targets.flat, IGNORED)
@@ -146,7 +156,14 @@ class PaddedBatches:
 
     def rows(self, k: int) -> npt.NDArray[np.int64]:
         """Return the numbers of the sequences of batch k."""
-        return self._batches[k]
+        found: npt.NDArray[np.int64] = own_rows(self._batches[k], self._share)
+        return found
+
+    def part(self, process: int, count: int) -> PaddedBatches:
+        """Return the rows of every batch that one of `count` processes has."""
+        own = copy.copy(self)
+        own._share = (process, count)
+        return own
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe the data so that a checkpoint can tell whether it goes on with the same."""
@@ -173,6 +190,7 @@ class DenseBatches:
     """
 
     carry_state = False
+    _share: Share | None = None
 
     def __init__(
         self, x: npt.NDArray[Any], targets: npt.NDArray[Any], batch: int, *, seed: int | None = None
@@ -196,8 +214,14 @@ class DenseBatches:
     def __getitem__(self, k: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         if not 0 <= k < len(self):
             raise IndexError(f"batch {k} of {len(self)}")
-        rows = self._order[k * self.batch : (k + 1) * self.batch]
+        rows = own_rows(self._order[k * self.batch : (k + 1) * self.batch], self._share)
         return self.x[rows], self.targets[rows]
+
+    def part(self, process: int, count: int) -> DenseBatches:
+        """Return the rows of every batch that one of `count` processes has."""
+        own = copy.copy(self)
+        own._share = (process, count)
+        return own
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe the data so that a checkpoint can tell whether it goes on with the same."""

@@ -27,7 +27,14 @@ class Callback:
     A callback that remembers something across steps returns it from `state_dict`; it is then part of the
     checkpoint. Do not change the model or the optimiser by the clock: a resumed run must repeat the same
     bits.
+
+    Attributes
+    ----------
+    first_only
+        Of a class: in a distributed run its hooks are called in the first process alone.
     """
+
+    first_only = False
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Run before the first step, of a new or of a resumed run."""
@@ -117,14 +124,14 @@ class EarlyStopping(Callback):
 
 
 class Score(Callback):
-    """Put ``function()``, a number, into the logs of every epoch under `name`."""
+    """Put ``function()``, a number, into the logs of every epoch under `name`; of many processes the mean."""
 
     def __init__(self, name: str, function: Callable[[], float]) -> None:
         self.name, self.function = name, function
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Call the function: the parameters are those after the epoch."""
-        logs[self.name] = float(self.function())
+        logs[self.name] = trainer.average(float(self.function()))
 
 
 class Checkpoint(Callback):
@@ -136,6 +143,8 @@ class Checkpoint(Callback):
     raise.
     """
 
+    first_only = True
+
     def __init__(self, path: str | os.PathLike[str], every: float = 30.0) -> None:
         self.path, self.every = path, every
         self._last, self._written, self._seconds = -math.inf, -1, 0.0
@@ -146,7 +155,7 @@ class Checkpoint(Callback):
 
     def on_step_end(self, trainer: Trainer, logs: Logs) -> None:
         """Write if it is time."""
-        if time.monotonic() - self._last >= self.every:
+        if trainer._team.writes(self.due()):
             try:
                 self._write(trainer)
             except OSError as error:
@@ -156,6 +165,10 @@ class Checkpoint(Callback):
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Note that the state has changed after the last step."""
         self._written = -1
+
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self._last >= self.every
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Write the last state; after an error or Ctrl-C only between steps, and if it is quick."""
@@ -197,6 +210,8 @@ class ProgressBar(Callback):
 
     `unit` is what a token is called. On a terminal it is a bar, elsewhere a line every 10 s.
     """
+
+    first_only = True
 
     def __init__(self, unit: str = "token") -> None:
         self.unit = unit

@@ -11,6 +11,9 @@ Layout, little-endian::
               arrays in order, C-contiguous, each beginning at a multiple of 64
     32 bytes  SHA-256 of all bytes before
 
+A path that ends in ``.safetensors`` or ``.npz`` gets that format instead, with the tree as JSON beside the
+arrays, for other programs to read; see `fastrnn._containers`.
+
 `save` writes aside in the same folder, flushes it to the disk and renames: a kill or a full disk leaves the
 file that was there before. `load` checks everything and says what is wrong.
 """
@@ -58,7 +61,11 @@ def save(path: str | os.PathLike[str], tree: Tree) -> None:
     header = {"tree": _pack(tree, arrays), "arrays": [[a.dtype.str, list(a.shape)] for a in arrays]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
     with _files.replacing("checkpoint", path) as file:
-        _write(file, text, arrays)
+        container = _container(path)
+        if container is not None:
+            container.write(file, header, arrays)
+        else:
+            _write(file, text, arrays)
 
 
 def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
@@ -78,6 +85,11 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
     """
     name = os.fspath(path)
     with _files.reading("checkpoint", name) as file:
+        container = _container(path)
+        if container is not None:
+            if mapped:
+                raise ValueError(f"mapped: expected False for another format, got True for {name!r}")
+            return parse(file.read(), name)
         start = file.read(_PREFIX.size)
         if not start.startswith(MAGIC):
             short = MAGIC.startswith(start[: len(MAGIC)])
@@ -87,14 +99,36 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Tree:
                 else f"checkpoint: expected a fastrnn checkpoint, got {name!r} that begins {start[:8]!r}"
             )
         raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else start + file.read()
+    return parse(raw, name, mapped)
+
+
+def parse(raw: bytes | mmap.mmap, name: str, mapped: bool = False) -> Tree:
+    """Read the bytes of a file of that name; see `load`."""
     try:
-        return _parse(raw, mapped)
+        container = _container(name)
+        if container is None:
+            return _parse(raw, mapped)
+        try:
+            header, arrays = container.read(bytes(raw))
+            return _unpack(header["tree"], arrays)
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
+            raise _Damaged(f"is no checkpoint of this format, or damaged: {error}") from None
     except _Damaged as error:
         raise ValueError(f"checkpoint: {name!r} {error}") from None
 
 
 class _Damaged(Exception):
     pass
+
+
+def _container(path: str | os.PathLike[str]) -> Any:
+    """What writes and reads files of that suffix; None: this module."""
+    suffix = os.path.splitext(os.fspath(path))[1]
+    if suffix not in (".npz", ".safetensors"):
+        return None
+    from fastrnn import _containers
+
+    return _containers.CONTAINERS[suffix]
 
 
 def _write(file: BinaryIO, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:

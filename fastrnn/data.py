@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from collections import Counter
@@ -274,6 +275,14 @@ class Streams:
             raise IndexError(f"chunk {k} of {len(self)}")
         rows = slice(k * self.steps, min((k + 1) * self.steps, self._length))
         return self._inputs[rows], self._targets[rows]
+
+    def part(self, process: int, count: int) -> Streams:
+        """Return the streams that one of `count` processes has, which lie side by side."""
+        own = copy.copy(self)
+        columns = np.array_split(np.arange(self.batch), count)[process]
+        chosen = slice(columns[0], columns[-1] + 1) if len(columns) else slice(0, 0)
+        own._inputs, own._targets = self._inputs[:, chosen], self._targets[:, chosen]
+        return own
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe the data so that a checkpoint can tell whether it goes on with the same."""

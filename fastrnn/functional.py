@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CELLS = tuple(_core.cells())
 
 
+@_check.arrays_of_others
 def recurrent(
     cell: str,
     x: Array,
@@ -48,6 +49,7 @@ def recurrent(
     return y, last
 
 
+@_check.arrays_of_others
 def lstm(
     x: Array,
     weights: tuple[Array | None, ...],
@@ -59,16 +61,19 @@ def lstm(
     return recurrent("lstm", x, weights, state, batch_first=batch_first)
 
 
+@_check.arrays_of_others
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Give x weight' + bias: [..., I] by [O, I] and [O] to [..., O]."""
     return _core.linear(x, weight, bias)
 
 
+@_check.arrays_of_others
 def embedding(tokens: Array, weight: Array) -> Array:
     """Give weight[tokens], tokens being [N] or [T, B]; raises ValueError for one not in [0, V)."""
     return _core.embedding(tokens, weight)
 
 
+@_check.arrays_of_others
 def dropout(x: Array, p: float, key: int, step: int = 0, *, batch_first: bool = False) -> Array:
     """Mask x, [N, H] or [T, B, H]; the gradient by x is the same call on the gradient by the result."""
     p = _check.real("p", p, 0.0, 1.0)
@@ -76,6 +81,7 @@ def dropout(x: Array, p: float, key: int, step: int = 0, *, batch_first: bool = 
     return _core.dropout(x, p, key, step, _check.flag("batch_first", batch_first))
 
 
+@_check.arrays_of_others
 def linear_cross_entropy(
     x: Array,
     weight: Array,

@@ -40,6 +40,8 @@ class CSVLogger(Callback):
         Logs with other names than the first; a resumed run whose file is shorter than it was.
     """
 
+    first_only = True
+
     def __init__(self, path: str | os.PathLike[str], steps: bool = False) -> None:
         self.path, self.steps = os.fspath(path), _check.flag("steps", steps)
         self._names: list[str] = []
@@ -124,6 +126,8 @@ class TensorBoard(Callback):
     OSError
         When training begins: the folder cannot be written.
     """
+
+    first_only = True
 
     def __init__(self, folder: str | os.PathLike[str], every: int = 10, histograms: bool = False) -> None:
         try:

@@ -162,7 +162,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: parameter *= 1 - lr * weight_decay before the step.
+    """Adam with decoupled weight decay: ``parameter *= 1 - lr * weight_decay`` before the step.
 
     Parameters are those of `Adam`.
 

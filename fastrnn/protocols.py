@@ -40,6 +40,8 @@ class Batches(Protocol):
 
     `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if
     there is one, returns a dict that a checkpoint keeps in order to tell other data from the same.
+    ``part(process, count)``, if there is one, returns the rows of every item that one of `count` processes of
+    a distributed run has.
     """
 
     def __len__(self) -> int: ...

@@ -10,24 +10,16 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check, _core
-from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
-from fastrnn._resuming import (
-    OLDER,
-    describe,
-    diverged,
-    fingerprint,
-    gradient_norm,
-    parameters_of,
-    same,
-    tuples,
-)
+from fastrnn._resumable import Resumable
+from fastrnn._resuming import diverged, fingerprint, gradient_norm
+from fastrnn._team import Alone
 from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
 from fastrnn.protocols import Batches, State, Trainable, mask_of
 from fastrnn.schedules import Schedule
 
 
-class Trainer:
+class Trainer(Resumable):
     """
     Train a model: forward, backward, clip, update, for the items of the data, epoch by epoch.
 
@@ -57,6 +49,9 @@ class Trainer:
         none.
     info
         Anything a checkpoint should carry along: numbers, strings, lists and dicts.
+    distributed
+        True, or a `fastrnn.distributed.Group`: one process of many, which share the rows of every item. See
+        ``docs/distributed.md``.
 
     Attributes
     ----------
@@ -84,6 +79,7 @@ class Trainer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 30.0,
         info: dict[str, Any] | None = None,
+        distributed: Any = False,
     ) -> None:
         if max_norm is not None and not max_norm > 0:
             raise ValueError(f"max_norm: expected a positive number or None, got {max_norm!r}")
@@ -100,7 +96,8 @@ class Trainer:
         self.epoch = self.position = self.steps_done = self.epochs = self.total_steps = (
             self.tokens_per_step
         ) = 0
-        self.at_boundary, self.finished, self.failed, self._stopped = True, False, False, False
+        self.at_boundary, self.finished, self.failed, self._asked = True, False, False, False
+        self._team = _team(distributed)
         self._state: State = None
         self._loss_sum = 0.0
         self._data: dict[str, Any] = {}
@@ -126,6 +123,8 @@ class Trainer:
             `resume` and the checkpoint is damaged, or is of another model, other data or another setting.
         FloatingPointError
             The loss or the gradient is not finite; the last checkpoint stands.
+        fastrnn.distributed.PeerError
+            A process of a distributed run was lost; the last checkpoint stands.
         """
         if len(data) == 0 or epochs < 1:
             raise ValueError(
@@ -139,12 +138,14 @@ class Trainer:
         if resume:
             if self.checkpoint is None:
                 raise ValueError("resume: expected a Trainer with checkpoint=, got none")
-            self.load_state_dict(_checkpoint.load(self.checkpoint))
-        self._stopped = self.failed = False
+            self.load_state_dict(self._team.load(self.checkpoint))
+        self._asked = self.failed = False
+        data, validation = self._team.part(data), self._team.part(validation)
+        self._team.begin(self, len(data))
         self.model.zero_grad()  # an interrupted step may have left some
         try:
             self._call("on_fit_begin")
-            while not (self.finished or self._stopped):
+            while not (self.finished or self._team.stopped(self._asked)):
                 self._run_epoch(data, validation)
         except BaseException:
             self.failed = True
@@ -154,8 +155,12 @@ class Trainer:
 
     def stop(self, *, finished: bool) -> None:
         """Ask for an end at the next step boundary; not `finished` means that the run may be resumed."""
-        self._stopped = True
+        self._asked = True
         self.finished = self.finished or finished
+
+    def average(self, value: float) -> float:
+        """Return the mean of a number over the processes of a distributed run; itself where there is one."""
+        return self._team.sum(value)[0] / self._team.size
 
     def evaluate(self, data: Batches) -> float:
         """Return the mean loss over all of `data`; see `evaluate`."""
@@ -166,49 +171,67 @@ class Trainer:
         if shuffle is not None:
             shuffle(self.epoch)
         while self.position < len(data):
-            logs = self._step(data, carry)
+            items = [data[k] for k in range(self.position, min(self.position + self.accumulate, len(data)))]
+            shares = self._team.meet(self, items)
+            if shares is None:
+                return
+            logs = self._step(items, shares, carry)
             self._call("on_step_end", logs)
-            if self._stopped:
+            if self._team.stopped(self._asked):
                 return
         logs = {"epoch": self.epoch, "step": self.steps_done, "loss": self._loss_sum / len(data)}
         logs["lr"] = self.optimizer.lr
         if validation is not None:
-            logs["validation_loss"] = self.evaluate(validation)
+            total, count = self._team.sum(*_totals(self.model, validation))
+            logs["validation_loss"] = total / count
         self.at_boundary = False
         self.schedule.on_loss(held_out_loss(logs))
         self.epoch, self.position, self._state, self._loss_sum = self.epoch + 1, 0, None, 0.0
         self.finished = self.epoch >= self.epochs
         self._call("on_epoch_end", logs)
+        self._team.agree(self)
         self.at_boundary = True
 
-    def _step(self, data: Batches, carry: bool) -> Logs:
+    def _step(self, items: list[Any], shares: list[float], carry: bool) -> Logs:
         self.optimizer.lr = lr = self.schedule.lr(self.steps_done, self.epoch)
-        before, key = self._state if carry else None, fold(self.seed, self.steps_done)
-        items, total = range(self.position, min(self.position + self.accumulate, len(data))), 0.0
-        for k in items:
-            item, part = data[k], key if k == self.position else fold(key, k - self.position)
+        model: Any = self.model
+        before, key = self._state if carry else None, self._team.key(self.seed, self.steps_done)
+        total, scale = 0.0, 0.0
+        for k, (item, share) in enumerate(zip(items, shares, strict=True)):
+            if not share:
+                continue
+            if scale and share != scale:
+                model.flat_grads *= model.flat_grads.dtype.type(scale / share)
+            scale = share
             loss, before = self.model.value_and_grad(
-                item[0], item[1], before if carry else None, key=part, **mask_of(item)
+                item[0],
+                item[1],
+                before if carry else None,
+                key=key if k == 0 else fold(key, k),
+                **mask_of(item),
             )
-            total += loss
+            total += share * loss
+        total = self._team.sum(total)[0]
         loss = total / len(items)
         if not math.isfinite(loss):
             raise diverged(self.model, self.steps_done + 1, loss, gradient_norm(self.model))
         self.at_boundary = False
-        norm = self._update(len(items), loss)
+        norm = self._update(scale / len(items), loss)
         self._state = before if carry else None
         self._loss_sum += total
         self.position += len(items)
         self.steps_done += 1
+        self._team.after(self)
         self.at_boundary = True
         logs = {"step": self.steps_done, "epoch": self.epoch, "loss": loss, "norm": norm, "lr": lr}
         return logs | {"tokens": self.tokens_per_step}
 
-    def _update(self, items: int, loss: float) -> float:
+    def _update(self, scale: float, loss: float) -> float:
         """Clip and update; where the norm is not finite, change nothing and raise."""
         model: Any = self.model
-        if items > 1:
-            model.flat_grads *= model.flat_grads.dtype.type(1 / items)
+        if scale not in (0, 1):
+            model.flat_grads *= model.flat_grads.dtype.type(scale)
+        self._team.reduce(self)
         if self.clip_value is not None:
             _core.clip_value([model.flat_grads], self.clip_value)
         guard = {} if self.max_norm is None else {"guard": True}
@@ -219,80 +242,30 @@ class Trainer:
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
-            getattr(callback, hook)(self, *args)
-
-    def set_parameters(self, values: np.ndarray[Any, Any]) -> None:
-        """Copy `values`, shaped as ``model.flat_params``, into the model."""
-        self.model.flat_params[...] = values
-        self.model.touch()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `state_dict` to one file; see `fastrnn.checkpoint`."""
-        _checkpoint.save(path, self.state_dict())
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the model and all that a resumed run needs; nothing in it depends on the clock."""
-        return {
-            "model": describe(self.model) | {"parameters": self.model.flat_params},
-            "training": {
-                **self._settings(),
-                "epoch": self.epoch,
-                "position": self.position,
-                "steps_done": self.steps_done,
-                "finished": self.finished,
-                "loss_sum": self._loss_sum,
-                "state": self._state,
-                "data": self._data,
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "callbacks": [[type(c).__name__, state] for c in self.callbacks if (state := c.state_dict())],
-                "info": self.info,
-            },
-        }
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same when a run is resumed."""
-        names = ("seed", "max_norm", "clip_value", "accumulate", "epochs")
-        return {name: getattr(self, name) for name in names}
-
-    def load_state_dict(self, tree: dict[str, Any]) -> None:
-        """
-        Go on where `state_dict` was taken.
-
-        Raises
-        ------
-        ValueError
-            The model, the data or a setting is not that of the checkpoint; the message names it. Nothing is
-            changed.
-        """
-        if not isinstance(tree, dict) or "training" not in tree:
-            raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
-        saved = tree["training"]
-        parameters = parameters_of(self.model, tree)
-        for part in ("training", "validation"):
-            same(f"{part} data", self._data.get(part), saved["data"][part])
-        same(
-            "trainer", self._settings(), OLDER | {key: saved[key] for key in self._settings() if key in saved}
-        )
-        stateful = [c for c in self.callbacks if c.state_dict()]
-        names = [type(c).__name__ for c in stateful]
-        same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
-        self.schedule.load_state_dict(saved["schedule"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        for callback, (_, state) in zip(stateful, saved["callbacks"], strict=True):
-            callback.load_state_dict(state)
-        self.set_parameters(parameters)
-        self._state = tuples(saved["state"])
-        self._loss_sum, self.finished, self.info = saved["loss_sum"], saved["finished"], saved["info"]
-        self.epoch, self.position, self.steps_done = saved["epoch"], saved["position"], saved["steps_done"]
+            if self._team.rank == 0 or not callback.first_only:
+                getattr(callback, hook)(self, *args)
 
 
 def evaluate(model: Trainable, data: Batches) -> float:
     """Return the mean loss over all targets of `data` that are not ignored, in nats, without dropout."""
+    total, count = _totals(model, data)
+    return total / count
+
+
+def _totals(model: Trainable, data: Batches) -> tuple[float, int]:
     carry, state = getattr(data, "carry_state", False), None
     total, count = 0.0, 0
     for k in range(len(data)):
         x, targets = data[k][:2]
-        part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
-        total, count = total + part, count + terms
-    return total / count
+        if np.size(targets):  # a process of many may have no rows
+            part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
+            total, count = total + part, count + terms
+    return total, count
+
+
+def _team(distributed: Any) -> Alone:
+    if distributed is False:
+        return Alone()
+    from fastrnn.distributed._team import Team
+
+    return Team(distributed)

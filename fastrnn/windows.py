@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from fastrnn import _check
 from fastrnn._random import fold
+from fastrnn.batches import own_rows
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -107,6 +109,7 @@ class Windows:
     """
 
     carry_state = False
+    _share: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -150,12 +153,18 @@ class Windows:
     def __getitem__(self, k: int) -> tuple[Past, Floats]:
         if not 0 <= k < len(self):
             raise IndexError(f"batch {k} of {len(self)}")
-        starts = self._order[k * self.batch : (k + 1) * self.batch]
+        starts = own_rows(self._order[k * self.batch : (k + 1) * self.batch], self._share)
         steps = np.arange(self.window + self.horizon)[:, None]
         known = None if self.known is None else self.known[starts + steps]
         past = self.values[starts + steps[: self.window]]
         future = self.values[:, self.targets][starts[:, None] + steps[self.window :, 0]]
         return Past(past, known), future
+
+    def part(self, process: int, count: int) -> Windows:
+        """Return the windows of every batch that one of `count` processes has."""
+        own = copy.copy(self)
+        own._share = (process, count)
+        return own
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe the data so that a checkpoint can tell whether it goes on with the same."""

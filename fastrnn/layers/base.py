@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 # Views of the home and what is made of them. A copy makes them anew: a copied view is no longer a view.
 _DERIVED = frozenset({"_gradients", "_home", "_weights", "flat_grads", "flat_params", "grads", "params"})
+
+# Methods that take arrays; those of other libraries too.
+_CALLS = frozenset({"__call__", "loss", "logits", "total", "value_and_grad", "vjp"})
 
 
 class Layer:
@@ -51,6 +56,10 @@ class Layer:
     _start: int
     _weights: Any
     _gradients: Any
+
+    def __init_subclass__(cls) -> None:
+        for name in _CALLS & vars(cls).keys():
+            setattr(cls, name, _check.arrays_of_others(vars(cls)[name]))
 
     def _declare(self, shapes: dict[str, Shape], dtype: np.dtype[Any] | None) -> None:
         """Say which parameters there are, and allocate them, once."""
@@ -159,7 +168,7 @@ class Layer:
         arrays = {}
         for name, shape in self._shapes.items():
             value = params[name]
-            value = np.asarray(value) if hasattr(value, "__array__") else value
+            value = np.asarray(value) if hasattr(value, "__array__") else _check.foreign(name, value)
             arrays[name] = _check.array(name, value, shape, self.flat_params.dtype, self._letters(name))
         with self._home.lock:
             for name, value in arrays.items():
@@ -187,6 +196,21 @@ class Once:
     """What a pullback is: usable once, and only while the parameters are those of its forward pass."""
 
     __slots__ = ("_home", "_kept", "_layer", "_version")
+
+    def __init_subclass__(cls) -> None:
+        if "__call__" in vars(cls):
+            call: Any = vars(cls)["__call__"]
+
+            names = list(inspect.signature(call).parameters)[1:]
+
+            @functools.wraps(call)
+            def run(self: Any, *args: Any, **options: Any) -> Any:
+                if options or (args and type(args[-1]) is not np.ndarray):
+                    args = tuple([_check.foreign(*pair) for pair in zip(names, args, strict=False)])
+                    options = {name: _check.foreign(name, value) for name, value in options.items()}
+                return call(self, *args, **options)
+
+            cls.__call__ = run  # type: ignore[method-assign]
 
     def __init__(self, layer: Any, *kept: Any) -> None:
         self._layer = layer

@@ -60,6 +60,7 @@ class Prepared:
         """Run over a sequence: x [T, B, I], y [T, B, H]; otherwise as `step`."""
         return self._run(x, state, 3)
 
+    @_check.arrays_of_others
     def _run(self, x: Any, state: State | None, ndim: int) -> tuple[Array, State]:
         shape = _check.rank("x", x, ndim, "B, I" if ndim == 2 else "T, B, I")
         rows = shape[ndim - 2]

@@ -51,6 +51,7 @@ class Model(Composite):
         resume: bool = False,
         progress: bool = True,
         info: dict[str, Any] | None = None,
+        distributed: Any = False,
         unit: str = "token",
     ) -> History:
         """
@@ -70,7 +71,7 @@ class Model(Composite):
             best, instead of that of the smallest loss.
         progress
             Show a bar on stderr; `unit` is what a target is called there.
-        max_norm, clip_value, accumulate, seed, callbacks, checkpoint, checkpoint_every, info
+        max_norm, clip_value, accumulate, seed, callbacks, checkpoint, checkpoint_every, info, distributed
             See `Trainer`.
         resume
             See `Trainer.fit`.
@@ -108,6 +109,7 @@ class Model(Composite):
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             info=info,
+            distributed=distributed,
         )
         trainer.fit(data, epochs, held_out, resume=resume)
         return history

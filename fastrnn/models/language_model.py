@@ -132,6 +132,7 @@ class LanguageModel(Model):
         resume: bool = False,
         progress: bool = True,
         info: dict[str, Any] | None = None,
+        distributed: Any = False,
     ) -> History:
         """
         Train by truncated back-propagation through `batch` parallel streams in chunks of `steps`.
@@ -147,7 +148,7 @@ class LanguageModel(Model):
             Clips the global norm of the gradient.
         progress
             Show a bar on stderr.
-        seed, callbacks, checkpoint, checkpoint_every, info
+        seed, callbacks, checkpoint, checkpoint_every, info, distributed
             See `Trainer`.
         resume
             See `Trainer.fit`.
@@ -174,6 +175,7 @@ class LanguageModel(Model):
             resume=resume,
             progress=progress,
             info=info,
+            distributed=distributed,
             unit="char" if self.vocabulary.unit == "character" else "word",
         )
 

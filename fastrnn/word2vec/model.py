@@ -14,7 +14,7 @@ from fastrnn import _check
 from . import _arguments as arguments
 from ._saving import Saving
 from ._tables import epoch_key
-from .training import Progress, Schedule, Trained, train
+from .training import Progress, Schedule, Trained, Whole, train
 from .vocabulary import TrimRule
 
 
@@ -98,6 +98,7 @@ class Word2Vec(Saving):
     """
 
     _SOURCE = "sentences"
+    part = Whole()
 
     def __init__(
         self,

@@ -72,6 +72,27 @@ class Trained:
     centres_by_epoch: list[int] = field(default_factory=list)
 
 
+class Whole:
+    """All of a corpus, in one process; `fastrnn.distributed` has a part of one among many."""
+
+    processes = 1
+
+    def begin(self, tokens: int) -> tuple[int, int]:
+        """Begin an epoch: the positions to train on."""
+        return 0, tokens
+
+    def turn(self, end: int) -> int:
+        """Where a turn of the kernels that could go up to `end` stops."""
+        return end
+
+    def reached(self, position: int) -> None:
+        """All up to there is done."""
+
+    def finish(self, loss: float, centres: int, words: int) -> tuple[float, int, int]:
+        """End an epoch, of which that was done here: what all have done."""
+        return loss, centres, words
+
+
 def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
     """The kernels' view of a model and a corpus."""
     keep = model.keep_thresholds
@@ -141,39 +162,50 @@ def _epochs(
     threads = max(1, min(model.workers, _core.get_num_threads()))
     turns = _Turns()
     reported = begun = time.monotonic()
-    for _ in range(epochs):
+    part = model.part
+    for epoch in range(epochs):
         for callback in callbacks:
             callback.on_epoch_begin(model)
         key = model.next_key()
-        first = done.words
+        first = epoch * corpus.tokens
         done.losses.append(0.0)
         done.centres_by_epoch.append(0)
-        position = 0
+        position, last = part.begin(corpus.tokens)
+        begin, words = position, done.words
         rate = schedule.at(first)
-        while position < corpus.tokens:
-            end = min(position + turns.words, corpus.tokens)
-            rate = schedule.at(first + position)
-            slope = (schedule.at(first + end) - rate) / (end - position)
+        while position < last:
+            end = part.turn(min(position + turns.words, last))
+            # The others are as far in theirs.
+            rate = schedule.at(first + (position - begin) * part.processes)
+            slope = (schedule.at(first + (end - begin) * part.processes) - rate) / (end - position)
             before = time.monotonic()
-            part, centres = run.train(position, end, key, rate - slope * position, slope, threads)
+            value, centres = run.train(position, end, key, rate - slope * position, slope, threads)
             turns.took(end - position, time.monotonic() - before)
-            done.losses[-1] += part
+            done.losses[-1] += value
             done.centres_by_epoch[-1] += centres
             done.centres += centres
             done.words += end - position
             model.min_alpha_yet_reached = min(model.min_alpha_yet_reached, rate)
             if loss:
-                model.running_training_loss += part
+                model.running_training_loss += value
             if progress is not None:
                 mean = done.losses[-1] / max(1, done.centres_by_epoch[-1]) if loss else None
                 progress.update(end - position, rate, mean)
             position = end
+            part.reached(position)
             if time.monotonic() - reported >= report_delay:
                 reported = time.monotonic()
                 share = done.words / (epochs * corpus.tokens)
                 _logger.info(
                     "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
                 )
+        here = done.losses[-1], done.centres_by_epoch[-1], done.words - words
+        total = part.finish(*here)
+        done.losses[-1], done.centres_by_epoch[-1] = total[:2]
+        done.centres += total[1] - here[1]
+        done.words += total[2] - here[2]
+        if loss:
+            model.running_training_loss += total[0] - here[0]
         model.settle()
         if not np.isfinite(model.wv.vectors).all():
             raise FloatingPointError(
