@@ -40,11 +40,13 @@ from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
     from .models import MLP as MLP
+    from .models import Captioner as Captioner
     from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
     from .models import Seq2Seq as Seq2Seq
     from .models import SequenceClassifier as SequenceClassifier
     from .models import SequenceTagger as SequenceTagger
+    from .models import SpanFinder as SpanFinder
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {
     "MLP": "models",
+    "Captioner": "models",
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
     "GloVe": "word2vec",
@@ -68,6 +71,7 @@ _LAZY = {
     "Seq2Seq": "models",
     "SequenceClassifier": "models",
     "SequenceTagger": "models",
+    "SpanFinder": "models",
     "Trainer": "training",
     "Word2Vec": "word2vec",
 }
