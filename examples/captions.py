@@ -48,11 +48,11 @@ def pictures(made: list[Combination], digits: list[Any], draw: np.random.Generat
 def main() -> None:
     """Train, and test on combinations that were held out."""
     parser = argparse.ArgumentParser(description="captions of digits")
-    parser.add_argument("--train", type=int, default=6000)
+    parser.add_argument("--train", type=int, default=10000)
     parser.add_argument("--test", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--cell", default="GRU")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=None)

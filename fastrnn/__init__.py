@@ -31,6 +31,7 @@ from .layers import AttentionPool as AttentionPool
 from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
+from .layers import Inputs as Inputs
 from .layers import Lambda as Lambda
 from .layers import Linear as Linear
 from .layers import Pool as Pool
@@ -91,6 +92,7 @@ _LAZY_MODULES = (
     "plot",
     "reference",
     "schedules",
+    "sklearn",
     "training",
     "windows",
     "word2vec",

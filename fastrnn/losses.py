@@ -12,12 +12,12 @@ import numpy as np
 
 from . import _check, _core
 from ._plain_loss import REDUCTIONS, Plain, rows
-from ._smoothing import Smoothing
 from .layers.base import Layer, Once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._smoothing import Smoothing
     from ._typing import Array
 
 
@@ -155,6 +155,8 @@ class LinearCrossEntropy(Layer):
         return loss, dx
 
     def _smoothing(self, x: Array, targets: Array, mask: Array | None) -> Smoothing:
+        from ._smoothing import Smoothing
+
         kept = targets != self.ignore_index
         kept = kept if mask is None else kept & mask
         weight, bias = self._weights

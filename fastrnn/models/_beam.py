@@ -134,7 +134,7 @@ def _finish(model: Any, path: _Path, penalty: float, end: int, memory: Any, sour
     ids = path.ids[:-1] if path.ids and path.ids[-1] == end else path.ids
     score = _score(path.log_probability, len(path.ids), penalty)
     weights = None
-    if memory is not None:
+    if path.weights:
         steps = int(memory.lengths[source])
         weights = np.array([of_step[:steps] for of_step in path.weights[: len(ids)]]).reshape(-1, steps)
     return Hypothesis([model.target.tokens[k] for k in ids], path.log_probability, score, weights)

@@ -14,7 +14,7 @@ from fastrnn.models.base import Model, recurrent_layer
 
 
 class Memory(NamedTuple):
-    """What a decoder attends to: outputs of an encoder [T, S, M], their keys, and lengths [S]."""
+    """What a decoder looks at: outputs of an encoder [T, S, M], their keys, and lengths [S]."""
 
     values: Any
     keys: Any
@@ -29,8 +29,11 @@ class Decoding(Model):
     """Children `decoder`, `head` and, for attention or a narrower head, `attention` and `joint`.
 
     Of its ``config`` it takes hidden_size (H), num_layers, embedding_size (E), cell, attention, dropout,
-    embedding_dropout, tied, label_smoothing and dtype.
+    embedding_dropout, tied, label_smoothing and dtype. With a `_context` of M numbers, all steps look at the
+    same vector, in place of attention.
     """
+
+    _context = 0
 
     config: dict[str, Any]
     decoder: Any
@@ -61,6 +64,8 @@ class Decoding(Model):
         if c["attention"] is not None:
             children["attention"] = Attention(c["attention"], width, width, dtype=dtype, seed=seeds[3])
             children["joint"] = Linear(2 * width, read, dtype=dtype, seed=seeds[4])
+        elif self._context:
+            children["joint"] = Linear(self._context + width, read, dtype=dtype, seed=seeds[4])
         elif read != width:
             children["joint"] = Linear(width, read, dtype=dtype, seed=seeds[4])
         return {**children, "head": self.head}
@@ -68,7 +73,10 @@ class Decoding(Model):
     def _decode_grad(
         self, memory: Any, lengths: Any, first: Any, targets: Ids, keys: Any
     ) -> tuple[float, Any, Any]:
-        """The loss, and its gradients by the memory (None without attention) and by the first states."""
+        """The loss, and its gradients by the memory and by the first states.
+
+        The memory is [T, B, M], with a context [B, M]; its gradient is None when nothing looks at it.
+        """
         inputs, rows = self._teacher(targets)
         (s, _), back_decoder = self.decoder.vjp(self._vectors(inputs), first, lengths=rows, key=keys[0])
         attention: Any = self.children.get("attention")
@@ -77,6 +85,8 @@ class Decoding(Model):
         if attention is not None:
             (context, _), back_attention = attention.vjp(s, memory, lengths)
             read = np.concatenate([context, s], axis=2)
+        elif self._context:
+            read = self._beside(memory, s)
         if joint is not None:
             a, back_joint = joint.vjp(read)
             z = _core.tanh(a)
@@ -90,6 +100,8 @@ class Decoding(Model):
             width = s.shape[2]
             dquery, dmemory = back_attention(np.ascontiguousarray(ds[..., :width]))
             ds = ds[..., width:] + dquery
+        elif self._context:
+            dmemory, ds = ds[..., : self._context].sum(axis=0), np.ascontiguousarray(ds[..., self._context :])
         tied = self.config["tied"]
         dread, dfirst = back_decoder(ds, want_dx=tied)
         if tied:
@@ -114,6 +126,11 @@ class Decoding(Model):
         """What the first child of the decoder takes."""
         return _core.embedding(tokens, self.head.params["weight"]) if self.config["tied"] else tokens
 
+    @staticmethod
+    def _beside(vector: Any, s: Any) -> Any:
+        """The vectors of the rows, beside the states of every step."""
+        return np.concatenate([np.broadcast_to(vector, (*s.shape[:2], vector.shape[1])), s], axis=2)
+
     def _joined(self, s: Any, memory: Any, lengths: Any, keys: Any = None) -> tuple[Any, Any]:
         """What the head reads, and the weights of attention."""
         attention: Any = self.children.get("attention")
@@ -122,6 +139,8 @@ class Decoding(Model):
         if attention is not None:
             context, weights = attention._run(s, memory, lengths, keys=keys)[0]
             s = np.concatenate([context, s], axis=2)
+        elif self._context:
+            s = self._beside(memory, s)
         return s if joint is None else _core.tanh(joint(s)), weights
 
     def _memory(self, values: Any, lengths: Any) -> Memory | None:
@@ -138,6 +157,9 @@ class Decoding(Model):
         s, state = self.decoder(self._vectors(tokens[None]), state)
         if memory is None:
             z, weights = self._joined(s, None, None)
+        elif self._context:
+            beams = len(tokens) // memory.values.shape[1]
+            z, weights = self._joined(s, np.tile(memory.values[0], (beams, 1)), None)
         else:
             beams = s.reshape(-1, memory.values.shape[1], s.shape[2])  # the beam is an axis of queries
             z, weights = self._joined(beams, *memory[::2], memory.keys)

@@ -14,7 +14,7 @@ from fastrnn.layers import Linear
 from fastrnn.layers.base import Layer
 from fastrnn.models import _beam
 from fastrnn.models._beam import Hypothesis
-from fastrnn.models._decoder import Decoding, decoder_config, search_options
+from fastrnn.models._decoder import Decoding, Memory, decoder_config, search_options
 from fastrnn.models._sentences import encode, sentences, word_vocabulary
 from fastrnn.models.base import validation_pair
 from fastrnn.models.seq2seq import Sentences, Translation
@@ -30,7 +30,9 @@ class Captioner(Decoding):
     Write a sequence of tokens about a vector: captions of pictures, words for measurements.
 
     An encoder, which is any layer, makes a vector of each input; a linear layer with tanh makes the first
-    states of a recurrent decoder of it, which is trained on the right output up to each token.
+    states of a recurrent decoder of it, which is trained on the right output up to each token. What the
+    decoder gives is joined with the vector in every step, by another such layer, before the head: far from
+    the begin nothing of the vector is left in the states until the decoder has learned to keep it.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ class Captioner(Decoding):
 
     References
     ----------
-    Vinyals et al. 2015, arXiv:1411.4555, who feed the vector as the first input.
+    Vinyals et al. 2015, arXiv:1411.4555 (the vector at the begin); Mao et al. 2015, arXiv:1412.6632 (in every
+    step, beside the recurrent layer).
 
     Examples
     --------
@@ -85,7 +88,7 @@ class Captioner(Decoding):
         dtype = "float32" if encoder.dtype is None else str(encoder.dtype)
         options = (cell, dropout, embedding_dropout, tied, label_smoothing, dtype)
         self.config = decoder_config(hidden_size, num_layers, embedding_size, *options)
-        self.config["attention"] = None
+        self.config["attention"], self._context = None, self.vector_size
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(6)]
         decoder = self._decoder_children(len(self.target), seeds)
         self.encoder: Any = encoder
@@ -116,21 +119,23 @@ class Captioner(Decoding):
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
         flat, back_bridge = bridge.vjp(v)
         flat = _core.tanh(flat)
-        loss, _, (dfirst,) = self._decode_grad(None, None, self._first(flat), targets, keys[1:])
+        loss, dv, (dfirst,) = self._decode_grad(v, None, self._first(flat), targets, keys[1:])
         dflat = np.stack(dfirst).transpose(2, 0, 1, 3).reshape(flat.shape)
-        back_encoder.consume(back_bridge(dflat * (1 - flat * flat)))
+        dv += back_bridge(dflat * (1 - flat * flat))
+        back_encoder.consume(dv)
         return loss, None
 
     def total(self, x: Any, targets: Ids, state: Any = None) -> tuple[float, int, None]:
         """Return the sum of the losses without dropout and smoothing, their number, and None."""
-        return (*self._decode_total(None, None, self.read(x)[1], targets), None)
+        memory, first = self.read(x)
+        return (*self._decode_total(memory.values[0], None, first, targets), None)
 
-    def read(self, x: Any) -> tuple[None, Any]:
-        """Nothing to attend to, and the first state of the decoder."""
+    def read(self, x: Any) -> tuple[Memory, Any]:
+        """The vectors, and the first state of the decoder."""
         out = self.encoder(x)
         bridge: Any = self.children["bridge"]
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
-        return None, self._first(_core.tanh(bridge(v)))
+        return Memory(v[None], v[None], np.ones(len(v), np.int64)), self._first(_core.tanh(bridge(v)))
 
     def fit(
         self,
