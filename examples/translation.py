@@ -22,7 +22,7 @@ import tokenizers
 
 import fastrnn
 
-PENALTIES = (0.0, 0.5, 1.0, 1.5)
+PENALTIES = (0.0, 0.6, 1.2)
 
 
 def read(folder: Path, name: str) -> tuple[list[str], list[str]]:
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--untied", action="store_true", help="embedding of the decoder and head apart")
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--embedding-dropout", type=float, default=0.2)
+    parser.add_argument("--memory-dropout", type=float, default=0.2)
     parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument("--subwords", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=14)
@@ -107,6 +108,7 @@ def main() -> None:
         attention=None if arguments.attention == "none" else arguments.attention,
         dropout=arguments.dropout,
         embedding_dropout=arguments.embedding_dropout,
+        memory_dropout=arguments.memory_dropout,
         tied=not arguments.untied,
         label_smoothing=arguments.label_smoothing,
         seed=arguments.seed,

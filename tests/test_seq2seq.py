@@ -40,7 +40,13 @@ def model(**options: Any) -> Seq2Seq:
         {"cell": "LSTM"},
         {"cell": "GRU", "bidirectional": False},
         {"cell": "RNN", "num_layers": 2, "dropout": 0.3},
-        {"cell": "GRU", "tied": True, "embedding_dropout": 0.3, "label_smoothing": 0.2},
+        {
+            "cell": "GRU",
+            "tied": True,
+            "embedding_dropout": 0.3,
+            "memory_dropout": 0.2,
+            "label_smoothing": 0.1,
+        },
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn._random import fold
 from fastrnn.batches import Rows
 from fastrnn.data import Ids
-from fastrnn.layers import Embedding, Sequential
+from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.models._decoder import Decoding, Memory, dropped
 from fastrnn.models.base import recurrent_layer
 
@@ -65,7 +65,7 @@ class Seq2SeqNetwork(Decoding):
         (memory, (last,)), back_encoder = self.encoder.vjp(x.tokens, lengths=x.lengths, key=keys[0])
         seen, back_seen = memory, None
         if "attention" in self.children:
-            seen, back_seen = self.dropout.vjp(memory, key=keys[3])
+            seen, back_seen = Dropout(self.config["memory_dropout"]).vjp(memory, key=keys[3])
         first = (self._folded(last),)
         loss, dseen, (dfirst,) = self._decode_grad(seen, x.lengths, first, targets, keys[1:3])
         dmemory = None if back_seen is None else back_seen(dseen)

@@ -54,8 +54,9 @@ class Seq2Seq(Seq2SeqNetwork):
         Read the source both ways.
     attention
         ``"dot"``, ``"general"``, ``"additive"`` (see `Attention`) or None.
-    dropout, embedding_dropout
-        Before the head, between layers and of the outputs that are attended to; after the embeddings.
+    dropout, embedding_dropout, memory_dropout
+        Before the head and between layers; after the embeddings; of the encoder's outputs, where attention
+        looks at them.
     tied
         The decoder's embedding is the weight of the head (Press and Wolf 2017, arXiv:1608.05859), which then
         reads E numbers: those of the layer that joins attention, or without it of a layer with tanh unless E
@@ -85,6 +86,7 @@ class Seq2Seq(Seq2SeqNetwork):
         attention: str | None = "general",
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
+        memory_dropout: float = 0.0,
         tied: bool = False,
         label_smoothing: float = 0.0,
         dtype: str = "float32",
@@ -105,7 +107,11 @@ class Seq2Seq(Seq2SeqNetwork):
         width = self.config["hidden_size"]
         if _check.flag("bidirectional", bidirectional) and width % 2:
             raise ValueError(f"hidden_size: expected an even number for a bidirectional encoder, got {width}")
-        self.config |= {"bidirectional": bool(bidirectional), "attention": attention}
+        self.config |= {
+            "bidirectional": bool(bidirectional),
+            "attention": attention,
+            "memory_dropout": _check.real("memory_dropout", memory_dropout, 0.0, 1.0),
+        }
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(8)]
         self._make(len(self.source), len(self.target), seeds)
 
