@@ -83,11 +83,11 @@ class World:
 def main() -> None:
     """Train, and test on pairs that were held out."""
     parser = argparse.ArgumentParser(description="answers in stories")
-    parser.add_argument("--train", type=int, default=6000)
+    parser.add_argument("--train", type=int, default=10000)
     parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--hidden", type=int, default=48)
-    parser.add_argument("--cell", default="LSTM")
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--cell", default="GRU")
     parser.add_argument("--attention", default="general", help="dot, general or additive")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=None)
@@ -104,12 +104,10 @@ def main() -> None:
             arguments.hidden,
             cell=arguments.cell,
             attention=arguments.attention,
-            dropout=0.1,
-            embedding_dropout=0.1,
             seed=seed,
         )
-        options: dict[str, Any] = {"epochs": arguments.epochs, "lr": 5e-3, "seed": seed, "progress": False}
-        model.fit(*train, validation_data=dev, batch=64, **options)
+        options: dict[str, Any] = {"epochs": arguments.epochs, "lr": 1e-2, "seed": seed, "progress": False}
+        model.fit(*train, validation_data=dev, batch=32, **options)
         found = model.evaluate(*test)
         print(f"seed {seed}: {100 * found.exact:.1f} % of {found.answers} answers exactly right", flush=True)
     story, question = test[0][0]
