@@ -32,6 +32,7 @@ from .layers import AttentionPool as AttentionPool
 from .layers import Concat as Concat
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
+from .layers import Inputs as Inputs
 from .layers import Lambda as Lambda
 from .layers import Linear as Linear
 from .layers import Pool as Pool
@@ -41,11 +42,13 @@ from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
     from .models import MLP as MLP
+    from .models import Captioner as Captioner
     from .models import Forecaster as Forecaster
     from .models import LanguageModel as LanguageModel
     from .models import Seq2Seq as Seq2Seq
     from .models import SequenceClassifier as SequenceClassifier
     from .models import SequenceTagger as SequenceTagger
+    from .models import SpanFinder as SpanFinder
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 # Found on first use, because they cost more to import than all the rest together.
 _LAZY = {
     "MLP": "models",
+    "Captioner": "models",
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
     "GloVe": "word2vec",
@@ -69,6 +73,7 @@ _LAZY = {
     "Seq2Seq": "models",
     "SequenceClassifier": "models",
     "SequenceTagger": "models",
+    "SpanFinder": "models",
     "Trainer": "training",
     "Word2Vec": "word2vec",
 }
@@ -89,6 +94,7 @@ _LAZY_MODULES = (
     "plot",
     "reference",
     "schedules",
+    "sklearn",
     "training",
     "windows",
     "word2vec",

@@ -55,7 +55,7 @@ class ValueAndGrad(Composite):
         Parameters
         ----------
         x, targets : ndarray
-            As the model and the loss take them.
+            As the model and the loss take them: x is a tuple for a model of several inputs, such as `Inputs`.
         state : tuple, optional
             As the model takes it.
         key, step : int

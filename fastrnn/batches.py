@@ -175,6 +175,81 @@ class PaddedBatches:
         return {"batch": self.batch, "seed": self.seed, "rate": rate, "sha256": digest.hexdigest()}
 
 
+class DescribedBatches(PaddedBatches):
+    """
+    Pair rows of numbers with sequences; item k is ``(x [B, ...], targets [T, B])``.
+
+    Parameters
+    ----------
+    x
+        [N, ...].
+    targets
+        N sequences, by whose lengths rows go together.
+    batch, seed
+        See `PaddedBatches`.
+    """
+
+    def __init__(
+        self, x: npt.NDArray[Any], targets: Sequences, batch: int, *, seed: int | None = None
+    ) -> None:
+        self.x = x
+        super().__init__(targets, targets, batch, seed=seed)
+
+    def __getitem__(self, k: int) -> tuple[Any, Ids]:
+        _, targets = super().__getitem__(k)
+        return self.x[self.rows(k)], targets
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the data so that a checkpoint can tell whether it goes on with the same."""
+        return {**super().fingerprint(), "x": hashlib.sha256(np.ascontiguousarray(self.x).data).hexdigest()}
+
+
+class Asked(NamedTuple):
+    """A batch of texts, and of a question about each."""
+
+    text: Rows
+    question: Rows
+
+
+class AskedBatches(PaddedBatches):
+    """
+    Pair texts with questions; item k is ``(Asked(text, question), targets)``.
+
+    Parameters
+    ----------
+    texts, questions
+        As many of one as of the other.
+    targets
+        [N, ...]; a batch has them as [..., B].
+    batch, seed
+        See `PaddedBatches`: texts of alike lengths go together.
+    """
+
+    def __init__(
+        self,
+        texts: Sequences,
+        questions: Sequences,
+        targets: npt.NDArray[np.int32],
+        batch: int,
+        *,
+        seed: int | None = None,
+    ) -> None:
+        self.questions = questions
+        super().__init__(texts, targets, batch, seed=seed)
+
+    def __getitem__(self, k: int) -> tuple[Any, Ids]:
+        text, targets = super().__getitem__(k)
+        rows = self.rows(k)
+        question = Rows(self.questions.padded(rows, self.questions.flat, 0), self.questions.lengths[rows])
+        return Asked(text, question), np.ascontiguousarray(np.moveaxis(targets, 0, -1))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the data so that a checkpoint can tell whether it goes on with the same."""
+        digest = hashlib.sha256(self.questions.flat.data)
+        digest.update(self.questions.lengths.data)
+        return {**super().fingerprint(), "questions": digest.hexdigest()}
+
+
 class DenseBatches:
     """
     Cut rows of numbers into batches; item k is ``(x [B, I], targets [B, ...])``.

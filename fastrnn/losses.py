@@ -17,6 +17,7 @@ from .layers.base import Layer, Once
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._smoothing import Smoothing
     from ._typing import Array
 
 
@@ -35,6 +36,9 @@ class LinearCrossEntropy(Layer):
         Rows with this target count for nothing, in the loss, in the mean and in the gradients.
     reduction : {"mean", "sum"}
         Over the rows that are not ignored.
+    label_smoothing : float
+        e, with 0 <= e < 1: the loss is (1 - e) of that of the target and e of the mean over all classes
+        (Szegedy et al. 2016, arXiv:1512.00567; as PyTorch). `total` is without it.
     dtype : {"float32", "float64"}
     seed : int, optional
         For the initial parameters, U(-1/sqrt(I), 1/sqrt(I)) as a Linear layer's.
@@ -48,6 +52,7 @@ class LinearCrossEntropy(Layer):
         ignore_index: int = -100,
         reduction: str = "mean",
         *,
+        label_smoothing: float = 0.0,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
@@ -57,6 +62,7 @@ class LinearCrossEntropy(Layer):
         self.ignore_index = _check.label("ignore_index", ignore_index)
         self.reduction = _check.choice("reduction", reduction, REDUCTIONS)
         self._mean = reduction == "mean"
+        self.label_smoothing = _check.real("label_smoothing", label_smoothing, 0.0, 1.0)
         shapes: dict[str, tuple[int, ...]] = {"weight": (self.num_classes, self.in_features)}
         if self.bias:
             shapes["bias"] = (self.num_classes,)
@@ -80,10 +86,11 @@ class LinearCrossEntropy(Layer):
             A shape, a dtype or a target is wrong.
         """
         weight, bias = self._weights
-        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean, mask)[0]
+        loss, _ = _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean, mask)
+        return loss + self._smoothing(x, targets, mask).loss if self.label_smoothing else loss
 
     def total(self, x: Array, targets: Array, *, mask: Array | None = None) -> tuple[float, int]:
-        """Give the sum over the rows, whatever the reduction, and their number."""
+        """Give the sum over the rows, whatever the reduction, without smoothing, and their number."""
         weight, bias = self._weights
         return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False, mask)
 
@@ -141,7 +148,19 @@ class LinearCrossEntropy(Layer):
         loss, _, dx = _core.cross_entropy_grad(
             x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx, mask
         )
+        if self.label_smoothing:
+            more = self._smoothing(x, targets, mask)
+            loss += more.loss
+            more.add(scale, dweight, dbias, dx)
         return loss, dx
+
+    def _smoothing(self, x: Array, targets: Array, mask: Array | None) -> Smoothing:
+        from ._smoothing import Smoothing
+
+        kept = targets != self.ignore_index
+        kept = kept if mask is None else kept & mask
+        weight, bias = self._weights
+        return Smoothing(self.label_smoothing, weight, bias, x, targets, kept, self._mean)
 
     def _terms(self, targets: Array, mask: Array | None) -> int:
         return rows(targets, self.ignore_index, mask)

@@ -14,7 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastrnn
-from fastrnn import GRU, LSTM, Add, Concat, Dropout, Embedding, Lambda, Linear, Pool, Residual, Sequential
+from fastrnn import (
+    GRU,
+    LSTM,
+    Add,
+    Concat,
+    Dropout,
+    Embedding,
+    Inputs,
+    Lambda,
+    Linear,
+    Pool,
+    Residual,
+    Sequential,
+)
 from fastrnn._random import fold
 
 RELU = (lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x > 0))
@@ -155,7 +168,78 @@ def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
     assert loss != whole(x, targets)[0]
 
 
+def test_inputs_of_their_own(rng: np.random.Generator) -> None:
+    """Two sequences of unlike lengths and a row of numbers: what each layer gives by itself, side by side."""
+    x = (
+        rng.standard_normal((5, 3, I), np.float32),
+        rng.integers(0, V, (4, 3)),
+        rng.random((3, 2), np.float32),
+    )
+    lengths = (np.array([5, 0, 2]), np.array([1, 4, 2]), None)
+    parts = [
+        Sequential(LSTM(I, 4, seed=0), Pool("max")),
+        Sequential(Embedding(V, 3, seed=1), GRU(3, 2, seed=2), Pool("last")),
+        Linear(2, 3, seed=3),
+    ]
+    layer = Inputs(*copy.deepcopy(parts))
+    (y, state), pullback = both(layer, x, lengths=lengths)
+    assert y.shape == (3, 9)
+    assert len(state) == 2
+    dy = rng.standard_normal(y.shape, np.float32)
+    dx, _ = pullback(dy)
+    for k, (part, columns) in enumerate(zip(parts, (slice(4), slice(4, 6), slice(6, 9)), strict=True)):
+        out, back = part.vjp(x[k], **({} if lengths[k] is None else {"lengths": lengths[k]}))
+        checks.same_bits(y[:, columns], out[0] if part.recurrent else out)
+        own = back(np.ascontiguousarray(dy[:, columns]))
+        own = own[0] if part.recurrent else own
+        if own is None:
+            assert dx[k] is None
+        else:
+            checks.same_bits(dx[k], own)
+        for name, gradient in part.grads.items():
+            checks.same_bits(layer.grads[f"{k}.{name}"], gradient)
+
+
+def test_a_joined_model_of_several_inputs(rng: np.random.Generator) -> None:
+    """Which of two sequences has the larger sum, learned by `value_and_grad` and an optimiser."""
+    pools = [Sequential(GRU(1, 8, seed=k), Pool("last")) for k in range(2)]
+    model = Sequential(Inputs(*pools), Linear(16, 8, seed=2), fastrnn.Activation("tanh"))
+    f = fastrnn.value_and_grad(model, fastrnn.losses.LinearCrossEntropy(8, 2, seed=3))
+    optimizer = fastrnn.optim.Adam(f, lr=1e-2)
+    for _ in range(150):
+        x = tuple(rng.standard_normal((steps, 32, 1), np.float32) for steps in (3, 5))
+        targets = (x[0].sum(axis=(0, 2)) > x[1].sum(axis=(0, 2))).astype(np.int32)
+        loss, _ = f(x, targets)
+        optimizer.step()
+    assert loss < 0.4
+    total, count, _ = f.total(x, targets)
+    assert count == 32
+    assert total / count < loss
+    short = tuple(np.array([steps] * 31 + [1]) for steps in (3, 5))
+    assert f.loss(x, targets, lengths=short)[0] != f.loss(x, targets)[0]
+
+
 ERRORS: dict[str, Case] = {
+    "inputs": (
+        lambda: Inputs(Linear(I, 2), Linear(I, 3))(X),
+        TypeError,
+        "x: expected a tuple of 2, one for each layer, got float32 array of shape (4, 3, 5)",
+    ),
+    "inputs of one": (
+        lambda: Inputs(Linear(I, 2), Linear(I, 3))((X,)),
+        TypeError,
+        "x: expected a tuple of 2, one for each layer, got 1",
+    ),
+    "lengths of inputs": (
+        lambda: Inputs(Pool(), Pool()).vjp((X, X), lengths=[4, 4, 4]),
+        TypeError,
+        "lengths: expected a tuple of 2, one for each layer, got 3",
+    ),
+    "lengths of a dense input": (
+        lambda: Inputs(Pool(), Linear(I, 3))((X, X), lengths=(None, [4, 4, 4])),
+        ValueError,
+        "lengths[1]: expected None for a layer that takes none, got some",
+    ),
     "one": (lambda: Concat(Linear(I, H)), ValueError, "layers: expected at least two, got 1"),
     "none": (lambda: Add(), ValueError, "layers: expected at least two, got 0"),
     "no layer": (lambda: Concat(Linear(I, H), 3), TypeError, "1: expected a layer, got int"),

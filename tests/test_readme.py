@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import TEXT
+from conftest import peer
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -19,10 +20,11 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 COMMANDS = [text.strip() for language, text in BLOCKS if language == "sh"]
 
 
-def run(folder: Path, *args: str | Path) -> str:
-    """Run Python on something in a folder without sources; the output."""
+def run(folder: Path, *args: str | Path, quiet: bool = True) -> str:
+    """Run Python on something in a folder without sources; the output. `quiet`: warnings are errors."""
+    flags = ["-W", "error"] if quiet else []
     return subprocess.run(
-        [sys.executable, "-W", "error", *args], cwd=folder, check=True, capture_output=True, text=True
+        [sys.executable, *flags, *args], cwd=folder, check=True, capture_output=True, text=True
     ).stdout
 
 
@@ -113,6 +115,68 @@ def test_examples_of_tasks(
         options[1] = "30"
     out = run(tmp_path, ROOT / "examples" / f"{name}.py", *options)
     assert re.search(last, out, re.MULTILINE), out
+
+
+def captions_of_one(folder: Path) -> None:
+    """Nothing: scikit-learn has the digits."""
+    peer("sklearn.datasets")
+
+
+def pairs(folder: Path) -> None:
+    """Three parts of two languages."""
+    peer("sacrebleu")
+    peer("tokenizers")
+    words = {
+        "en": ["a dog", "a cat", "sleeps .", "eats ."],
+        "de": ["ein Hund", "eine Katze", "schläft .", "isst ."],
+    }
+    for name, count in (("train", 200), ("val", 8), ("test_2016_flickr", 8)):
+        draw = np.random.default_rng(count).integers(0, 2, (count, 2))
+        for tongue, parts in words.items():
+            lines = [f"{parts[a]} {parts[2 + b]}" for a, b in draw]
+            (folder / f"{name}.{tongue}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    ("name", "folder", "make", "options", "last"),
+    [
+        (
+            "translation",
+            "multi30k",
+            pairs,
+            ["--subwords", "60", "--hidden", "32", "--embedding", "16", "--epochs", "6", "--lr", "1e-2"],
+            r"^test_2016, length penalty \d\.\d: BLEU \d+\.\d\d  nrefs:1\|case:mixed\|",
+        ),
+        (
+            "captions",
+            "",
+            captions_of_one,
+            ["--train", "100", "--test", "20", "--hidden", "16", "--epochs", "1"],
+            r"^seed 0: \d+\.\d % exactly right, digits that were not$",
+        ),
+    ],
+)
+def test_examples_that_need_others(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    folder: str,
+    make: Any,
+    options: Any,
+    last: str,
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    make(tmp_path / folder)
+    monkeypatch.setenv("FASTRNN_DATA", str(tmp_path))
+    out = run(tmp_path, ROOT / "examples" / f"{name}.py", "--threads", "1", *options, quiet=False)
+    assert re.search(last, out, re.MULTILINE), out
+
+
+def test_answers(tmp_path: Path) -> None:
+    options = ["--train", "100", "--test", "20", "--hidden", "8", "--epochs", "1", "--seeds", "1"]
+    out = run(tmp_path, ROOT / "examples" / "answers.py", "--threads", "1", *options)
+    assert re.search(r"^seed 0: \d+\.\d % of 20 answers exactly right$", out, re.MULTILINE), out
 
 
 def test_character_model(tmp_path: Path) -> None:

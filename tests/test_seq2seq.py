@@ -40,6 +40,13 @@ def model(**options: Any) -> Seq2Seq:
         {"cell": "LSTM"},
         {"cell": "GRU", "bidirectional": False},
         {"cell": "RNN", "num_layers": 2, "dropout": 0.3},
+        {
+            "cell": "GRU",
+            "tied": True,
+            "embedding_dropout": 0.3,
+            "memory_dropout": 0.2,
+            "label_smoothing": 0.1,
+        },
     ],
     ids=str,
 )
@@ -107,13 +114,13 @@ def test_a_wide_beam_finds_the_likeliest_of_all_outputs() -> None:
             best.append((-net.total(x, targets)[0], list(output)))
     best.sort(key=lambda pair: -pair[0])
     x = Rows(np.array([[LETTERS.id(c)] for c in source], np.int32), np.array([3]))
-    found = [h for h in search(net, x, 400, 0.0, 3) if len(h.tokens) <= 2]
+    found = [h for h in search(net, *net.read(x), 400, 0.0, [3])[0] if len(h.tokens) <= 2]
     wanted = [pair for pair in best if len(pair[1]) <= 2][: len(found)]
     for h, (log_probability, tokens) in zip(found[:10], wanted[:10], strict=True):
         assert h.tokens == tokens
         assert h.log_probability == pytest.approx(log_probability, abs=1e-4)
         assert h.score == h.log_probability
-    penalised = search(net, x, 5, 1.0, 3)
+    (penalised,) = search(net, *net.read(x), 5, 1.0, [3])
     assert all(h.score >= h.log_probability for h in penalised)
 
 
@@ -133,12 +140,47 @@ def test_a_beam_of_one_takes_the_likeliest_token(seed: int) -> None:
         if last == net.end():
             break
         wanted.append(LETTERS.tokens[last])
-    (found,) = search(net, x, 1, 0.0, 9)
+    ((found,),) = search(net, *net.read(x), 1, 0.0, [9])
     assert found.tokens == wanted
     if len(wanted) < 9:
         assert found.log_probability == pytest.approx(total)
     for beam in (2, 5):
-        assert search(net, x, beam, 0.0, 9)[0].log_probability >= found.log_probability - 1e-9
+        assert search(net, *net.read(x), beam, 0.0, [9])[0][0].log_probability >= found.log_probability - 1e-9
+
+
+@pytest.mark.parametrize("attention", [None, "general"])
+def test_what_is_found_does_not_depend_on_the_batch(attention: str | None) -> None:
+    """Sources of unlike lengths side by side, against each by itself."""
+    net = model(hidden_size=8, attention=attention, tied=True, seed=3)
+    net.flat_params[:] = np.random.default_rng(1).normal(0, 0.7, net.flat_params.size)
+    net.touch()
+    together = net.translate(HELD[0][:20], beam=3, length_penalty=0.7)
+    for batch in (1, 7):
+        apart = net.translate(HELD[0][:20], beam=3, length_penalty=0.7, batch=batch)
+        for one, other in zip(together, apart, strict=True):
+            assert [h.tokens for h in one] == [h.tokens for h in other]
+            for h, g in zip(one, other, strict=True):
+                assert h.log_probability == pytest.approx(g.log_probability, abs=1e-5)
+                if attention is None:
+                    assert h.attention is None
+                else:
+                    np.testing.assert_allclose(h.attention, g.attention, atol=1e-6)
+    for source, hypotheses in zip(HELD[0], together, strict=False):
+        for h in hypotheses:  # what the loss says of the same output
+            x, targets = PaddedBatches(*net._encode([source], [h.tokens]), 1)[0]
+            if len(h.tokens) < 2 * len(source) + 10:
+                assert -net.total(x, targets)[0] == pytest.approx(h.log_probability, abs=1e-3)
+
+
+def test_tied_weights_are_one() -> None:
+    """Without an embedding in the decoder; a narrow embedding makes a narrow head."""
+    apart, tied = model(embedding_size=4), model(embedding_size=4, tied=True)
+    assert "decoder.0.weight" in apart.params
+    assert "decoder.0.weight" not in tied.params
+    assert tied.params["head.weight"].shape == (8, 4)
+    assert tied.params["joint.weight"].shape == (4, 16)
+    assert model(embedding_size=4, tied=True, attention=None).params["joint.weight"].shape == (4, 8)
+    assert "joint.weight" not in model(tied=True, attention=None).params
 
 
 def test_an_output_is_cut() -> None:
@@ -198,6 +240,13 @@ ERRORS: dict[str, Case] = {
         ValueError,
         "length_penalty: expected a finite number >= 0, got -1",
     ),
+    "smoothing": (
+        lambda: model(label_smoothing=1.5),
+        ValueError,
+        "label_smoothing: expected 0 <= label_smoothing < 1, got 1.5",
+    ),
+    "tied": (lambda: model(tied=1), TypeError, "tied: expected True or False, got 1"),
+    "batch": (lambda: model().translate([["a"]], batch=0), ValueError, "batch: expected an int >= 1, got 0"),
     "length": (
         lambda: model().predict([["a"]], max_length=0),
         ValueError,

@@ -14,6 +14,7 @@ from .lambda_layer import Lambda as Lambda
 from .linear import Linear as Linear
 from .parallel import Add as Add
 from .parallel import Concat as Concat
+from .parallel import Inputs as Inputs
 from .parallel import Parallel as Parallel
 from .parallel import Residual as Residual
 from .pool import Pool as Pool

@@ -86,16 +86,24 @@ class Attention(Composite):
         outputs, arguments, pullbacks = self._run(query, memory, lengths, True)
         return outputs, AttentionPullback(self, outputs, arguments, pullbacks)
 
-    def _run(self, query: Any, memory: Any, lengths: Any, trace: bool = False) -> tuple[Any, Any, Any]:
+    def keys(self, memory: Array) -> Array:
+        """What queries are compared with: W m of every step m, or the memory itself for "dot"."""
+        layer: Any = self.children.get("keys")
+        return memory if layer is None else layer(memory)
+
+    def _run(
+        self, query: Any, memory: Any, lengths: Any, trace: bool = False, keys: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """A call; `keys` are those of the memory, if they are at hand."""
         self._whole()
         queries = _check.rank("query", query, 3, "S, B, D")[0]
         steps, rows = _check.rank("memory", memory, 3, "T, B, E")[:2]
         dtype = memory.dtype if self.kind == "dot" else self.flat_params.dtype
         _check.array("memory", memory, (steps, rows, self.memory_size), dtype, "T, B, E")
         _check.array("query", query, (queries, rows, self.query_size), dtype, "S, B, D")
-        parts, pullbacks = {"queries": query, "keys": memory}, {}
+        parts, pullbacks = {"queries": query, "keys": memory if keys is None else keys}, {}
         for name in parts:
-            layer: Any = self.children.get(name)
+            layer: Any = None if name == "keys" and keys is not None else self.children.get(name)
             if layer is not None and trace:
                 parts[name], pullbacks[name] = layer.vjp(parts[name])
             elif layer is not None:

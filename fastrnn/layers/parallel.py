@@ -42,13 +42,14 @@ class Parallel(Joined):
             What the layers give does not go together.
         """
         firsts, outputs, finals = self._states("state", state, lengths), [], []
-        for layer, first in zip(self.children.values(), firsts, strict=True):
+        inputs = self._inputs(x, lengths)
+        for layer, first, (own, rows) in zip(self.children.values(), firsts, inputs, strict=True):
             call: Any = layer
             if layer.recurrent:
-                y, final = call(x, first, lengths)
+                y, final = call(own, first, rows)
                 finals.append(final)
             else:
-                y = call(x, lengths=lengths) if layer._ragged else call(x)
+                y = call(own, lengths=rows) if layer._ragged else call(own)
             outputs.append(y)
         y = self._join(x, outputs)
         return (y, tuple(finals)) if self.recurrent else y
@@ -62,20 +63,24 @@ class Parallel(Joined):
         step: int = 0,
     ) -> tuple[Any, Any]:
         """Run with dropout, and keep what the gradient needs; as in `Sequential`."""
-        firsts = self._states("state", state, lengths)
+        firsts, inputs = self._states("state", state, lengths), self._inputs(x, lengths)
         outputs, finals, pullbacks = [], [], []
         if self._draws and key is not None:
             key = _check.integer("key", key)
         for place, (layer, first) in enumerate(zip(self.children.values(), firsts, strict=True)):
             call: Any = layer
-            options = {"key": None if key is None or not layer._draws else fold(key, place), "step": step}
+            own, rows = inputs[place]
+            options: dict[str, Any] = {
+                "key": None if key is None or not layer._draws else fold(key, place),
+                "step": step,
+            }
             if layer._ragged:
-                options["lengths"] = lengths
+                options["lengths"] = rows
             if layer.recurrent:
-                (y, final), pullback = call.vjp(x, first, **options)
+                (y, final), pullback = call.vjp(own, first, **options)
                 finals.append(final)
             else:
-                y, pullback = call.vjp(x, **options)
+                y, pullback = call.vjp(own, **options)
             outputs.append(y)
             pullbacks.append(pullback)
         y = self._join(x, outputs)
@@ -84,6 +89,10 @@ class Parallel(Joined):
             return (y, tuple(finals)), RecurrentParallelPullback(self, *kept)
         return y, ParallelPullback(self, *kept)
 
+    def _inputs(self, x: Any, lengths: Any) -> list[tuple[Any, Any]]:
+        """Input and lengths of each child."""
+        return [(x, lengths)] * len(self.children)
+
     def _join(self, x: Array, outputs: list[Array]) -> Array:
         raise NotImplementedError
 
@@ -91,9 +100,13 @@ class Parallel(Joined):
         """The gradient by each output."""
         raise NotImplementedError
 
-    def _through(self, dy: Array) -> Array | None:
-        """What of dx passes by the layers."""
-        return None
+    def _gather_dx(self, dy: Array, parts: list[Array | None]) -> Any:
+        """The gradient by x of those by the input of each child."""
+        dx = None
+        for part in parts:
+            if part is not None:
+                dx = part if dx is None else dx + part
+        return dx
 
     def _states(self, name: str, state: State | None, lengths: Any = None) -> list[Any]:
         """One entry for each child: the state of a recurrent one, else None."""
@@ -147,6 +160,38 @@ class Concat(Parallel):
         return [dy[..., a:b] for a, b in pairwise(edges)]
 
 
+class Inputs(Concat):
+    """Gives each layer an input of its own, x being a tuple of them, and joins what they give as `Concat`.
+
+    Parameters
+    ----------
+    *layers : Layer
+        At least two, one for each input: two sequences that are pooled, a sequence and a row of numbers.
+
+    Notes
+    -----
+    `lengths` is None or a tuple with those of each input, or None for it; dx is a tuple as x is. Models with
+    such inputs go into `value_and_grad` and `Sequential` as others do.
+    """
+
+    def _inputs(self, x: Any, lengths: Any) -> list[tuple[Any, Any]]:
+        count = len(self.children)
+        for name, value in (("x", x), ("lengths", lengths)):
+            if value is None and name == "lengths":
+                continue
+            if not isinstance(value, (tuple, list)) or len(value) != count:
+                got = f"{len(value)}" if isinstance(value, (tuple, list)) else _check.describe(value)
+                raise TypeError(f"{name}: expected a tuple of {count}, one for each layer, got {got}")
+        rows = [None] * count if lengths is None else lengths
+        for place, (layer, own) in enumerate(zip(self.children.values(), rows, strict=True)):
+            if own is not None and not layer._ragged:
+                raise ValueError(f"lengths[{place}]: expected None for a layer that takes none, got some")
+        return list(zip(x, rows, strict=True))
+
+    def _gather_dx(self, dy: Array, parts: list[Array | None]) -> Any:
+        return tuple(parts)
+
+
 class Add(Parallel):
     """Gives the same x to all layers, and adds what they give, in their order.
 
@@ -185,8 +230,8 @@ class Residual(Parallel):
     def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
         return [dy]
 
-    def _through(self, dy: Array) -> Array | None:
-        return dy
+    def _gather_dx(self, dy: Array, parts: list[Array | None]) -> Any:
+        return super()._gather_dx(dy, [dy, *parts])  # x passes by the layer
 
 
 def _sum(parts: list[Array], rule: str, whose: str) -> Array:
@@ -219,7 +264,7 @@ class ParallelPullback(Once):
             dy = np.zeros(shape, dtype)
         _check.array("dy", dy, shape, dtype)
         self._take()
-        dx, firsts = layer._through(dy) if want_dx else None, []
+        dx, firsts = list[Any](), []
         parts = layer._split(dy, shapes)
         for (name, child), pullback, part, last in zip(
             layer.children.items(), pullbacks, parts, lasts, strict=True
@@ -230,9 +275,8 @@ class ParallelPullback(Once):
                 firsts.append(first)
             else:
                 more = pullback(part, into, want_dx=want_dx)
-            if more is not None:
-                dx = more if dx is None else dx + more
-        return dx, tuple(firsts)
+            dx.append(more)
+        return layer._gather_dx(dy, dx) if want_dx else None, tuple(firsts)
 
 
 class RecurrentParallelPullback(ParallelPullback):

@@ -1,17 +1,22 @@
 """Models for the usual tasks: built of layers, with fit, evaluate, predict, save and load."""
 
 from fastrnn.models._beam import Hypothesis
+from fastrnn.models.captioner import Captioner
 from fastrnn.models.classifier import Classification, SequenceClassifier
 from fastrnn.models.forecaster import Forecaster, ForecastScore
 from fastrnn.models.language_model import Evaluation, LanguageModel
 from fastrnn.models.mlp import MLP, Fit
 from fastrnn.models.seq2seq import Seq2Seq, Translation
+from fastrnn.models.span_finder import Answer, Finding, SpanFinder
 from fastrnn.models.tagger import SequenceTagger, Tagging
 
 __all__ = [
     "MLP",
+    "Answer",
+    "Captioner",
     "Classification",
     "Evaluation",
+    "Finding",
     "Fit",
     "ForecastScore",
     "Forecaster",
@@ -20,6 +25,7 @@ __all__ = [
     "Seq2Seq",
     "SequenceClassifier",
     "SequenceTagger",
+    "SpanFinder",
     "Tagging",
     "Translation",
 ]

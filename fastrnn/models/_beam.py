@@ -1,13 +1,11 @@
-"""Beam search."""
+"""Beam search, for many sources at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from fastrnn.batches import Rows
 
 
 class Hypothesis(NamedTuple):
@@ -25,45 +23,99 @@ class _Path(NamedTuple):
     weights: tuple[Any, ...]
 
 
-def search(model: Any, source: Rows, beam: int, penalty: float, most: int) -> list[Hypothesis]:
-    """
-    Return at most `beam` outputs for one source, the best first.
+class _Search:
+    """The search for the outputs of one source."""
 
-    A path is done with its end token, where that is among the `beam` likeliest ways to go on. The search
-    stops when no other path can become better than `beam` that are done, or at `most` tokens; what is not
-    done by then counts as it is.
-    """
-    memory, state = model.read(source)
-    end, paths = model.end(), [_Path((), 0.0, ())]
-    done: list[_Path] = []
-    for _ in range(most + 1):
-        before = paths
-        last = np.array([path.ids[-1] if path.ids else end for path in paths], np.int32)
-        logs, state, weights = model.step(last, state, memory)
-        total = logs + np.array([path.log_probability for path in paths])[:, None]
-        order = np.argsort(-total, axis=None, kind="stable")[: 2 * beam]
-        rows: list[int] = []
-        going: list[_Path] = []
-        for rank, place in enumerate(order):
-            row, token = divmod(int(place), total.shape[1])
-            path = paths[row]
+    def __init__(self, place: int, most: int) -> None:
+        self.place, self.most = place, most
+        self.paths: list[_Path] = [_Path((), 0.0, ())]
+        self.done: list[_Path] = []
+
+    def go_on(self, ways: Any, totals: Any, weights: Any, end: int, beam: int, penalty: float) -> list[int]:
+        """
+        Take the likeliest ways to go on, the best first, each ``path * V + token``.
+
+        Gives the numbers of the paths that the new ones come from: none when the search is over.
+        """
+        before, going, rows = self.paths, list[_Path](), list[int]()
+        for rank, (way, total) in enumerate(zip(ways, totals, strict=True)):
+            row, token = way
+            if total == -np.inf:
+                break
+            path = before[row]
             more = () if weights is None else (*path.weights, weights[row])
-            longer = _Path((*path.ids, token), float(total[row, token]), more)
+            longer = _Path((*path.ids, token), float(total), more)
             if token == end:
                 if rank < beam:
-                    done.append(longer)
+                    self.done.append(longer)
             elif len(going) < beam:
                 going.append(longer)
                 rows.append(row)
-        if not going or _settled(done, going[0], beam, penalty, most):
-            break
-        paths = going
-        state = tuple(tuple(part[:, rows] for part in of_layer) for of_layer in state)
-    else:
-        ended = {path.ids[:-1] for path in done}
-        done += [path for path in before if path.ids not in ended]
-    found = [_finish(model, path, penalty, end) for path in done]
-    return sorted(found, key=lambda h: -h.score)[:beam]
+        if not going or _settled(self.done, going[0], beam, penalty, self.most):
+            return []
+        if len(before[0].ids) == self.most:
+            ended = {path.ids[:-1] for path in self.done}
+            self.done += [path for path in before if path.ids not in ended]
+            return []
+        self.paths = going
+        return rows
+
+
+def search(
+    model: Any, memory: Any, state: Any, beam: int, penalty: float, most: Sequence[int]
+) -> list[list[Hypothesis]]:
+    """
+    Return at most `beam` outputs for each source, the best first.
+
+    A path is done with its end token, where that is among the `beam` likeliest ways to go on. The search for
+    a source stops when no other path can become better than `beam` that are done, or at `most` tokens of it;
+    what is not done by then counts as it is. `memory` and `state` are what ``model.read`` gives.
+    """
+    end, found = model.end(), dict[int, list[Hypothesis]]()
+    active = [_Search(place, limit) for place, limit in enumerate(most)]
+    last = np.full(len(active), end, np.int32)
+    scores = np.zeros((len(active), 1))
+    while active:
+        count, width = scores.shape
+        logs, state, weights = model.step(last, state, memory)
+        size = logs.shape[1]
+        total = (logs.reshape(width, count, size).swapaxes(0, 1) + scores[:, :, None]).reshape(count, -1)
+        best = _best(total, 2 * beam)
+        by_source = None if weights is None else weights.reshape(width, count, -1).swapaxes(0, 1)
+        kept, going, origins = list[int](), list[_Search](), list[list[int]]()
+        for s, one in enumerate(active):
+            ways = [divmod(int(way), size) for way in best[s]]
+            of_source = None if by_source is None else by_source[s]
+            rows = one.go_on(ways, total[s, best[s]], of_source, end, beam, penalty)
+            if rows:
+                kept.append(s)
+                going.append(one)
+                origins.append(rows)
+            else:
+                hypotheses = [_finish(model, path, penalty, end, memory, s) for path in one.done]
+                found[one.place] = sorted(hypotheses, key=lambda h: -h.score)[:beam]
+        if len(kept) < count and memory is not None and kept:
+            memory = memory.of(kept)
+        active = going
+        # Sources with fewer paths than the beam have rows of probability zero.
+        scores = np.full((len(active), beam), -np.inf)
+        tokens, rows_of = np.zeros((beam, len(active)), np.int32), np.zeros((beam, len(active)), np.int64)
+        for s, (one, rows) in enumerate(zip(active, origins, strict=True)):
+            rows_of[:, s] = kept[s]
+            for k, (path, row) in enumerate(zip(one.paths, rows, strict=True)):
+                scores[s, k], tokens[k, s] = path.log_probability, path.ids[-1]
+                rows_of[k, s] = row * count + kept[s]
+        last, order = tokens.reshape(-1), rows_of.reshape(-1)
+        state = tuple(tuple(part[:, order] for part in of_layer) for of_layer in state)
+    return [found[place] for place in range(len(most))]
+
+
+def _best(total: Any, count: int) -> Any:
+    """The places of the largest of each row, the largest first, the first of equals."""
+    count = min(count, total.shape[1])
+    some = np.sort(np.argpartition(-total, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(total, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)
 
 
 def _score(log_probability: float, length: int, penalty: float) -> float:
@@ -78,8 +130,11 @@ def _settled(done: list[_Path], best: _Path, beam: int, penalty: float, most: in
     return scores[beam - 1] >= _score(best.log_probability, most + 1, penalty)
 
 
-def _finish(model: Any, path: _Path, penalty: float, end: int) -> Hypothesis:
+def _finish(model: Any, path: _Path, penalty: float, end: int, memory: Any, source: int) -> Hypothesis:
     ids = path.ids[:-1] if path.ids and path.ids[-1] == end else path.ids
     score = _score(path.log_probability, len(path.ids), penalty)
-    weights = np.array(path.weights[: len(ids)]) if path.weights else None
+    weights = None
+    if path.weights:
+        steps = int(memory.lengths[source])
+        weights = np.array([of_step[:steps] for of_step in path.weights[: len(ids)]]).reshape(-1, steps)
     return Hypothesis([model.target.tokens[k] for k in ids], path.log_probability, score, weights)

@@ -138,23 +138,25 @@ class Model(Composite):
         checkpoint.save(path, {"model": self.describe() | {"parameters": self.flat_params}})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], **parts: Any) -> Self:
         """
         Read a model that `save` or the checkpoints of a training run wrote.
 
+        `parts` are layers that the file has no description of, of a model that was made with some.
+
         Raises OSError or ValueError as `fastrnn.checkpoint.load`, ValueError also for another kind of model.
         """
-        return cls.from_saved(checkpoint.load(path))
+        return cls.from_saved(checkpoint.load(path), **parts)
 
     @classmethod
-    def from_saved(cls, tree: Any) -> Self:
+    def from_saved(cls, tree: Any, **parts: Any) -> Self:
         """Build the model that ``tree["model"]`` describes."""
         model, name = tree.get("model") if isinstance(tree, dict) else None, cls.__name__
         kind = model.get("kind") if isinstance(model, dict) else None
         if not isinstance(model, dict) or kind != name:
             raise ValueError(f"checkpoint: expected a {name}, got {kind or 'no model'}")
         try:
-            made = cls._build(model)
+            made = cls._build(model, **parts)
             parameters = model["parameters"]
             matches = (parameters.shape, parameters.dtype) == (made.flat_params.shape, made.flat_params.dtype)
         except (KeyError, TypeError, AttributeError) as error:

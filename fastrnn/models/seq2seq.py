@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from fastrnn import _check, metrics
 from fastrnn._random import fold
-from fastrnn.batches import PaddedBatches, Rows, Sequences
+from fastrnn.batches import PaddedBatches, Sequences
 from fastrnn.data import END_OF_LINE, Vocabulary
 from fastrnn.models import _beam
 from fastrnn.models._beam import Hypothesis
+from fastrnn.models._decoder import decoder_config, search_options
 from fastrnn.models._sentences import encode, sentences, word_vocabulary
 from fastrnn.models._seq2seq_network import Seq2SeqNetwork
 from fastrnn.models.base import validation_pair
@@ -55,8 +54,15 @@ class Seq2Seq(Seq2SeqNetwork):
         Read the source both ways.
     attention
         ``"dot"``, ``"general"``, ``"additive"`` (see `Attention`) or None.
-    dropout
-        Before the head and between layers.
+    dropout, embedding_dropout, memory_dropout
+        Before the head and between layers; after the embeddings; of the encoder's outputs, where attention
+        looks at them.
+    tied
+        The decoder's embedding is the weight of the head (Press and Wolf 2017, arXiv:1608.05859), which then
+        reads E numbers: those of the layer that joins attention, or without it of a layer with tanh unless E
+        is H.
+    label_smoothing
+        See `LinearCrossEntropy`; losses on held-out data are without it.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -79,25 +85,34 @@ class Seq2Seq(Seq2SeqNetwork):
         bidirectional: bool = True,
         attention: str | None = "general",
         dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        memory_dropout: float = 0.0,
+        tied: bool = False,
+        label_smoothing: float = 0.0,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
         self.source, self.target = word_vocabulary("source", source), word_vocabulary("target", target)
-        width = _check.integer("hidden_size", hidden_size, 1)
-        size = width if embedding_size is None else _check.integer("embedding_size", embedding_size, 1)
+        self.config = decoder_config(
+            hidden_size,
+            num_layers,
+            embedding_size,
+            cell,
+            dropout,
+            embedding_dropout,
+            tied,
+            label_smoothing,
+            dtype,
+        )
+        width = self.config["hidden_size"]
         if _check.flag("bidirectional", bidirectional) and width % 2:
             raise ValueError(f"hidden_size: expected an even number for a bidirectional encoder, got {width}")
-        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(8)]
-        self.config: dict[str, Any] = {
-            "hidden_size": width,
-            "num_layers": _check.integer("num_layers", num_layers, 1),
-            "embedding_size": size,
-            "cell": cell,
+        self.config |= {
             "bidirectional": bool(bidirectional),
             "attention": attention,
-            "dropout": _check.real("dropout", dropout, 0.0, 1.0),
-            "dtype": dtype,
+            "memory_dropout": _check.real("memory_dropout", memory_dropout, 0.0, 1.0),
         }
+        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(8)]
         self._make(len(self.source), len(self.target), seeds)
 
     def fit(
@@ -155,7 +170,12 @@ class Seq2Seq(Seq2SeqNetwork):
         return [found[0].tokens for found in self.translate(x, **search)]
 
     def translate(
-        self, x: Sentences, beam: int = 1, length_penalty: float = 0.0, max_length: int | None = None
+        self,
+        x: Sentences,
+        beam: int = 1,
+        length_penalty: float = 0.0,
+        max_length: int | None = None,
+        batch: int = 32,
     ) -> list[list[Hypothesis]]:
         """
         Return the outputs that a beam search finds, the best first, each with its log-probability.
@@ -171,18 +191,18 @@ class Seq2Seq(Seq2SeqNetwork):
             compared (Wu et al. 2016, arXiv:1609.08144).
         max_length
             Tokens after which an output is cut; twice the source and ten more if None.
+        batch
+            Sequences that are searched for side by side; what is found does not depend on it.
         """
-        _check.integer("beam", beam, 1)
-        _check.real("length_penalty", length_penalty)
-        if max_length is not None:
-            _check.integer("max_length", max_length, 1)
-        inputs, found = encode("x", x, self.source), []
-        for k in range(len(inputs)):
-            rows = np.array([k])
-            source = Rows(inputs.padded(rows, inputs.flat, 0), inputs.lengths[rows])
-            most = 2 * int(inputs.lengths[k]) + 10 if max_length is None else max_length
-            found.append(_beam.search(self, source, beam, length_penalty, most))
-        return found
+        search_options(beam, length_penalty, max_length)
+        inputs = encode("x", x, self.source)
+        data, found = PaddedBatches(inputs, inputs, batch), dict[int, list[Hypothesis]]()
+        for k in range(len(data)):
+            rows, _ = data[k]
+            most = [2 * int(n) + 10 if max_length is None else max_length for n in rows.lengths]
+            outputs = _beam.search(self, *self.read(rows), beam, length_penalty, most)
+            found |= dict(zip(data.rows(k).tolist(), outputs, strict=True))
+        return [found[place] for place in range(len(inputs))]
 
     def describe(self) -> dict[str, Any]:
         """Return all of the model but its parameters, as a checkpoint holds it."""
