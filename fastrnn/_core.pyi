@@ -227,6 +227,7 @@ class Word2VecRun:
         tags: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None = None,
         windows: bool = True,
         fixed_outputs: bool = False,
+        joined: tuple[int, int, int] | None = None,
     ) -> None: ...
     def train(
         self, begin: int, end: int, key: int, rate: float, rate_per_position: float, threads: int

@@ -75,3 +75,20 @@ def rates(alpha: Any, min_alpha: Any, compat: str, sg: int) -> tuple[float, floa
         if last == 0.0001:
             last = first * 1e-4
     return first, last
+
+
+def save_options(separately: Any, sep_limit: Any, ignore: Any = (), pickle_protocol: Any = 4) -> None:
+    """What gensim's `save` takes beside the name of the file; see `Saving.save`."""
+    if separately is not None and not isinstance(separately, (list, tuple, set, frozenset)):
+        raise TypeError(f"separately: expected names or None, got {_check.describe(separately)}")
+    _check.integer("sep_limit", sep_limit, 0)
+    _check.integer("pickle_protocol", pickle_protocol, 0)
+    if len(ignore):
+        raise ValueError(f"ignore: expected no names, as models are saved whole, got {sorted(ignore)}")
+
+
+def mapped(mmap: Any) -> bool:
+    """Whether arrays are to be mapped into memory: ``"r"``, gensim's word for it, or True."""
+    if mmap not in (None, False, True, "r"):
+        raise ValueError(f"mmap: expected None or 'r', got {mmap!r}")
+    return bool(mmap)

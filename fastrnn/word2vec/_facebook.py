@@ -20,9 +20,8 @@ import numpy as np
 
 from fastrnn import _files
 
-from ._building import Tables
 from ._subwords import FastTextKeyedVectors
-from ._tables import Floats, Table
+from ._tables import Floats, Table, Tables
 from ._word2vec_format import opened
 from .fasttext import FastText
 
@@ -87,10 +86,7 @@ def save_facebook_model(
         for word, n in zip(model.wv.index_to_key, model._counts.tolist(), strict=True):
             file.write(word.encode(encoding) + b"\0" + struct.pack("<qb", n, 0))
         _write_matrix(file, tables.input.rows, tables.more.rows)
-        if model.hs and tables.nodes is not None:
-            _write_matrix(file, tables.nodes.rows, np.zeros((1, model.vector_size), np.float32))
-        else:
-            _write_matrix(file, scored.rows)
+        _write_matrix(file, (tables.nodes if model.hs and tables.nodes is not None else scored).rows)
 
 
 def _write_matrix(file: BinaryIO, *parts: Floats) -> None:
@@ -182,7 +178,7 @@ def _load(path: _files.Path, encoding: str, full: bool) -> FastText:
         vectors = cursor.matrix(new, words + bucket, size)
         tables = Tables(Table(vectors[:words]), None, None, Table(vectors[words : words + model.bucket]))
         if full:
-            scored = Table(cursor.matrix(new, words, size)[: words - hs])  # a tree has a node less than words
+            scored = Table(cursor.matrix(new, words, size))
             tables.nodes, tables.output = (scored, None) if hs else (None, scored)
     model._name_words(list(known), np.fromiter(known.values(), np.int64, len(known)))
     model._take_tables(tables)

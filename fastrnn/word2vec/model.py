@@ -86,7 +86,9 @@ class Word2Vec(Saving):
     ----------
     wv : KeyedVectors
     syn1neg, syn1 : ndarray
-        What vectors are scored against: noise and centre words, nodes of the Huffman tree.
+        What vectors are scored against: noise and centre words, nodes of the Huffman tree; [V, layer1_size].
+    layer1_size : int
+        Numbers in a row of these: `vector_size`, but where `Doc2Vec` joins vectors.
     epoch_losses : list of float
         Mean loss of a centre word in each epoch of the last training with `compute_loss`.
     corpus_count, corpus_total_words : int
@@ -138,7 +140,7 @@ class Word2Vec(Saving):
         progress: Progress | None = None,
     ) -> None:
         whole = _check.integer
-        self.vector_size = self.layer1_size = whole("vector_size", vector_size, 1)
+        self.vector_size = whole("vector_size", vector_size, 1)
         self.window = whole("window", window, 1, 100_000)
         self.min_count = whole("min_count", min_count, 0)
         self.max_vocab_size = arguments.size("max_vocab_size", max_vocab_size)
