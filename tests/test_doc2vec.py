@@ -192,7 +192,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "negative tag": ([TaggedDocument(["a"], [-1])], {}, ValueError, r"int tags in \[0, 2\*\*31\), got -1"),
     "odd tag": ([TaggedDocument(["a"], [1.5])], {}, TypeError, "tags that are int or str, got 1.5"),
     "text": ("some text", {}, TypeError, "documents: expected lists of tokens, got a string"),
-    "number": (3, {}, TypeError, "documents: expected an iterable of documents, got 3"),
+    "number": (3, {}, TypeError, "documents: expected an iterable of lists of tokens, got 3"),
     "concat": (None, {"dm_concat": 2}, ValueError, "dm_concat: expected an int <= 1, got 2"),
     "concat of dbow": (None, {"dm_concat": 1, "dm": 0}, ValueError, "dm_concat: expected 0 with dm=0, got 1"),
     "tags": (None, {"dm_tag_count": 2}, ValueError, "dm_tag_count: expected 1 without dm_concat, got 2"),

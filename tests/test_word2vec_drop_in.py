@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from word2vec import model, topics
 
-from fastrnn import KeyedVectors, Word2Vec
+from fastrnn import Doc2Vec, FastText, KeyedVectors, Word2Vec
+from fastrnn.word2vec import TaggedDocument
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,41 @@ def test_wrong_saving(tmp_path: Path, options: dict, kind: type[Exception], mess
         assert str(raised.value) == message
     with pytest.raises(ValueError, match=r"mmap: expected None or 'r', got 'w\+'"):
         Word2Vec.load(tmp_path / "model", mmap="w+")
+
+
+def test_memory(sentences: list[list[str]]) -> None:
+    """Tables count with the bytes that they take."""
+    docs = [TaggedDocument(words, [n]) for n, words in enumerate(sentences)]
+    small = {"vector_size": 20, "epochs": 1, "workers": 1, "hs": 1}
+    for trained, more in (
+        (Word2Vec(sentences, **small), None),
+        (FastText(sentences, bucket=100, **small), "syn0_ngrams"),
+        (Doc2Vec(docs, dm_concat=1, **small), "doctag_syn0"),
+    ):
+        found, tables = trained.estimate_memory(), trained.tables()
+        assert found["syn1neg"] == tables.output.padded.nbytes
+        assert found["syn1"] == tables.nodes.padded.nbytes
+        assert found["syn0_vocab" if more == "syn0_ngrams" else "vectors"] == tables.input.padded.nbytes
+        assert more is None or found[more] == tables.more.padded.nbytes
+        assert found["total"] == sum(found.values()) - found["total"]
+        assert trained.estimate_memory(vocab_size=2 * len(trained.wv))["syn1"] == 2 * found["syn1"]
+    other = trained.estimate_memory(report={"corpus": 7, "total": 9})
+    assert other["total"] == found["total"] + other["corpus"] == found["total"] + 7
+    assert Word2Vec().estimate_memory(vocab_size=0)["total"] == 0
+
+
+def test_errors_of_gensim(sentences: list[list[str]], tmp_path: Path) -> None:
+    """What gensim raises for a corpus without words, for other things, and for `load` of a model."""
+    for wrong, options in (([], {}), (sentences, {"min_count": 10**6})):
+        with pytest.raises(RuntimeError, match="expected a"):
+            Word2Vec(wrong, **options)
+    trained = model(sentences, epochs=1)
+    for arguments, message in (
+        ({"corpus_file": 3}, "corpus_file: expected a path, got 3"),
+        ({"corpus_file": sentences}, "corpus_file: expected a path, got list"),
+        ({"corpus_iterable": 3}, "corpus_iterable: expected an iterable of lists of tokens, got 3"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            trained.train(**arguments)
+    with pytest.raises(AttributeError, match="load: expected a call on the class"):
+        trained.load(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from fastrnn import _check
@@ -55,6 +56,10 @@ def one_source(first: tuple[str, Any], second: tuple[str, Any], *, needed: bool 
             f"{name}: expected lists of tokens, got a string; the name of a file goes in as {file_name}=, "
             "a text as [text.split()]"
         )
+    if file is not None and not isinstance(file, (str, os.PathLike)):
+        raise TypeError(f"{file_name}: expected a path, got {_check.describe(file)}")
+    if isinstance(value, (bool, int, float)):
+        raise TypeError(f"{name}: expected an iterable of lists of tokens, got {_check.describe(value)}")
     return file if value is None else value
 
 
@@ -85,6 +90,11 @@ def save_options(separately: Any, sep_limit: Any, ignore: Any = (), pickle_proto
     _check.integer("pickle_protocol", pickle_protocol, 0)
     if len(ignore):
         raise ValueError(f"ignore: expected no names, as models are saved whole, got {sorted(ignore)}")
+
+
+def load_of_a_model(*args: Any, **options: Any) -> Any:
+    """`load` of the class, called on a model: what it returns is easily taken for the model itself."""
+    raise AttributeError("load: expected a call on the class, as Word2Vec.load(path), got one on a model")
 
 
 def mapped(mmap: Any) -> bool:

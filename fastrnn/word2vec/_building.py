@@ -125,7 +125,9 @@ class Building:
         self.effective_min_count = chosen.min_count
         if not len(chosen.chosen) and not update:
             most = f"the most frequent of {len(types)} has {counts.max()}" if len(counts) else "there is none"
-            raise ValueError(f"min_count: expected a word that occurs {chosen.min_count} times, but {most}")
+            raise vocabulary.NoWords(
+                f"min_count: expected a word that occurs {chosen.min_count} times, but {most}"
+            )
         if keep_raw:
             self.raw_vocab = dict(zip(types, counts.tolist(), strict=True))
         return [types[i] for i in chosen.chosen], counts[chosen.chosen]

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from fastrnn import _check
 
-from ._building import Building
+from ._memory import Memory
 
 _logger = logging.getLogger(__name__)
 
 
-class Contexts(Building):
+class Contexts(Memory):
     """The part of `Word2Vec` that is asked about words in context."""
 
     sg: int

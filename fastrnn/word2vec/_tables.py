@@ -82,6 +82,11 @@ def lock_factors(values: Any) -> Floats | None:
     return None if (factors == 1).all() else factors
 
 
+def row_bytes(columns: int) -> int:
+    """Return the bytes of a row of so many numbers."""
+    return -(-columns // _LANES) * _LANES * 4
+
+
 def initial_vectors(count: int, size: int, seed: int, compat: str, file: File = None) -> Table:
     """Vectors to begin with, independent and uniform.
 

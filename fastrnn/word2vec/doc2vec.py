@@ -13,7 +13,7 @@ from fastrnn import _check, _core
 from . import _arguments as arguments
 from ._inference import Inference
 from ._saving import Saving
-from ._tables import Table, initial_vectors
+from ._tables import Table, initial_vectors, row_bytes
 from .corpus import Corpus
 from .documents import Documents
 from .keyedvectors import KeyedVectors
@@ -214,6 +214,12 @@ class Doc2Vec(Inference):
                 f"documents: expected some of dm_tag_count = {self.dm_tag_count} known tags, got none"
             )
         return {**inputs, "more": more.padded, "tags": (offsets, rows + len(self.wv)), "windows": windows}
+
+    def _memory_of_inputs(self, words: int) -> dict[str, int]:
+        names = len(self.dv.key_to_index)
+        tags = {"doctag_lookup": names * 134 + len(self.dv) * 24, "doctag_syn0": len(self.dv)}
+        tags["doctag_syn0"] *= row_bytes(self.vector_size)
+        return {**super()._memory_of_inputs(words), **tags}
 
     def settle(self) -> None:
         """Forget what follows from vectors that have changed."""

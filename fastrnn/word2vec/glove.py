@@ -158,7 +158,7 @@ class GloVe:
             sorted_vocab=True,
         )
         if not len(chosen.chosen):
-            raise ValueError(
+            raise vocabulary.NoWords(
                 f"min_count: expected a word that occurs {chosen.min_count} times, "
                 f"but the most frequent of {len(corpus.types)} has {corpus.counts.max()}"
             )

@@ -168,6 +168,7 @@ class Word2Vec(Saving):
         self._reading = {"tokenizer": tokenizer, "cache": cache, "errors": errors}
         self._progress = progress
         arguments.outputs(self.hs, self.negative)
+        self.__dict__["load"] = arguments.load_of_a_model
         self.wv = self._new_vectors()
         self.min_alpha_yet_reached = self.alpha
         self.running_training_loss = 0.0
@@ -238,6 +239,7 @@ class Word2Vec(Saving):
         centres, words : int
             Words trained on, without unknown ones and those that subsampling left out; and all words.
         """
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         if epochs is None:
             raise ValueError("epochs: expected the number of epochs, as in epochs=model.epochs, got None")
         epochs = _check.integer("epochs", epochs, 0)
@@ -246,7 +248,6 @@ class Word2Vec(Saving):
         report_delay = _check.real("report_delay", report_delay)
         _check.integer("queue_factor", queue_factor, 1)
         done = _check.integer("word_count", word_count, 0)
-        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         if not len(self.wv):
             raise RuntimeError("expected a vocabulary, got none; call build_vocab first")
         corpus = self._read(source)
