@@ -200,13 +200,16 @@ def test_learns(sentences: list[list[str]], workers: int) -> None:
     assert trained.wv.get_vecattr("b3", "count") == sum(s.count("b3") for s in sentences)
 
 
-def test_seeds_and_sources(sentences: list[list[str]]) -> None:
+def test_seeds_and_sources(sentences: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert GloVe(sentences, epochs=0).x_max == 10
     one, same, other = (small(s, seed=n) for s, n in ((sentences, 1), (iter(sentences), 1), (sentences, 2)))
     checks.same_bits(one.wv.vectors, same.wv.vectors)
     assert (one.wv.vectors != other.wv.vectors).all()
     corpus = Corpus.read(sentences)
     numbered = small((corpus.ids, corpus.offsets))
     assert sorted(numbered.wv.index_to_key) == list(range(40))
+    monkeypatch.setattr("fastrnn.word2vec.glove._LARGE", 4)
+    assert GloVe(sentences, epochs=0).x_max == 100
 
 
 def test_train_on(sentences: list[list[str]]) -> None:

@@ -7,7 +7,7 @@ from fastrnn import _check
 from ._building import Building
 from ._tables import row_bytes
 
-# A word as a str of 64 bytes, its int and place in a dictionary 70, in a list 8, count, threshold and its part of
+# A word as a str of 64 bytes, its int and place in a dictionary 70, in a list 8, count, threshold and part of
 # the table of negatives 20. Its path through the Huffman tree: 16 nodes of 8 bytes, as with 70,000 words.
 _WORD, _PATH = 162, 136
 

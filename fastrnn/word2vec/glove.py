@@ -21,6 +21,7 @@ from .corpus import Corpus
 from .keyedvectors import KeyedVectors
 from .training import Progress
 
+_LARGE = 100_000_000  # words of a corpus
 _TURN = 0.2  # seconds between looks at Ctrl-C and at the progress
 _GOLDEN = 0.6180339887498949
 _logger = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class GloVe:
     min_count, max_vocab_size, max_final_vocab, trim_rule
         See `fastrnn.word2vec.vocabulary.select`.
     x_max, alpha : float
-        Of the weight f.
+        Of the weight f. Default of `x_max`: 10 for corpora of less than 100 million words, as in the authors'
+        demo of 17 million, else 100, as in the paper. Counts grow with the corpus: in 3.4 million words all
+        but few are far below 100, and what is rare learns next to nothing.
     learning_rate : float
         Of AdaGrad; the same from the first epoch to the last.
     epochs : int
@@ -97,7 +100,7 @@ class GloVe:
         vector_size: int = 100,
         window: int = 10,
         min_count: int = 5,
-        x_max: float = 100.0,
+        x_max: float | None = None,
         alpha: float = 0.75,
         learning_rate: float = 0.05,
         epochs: int = 25,
@@ -117,7 +120,7 @@ class GloVe:
         self.vector_size = _check.integer("vector_size", vector_size, 1)
         self.window = _check.integer("window", window, 1, 100_000)
         self.min_count = _check.integer("min_count", min_count, 0)
-        self.x_max = _positive("x_max", x_max)
+        given = None if x_max is None else _positive("x_max", x_max)
         self.alpha = _positive("alpha", alpha)
         self.learning_rate = _positive("learning_rate", learning_rate)
         self.epochs = _check.integer("epochs", epochs, 0)
@@ -132,6 +135,7 @@ class GloVe:
         self.epoch_losses: list[float] = []
         source = arguments.one_source(("sentences", sentences), ("corpus_file", corpus_file))
         corpus = Corpus.read(source, tokenizer=tokenizer, cache=cache, errors=errors, threads=self._threads())
+        self.x_max = given or (10.0 if corpus.tokens < _LARGE else 100.0)
         self._choose_words(corpus, trim_rule)
         self._allocate()
         try:
