@@ -109,3 +109,40 @@ def test_errors_of_gensim(sentences: list[list[str]], tmp_path: Path) -> None:
             trained.train(**arguments)
     with pytest.raises(AttributeError, match="load: expected a call on the class"):
         trained.load(tmp_path)
+
+
+def test_vocabulary_in_steps(sentences: list[list[str]]) -> None:
+    """The same as `build_vocab`; a dry run reports what would come of other settings."""
+    counted = [["a"] * 30, ["b"] * 20 + ["c"] * 4]
+    stepwise, whole = (Word2Vec(vector_size=4, min_count=5, sample=0.1, workers=1) for _ in range(2))
+    with pytest.raises(
+        RuntimeError, match="raw_vocab: expected counts of types, got none; call scan_vocab first"
+    ):
+        stepwise.prepare_vocab()
+    assert stepwise.scan_vocab(counted, workers=2) == (54, 2)
+    assert stepwise.raw_vocab == {"a": 30, "b": 20, "c": 4}
+    found = stepwise.prepare_vocab(min_count=21, sample=0, dry_run=True)
+    want = {"drop_unique": 2, "retain_total": 30, "downsample_unique": 0, "downsample_total": 30}
+    assert found == {**want, "num_retained_words": 1}
+    assert len(stepwise.wv) == 0
+    assert stepwise.min_count == 5
+    found = stepwise.prepare_vocab()
+    kept = [n * (np.sqrt(n / 5) + 1) * 5 / n for n in (30, 20)]
+    want = {"drop_unique": 1, "retain_total": 50, "downsample_unique": 2, "downsample_total": int(sum(kept))}
+    assert found == {**want, "num_retained_words": 2}
+    assert stepwise.raw_vocab == {}
+    whole.build_vocab(counted)
+    assert stepwise.wv.key_to_index == whole.wv.key_to_index
+    checks.same_bits(stepwise.wv.vectors, whole.wv.vectors)
+    checks.same_bits(stepwise.keep_thresholds, whole.keep_thresholds)
+    whole.train(counted, epochs=1)
+    whole.prepare_weights()
+    checks.same_bits(whole.wv.vectors, stepwise.wv.vectors)
+    share = np.diff(whole.cum_table.astype(float), prepend=0) / (2**31 - 1)
+    checks.close(share.astype(np.float32), np.array([30**0.75, 20**0.75]) / (30**0.75 + 20**0.75), "identity")
+    with pytest.raises(AttributeError, match="cum_table: expected a vocabulary and negative > 0"):
+        _ = Word2Vec().cum_table
+    documents = Doc2Vec(vector_size=4, min_count=1, workers=1)
+    assert documents.scan_vocab([TaggedDocument(words, [n]) for n, words in enumerate(counted)]) == (54, 2)
+    documents.prepare_vocab()
+    assert documents.dv.vectors.shape == (2, 4)

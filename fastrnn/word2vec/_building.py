@@ -46,8 +46,9 @@ class Building:
     _tables: Tables | None
     _reading: dict[str, Any]
 
-    def _read(self, source: Any) -> Corpus:
-        return Corpus.read(source, threads=min(self.workers, _core.get_num_threads()), **self._reading)
+    def _read(self, source: Any, workers: int | None = None) -> Corpus:
+        threads = min(workers or self.workers, _core.get_num_threads())
+        return Corpus.read(source, threads=threads, **self._reading)
 
     # --- vocabulary
 

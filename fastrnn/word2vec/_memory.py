@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastrnn import _check
 
-from ._building import Building
+from ._scanning import Scanning
 from ._tables import row_bytes
 
 # A word as a str of 64 bytes, its int and place in a dictionary 70, in a list 8, count, threshold and part of
@@ -12,7 +12,7 @@ from ._tables import row_bytes
 _WORD, _PATH = 162, 136
 
 
-class Memory(Building):
+class Memory(Scanning):
     """The part of `Word2Vec` that says how much memory it takes."""
 
     def estimate_memory(

@@ -140,8 +140,8 @@ class Doc2Vec(Inference):
         """Whether this is PV-DBOW."""
         return bool(self.sg)
 
-    def _read(self, source: Any) -> Documents:
-        threads = min(self.workers, _core.get_num_threads())
+    def _read(self, source: Any, workers: int | None = None) -> Documents:
+        threads = min(workers or self.workers, _core.get_num_threads())
         return Documents.read_tagged(source, threads=threads, **self._reading)
 
     def build_vocab(
@@ -158,6 +158,14 @@ class Doc2Vec(Inference):
         documents = self._read(source)
         self._take_tags(documents.doc_counts, documents.word_counts, update)
         super().build_vocab(documents, None, update, progress_per, keep_raw_vocab, trim_rule)
+
+    def scan_vocab(self, corpus_iterable: Any = None, *rest: Any, **options: Any) -> tuple[int, int]:
+        """Count the types of a corpus and note the tags; see `Word2Vec.scan_vocab`."""
+        file = rest[0] if rest else options.pop("corpus_file", None)
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", file))
+        documents = self._read(source, options.get("workers"))
+        self._take_tags(documents.doc_counts, documents.word_counts, False)
+        return super().scan_vocab(documents, None, *rest[1:], **options)
 
     def reset_from(self, other_model: Any) -> None:
         """Take over words, tags and counts of another model, and begin with new vectors."""
