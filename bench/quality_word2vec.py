@@ -87,6 +87,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
+    parser.add_argument(
+        "--iterable", action="store_true", help="gensim reads a LineSentence: then its rate falls as it says"
+    )
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     args = parser.parse_args()
@@ -99,7 +102,12 @@ def main() -> None:
         options = {"epochs": 5, "workers": args.workers, "seed": seed, **MODELS[args.model]}
         if args.epochs is not None:
             options["epochs"] = args.epochs
-        model = model_class(args.model, args.peer)(corpus_file=str(corpus), **options)
+        source: dict[str, Any] = {"corpus_file": str(corpus)}
+        if args.iterable and args.peer:
+            from gensim.models.word2vec import LineSentence
+
+            source = {"sentences": LineSentence(str(corpus))}
+        model = model_class(args.model, args.peer)(**source, **options)
         seconds = time.monotonic() - begun
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))

@@ -95,6 +95,10 @@ def _write_matrix(file: BinaryIO, *parts: Floats) -> None:
         file.write(np.ascontiguousarray(part, "<f4").data)
 
 
+class Unsupported(ValueError, NotImplementedError):
+    """A file that is whole, of a model that is none of words; gensim has a NotImplementedError for it."""
+
+
 class _Cursor:
     """A file from its beginning, with the place for messages."""
 
@@ -102,10 +106,8 @@ class _Cursor:
         self.file, self.name = file, name
         self.block, self.at, self.before = b"", 0, 0
 
-    def fail(self, expected: str, got: Any) -> NoReturn:
-        raise ValueError(
-            f"model: {self.name!r}, byte {self.before + self.at}: expected {expected}, got {got}"
-        )
+    def fail(self, expected: str, got: Any, kind: type[ValueError] = ValueError) -> NoReturn:
+        raise kind(f"model: {self.name!r}, byte {self.before + self.at}: expected {expected}, got {got}")
 
     def take(self, size: int) -> bytes:
         """So many bytes."""
@@ -157,9 +159,9 @@ def _load(path: _files.Path, encoding: str, full: bool) -> FastText:
             cursor.fail("a model of fastText", "something else")
         entries, words, labels, tokens = cursor.unpack("3iq")
         if kind == _SUPERVISED or labels:
-            cursor.fail("a model of words", "a supervised one")
+            cursor.fail("a model of words", "a supervised one", Unsupported)
         if new and cursor.unpack("q")[0] > 0:
-            cursor.fail("a model with all of its n-grams", "a pruned one")
+            cursor.fail("a model with all of its n-grams", "a pruned one", Unsupported)
         if not 0 < words == entries:
             cursor.fail("a vocabulary", f"{words} words of {entries} entries")
         known: dict[str, int] = {}

@@ -83,7 +83,7 @@ class Scanning(Building):
         RuntimeError
             Before `scan_vocab`, and where no word reaches `min_count`.
         """
-        raw = getattr(self, "raw_vocab", None)
+        raw = self.raw_vocab
         if not raw:
             raise RuntimeError("raw_vocab: expected counts of types, got none; call scan_vocab first")
         before = self.min_count, self.sample

@@ -178,6 +178,7 @@ class Word2Vec(Saving):
         self._epochs_begun = 0
         self._counts = np.zeros(0, np.int64)
         self._tables = None
+        self.raw_vocab = {}
         source = arguments.one_source((self._SOURCE, sentences), ("corpus_file", corpus_file), needed=False)
         arguments.optional_callable("trim_rule", trim_rule)
         if source is not None:
