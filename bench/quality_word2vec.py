@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
+    parser.add_argument("--min-alpha", type=float, default=0.0001)
     parser.add_argument(
         "--iterable", action="store_true", help="gensim reads a LineSentence: then its rate falls as it says"
     )
@@ -100,6 +101,8 @@ def main() -> None:
     for seed in args.seeds:
         begun = time.monotonic()
         options = {"epochs": 5, "workers": args.workers, "seed": seed, **MODELS[args.model]}
+        if "GloVe" not in CLASSES.get(args.model, ""):
+            options["min_alpha"] = args.min_alpha
         if args.epochs is not None:
             options["epochs"] = args.epochs
         source: dict[str, Any] = {"corpus_file": str(corpus)}
