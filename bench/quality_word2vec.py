@@ -31,7 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "fasttext": {"sg": 1},
     "fasttext-cbow": {"sg": 0},
     "glove": {"epochs": 25},
-    "glove100": {"epochs": 25, "x_max": 100},
+    "glove-paper": {"epochs": 25, "x_max": 100, "learning_rate": 0.05},
     "dbow": {"dm": 0, "epochs": 5},
     "dm": {"dm": 1, "epochs": 5},
 }
@@ -39,7 +39,7 @@ CLASSES = {
     "fasttext": "FastText",
     "fasttext-cbow": "FastText",
     "glove": "GloVe",
-    "glove100": "GloVe",
+    "glove-paper": "GloVe",
     "dbow": "Doc2Vec",
     "dm": "Doc2Vec",
 }

@@ -49,7 +49,9 @@ class GloVe:
         demo of 17 million, else 100, as in the paper. Counts grow with the corpus: in 3.4 million words all
         but few are far below 100, and what is rare learns next to nothing.
     learning_rate : float
-        Of AdaGrad; the same from the first epoch to the last.
+        Of AdaGrad; the same from the first epoch to the last. Default: 0.2 for corpora of less than 100
+        million words, else 0.05, as in the paper. Squares of gradients begin with 1, so that a row that has
+        few and light entries is far from being scaled by them, and 0.05 too slow for it.
     epochs : int
         Passes over the entries of the matrix, in an order of their own each.
     workers : int
@@ -102,7 +104,7 @@ class GloVe:
         min_count: int = 5,
         x_max: float | None = None,
         alpha: float = 0.75,
-        learning_rate: float = 0.05,
+        learning_rate: float | None = None,
         epochs: int = 25,
         workers: int = 3,
         seed: int = 1,
@@ -120,9 +122,9 @@ class GloVe:
         self.vector_size = _check.integer("vector_size", vector_size, 1)
         self.window = _check.integer("window", window, 1, 100_000)
         self.min_count = _check.integer("min_count", min_count, 0)
-        given = None if x_max is None else _positive("x_max", x_max)
+        most = None if x_max is None else _positive("x_max", x_max)
+        rate = None if learning_rate is None else _positive("learning_rate", learning_rate)
         self.alpha = _positive("alpha", alpha)
-        self.learning_rate = _positive("learning_rate", learning_rate)
         self.epochs = _check.integer("epochs", epochs, 0)
         self.workers = _check.integer("workers", workers, 1)
         self.seed = arguments.seed(seed)
@@ -135,7 +137,9 @@ class GloVe:
         self.epoch_losses: list[float] = []
         source = arguments.one_source(("sentences", sentences), ("corpus_file", corpus_file))
         corpus = Corpus.read(source, tokenizer=tokenizer, cache=cache, errors=errors, threads=self._threads())
-        self.x_max = given or (10.0 if corpus.tokens < _LARGE else 100.0)
+        small = corpus.tokens < _LARGE
+        self.x_max = most or (10.0 if small else 100.0)
+        self.learning_rate = rate or (0.2 if small else 0.05)
         self._choose_words(corpus, trim_rule)
         self._allocate()
         try:
