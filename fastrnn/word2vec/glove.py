@@ -49,7 +49,7 @@ class GloVe:
         demo of 17 million, else 100, as in the paper. Counts grow with the corpus: in 3.4 million words all
         but few are far below 100, and what is rare learns next to nothing.
     learning_rate : float
-        Of AdaGrad; the same from the first epoch to the last. Default: 0.2 for corpora of less than 100
+        Of AdaGrad; the same from the first epoch to the last. Default: 0.1 for corpora of less than 100
         million words, else 0.05, as in the paper. Squares of gradients begin with 1, so that a row that has
         few and light entries is far from being scaled by them, and 0.05 too slow for it.
     epochs : int
@@ -139,7 +139,7 @@ class GloVe:
         corpus = Corpus.read(source, tokenizer=tokenizer, cache=cache, errors=errors, threads=self._threads())
         small = corpus.tokens < _LARGE
         self.x_max = most or (10.0 if small else 100.0)
-        self.learning_rate = rate or (0.2 if small else 0.05)
+        self.learning_rate = rate or (0.1 if small else 0.05)
         self._choose_words(corpus, trim_rule)
         self._allocate()
         try:
@@ -247,10 +247,9 @@ class GloVe:
                 loss = self._epoch()
             finally:
                 self._settle()
-            if not np.isfinite(loss) or not np.isfinite(self.wv.vectors).all():
-                raise FloatingPointError(
-                    f"learning_rate: expected one that converges, got infinity at {self.learning_rate:g}"
-                )
+            if not (loss < 1e4 and np.isfinite(self.wv.vectors).all()):  # it begins with (log x)**2 / 2
+                got = f"a loss of {loss:g} at {self.learning_rate:g}"
+                raise FloatingPointError(f"learning_rate: expected one that converges, got {got}")
             self.epoch_losses.append(loss)
             _logger.info("epoch %d: loss %.6f", self._epochs_begun, loss)
             for callback in callbacks:
