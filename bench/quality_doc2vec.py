@@ -23,6 +23,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "dbow-words": {"dm": 0, "dbow_words": 1},
     "dm": {"dm": 1},
     "dm-sum": {"dm": 1, "dm_mean": 0},
+    "dm-concat": {"dm": 1, "dm_concat": 1},
 }
 COMMON = {"vector_size": 100, "epochs": 20, "min_count": 2, "negative": 5, "sample": 1e-3, "alpha": 0.05}
 

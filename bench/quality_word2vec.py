@@ -31,7 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "fasttext": {"sg": 1},
     "fasttext-cbow": {"sg": 0},
     "glove": {"epochs": 25},
-    "glove10": {"epochs": 25, "x_max": 10},
+    "glove-paper": {"epochs": 25, "x_max": 100, "learning_rate": 0.05},
     "dbow": {"dm": 0, "epochs": 5},
     "dm": {"dm": 1, "epochs": 5},
 }
@@ -39,7 +39,7 @@ CLASSES = {
     "fasttext": "FastText",
     "fasttext-cbow": "FastText",
     "glove": "GloVe",
-    "glove10": "GloVe",
+    "glove-paper": "GloVe",
     "dbow": "Doc2Vec",
     "dm": "Doc2Vec",
 }
@@ -87,6 +87,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
+    parser.add_argument("--min-alpha", type=float, default=0.0001)
+    parser.add_argument(
+        "--iterable", action="store_true", help="gensim reads a LineSentence: then its rate falls as it says"
+    )
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     args = parser.parse_args()
@@ -97,9 +101,16 @@ def main() -> None:
     for seed in args.seeds:
         begun = time.monotonic()
         options = {"epochs": 5, "workers": args.workers, "seed": seed, **MODELS[args.model]}
+        if "GloVe" not in CLASSES.get(args.model, ""):
+            options["min_alpha"] = args.min_alpha
         if args.epochs is not None:
             options["epochs"] = args.epochs
-        model = model_class(args.model, args.peer)(corpus_file=str(corpus), **options)
+        source: dict[str, Any] = {"corpus_file": str(corpus)}
+        if args.iterable and args.peer:
+            from gensim.models.word2vec import LineSentence
+
+            source = {"sentences": LineSentence(str(corpus))}
+        model = model_class(args.model, args.peer)(**source, **options)
         seconds = time.monotonic() - begun
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))

@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 GLOVE_TABLES = ("words", "contexts", "word_squares", "context_squares")
 CODECS = ("unknown encoding", "unknown error handler", "begin, end")
-PATH_PARTS = ("path offsets", "path nodes", "path labels")
+PATH_PARTS = ("path offsets", "path nodes", "path labels", "joined size", "joined tags", "joined null")
 WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -80,6 +80,7 @@ def calls() -> dict[str, Call]:
     lists = {
         name: word2vec.make_problem(np.random.default_rng(0), **{name: True}) for name in ("bags", "tags")
     }
+    lists["joined"] = word2vec.make_problem(np.random.default_rng(0), tags=True, cbow=True, joined=1)
     corpus = {"ids": np.arange(4, dtype=np.int32), "words": np.arange(4, dtype=np.int32)}
     corpus |= {"offsets": np.array([0, 4]), "vocabulary": 4, "first": 0, "last": 4, "window": 2, "threads": 1}
     entries = _core.cooccurrences(**corpus)

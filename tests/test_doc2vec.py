@@ -20,12 +20,14 @@ MODES: dict[str, dict[str, Any]] = {
     "dm": {"dm": 1},
     "dm sum": {"dm": 1, "dm_mean": 0},
     "dm nodes": {"dm": 1, "hs": 1, "negative": 0},
+    "dm concat": {"dm": 1, "dm_concat": 1, "window": 3},
+    "dm concat nodes": {"dm": 1, "dm_concat": 1, "window": 1, "hs": 1, "negative": 0},
     "classic": {"dm": 0, "shared_negatives": False},
 }
 
 
 # Contexts alone tell the topic, so PV-DM finds less of it, gensim's no more than this one.
-FOUND = {"dm": 0.75, "dm sum": 0.75, "dm nodes": 0.4}
+FOUND = {"dm": 0.75, "dm sum": 0.75, "dm nodes": 0.4, "dm concat": 0.4, "dm concat nodes": 0.4}
 
 
 def documents(rng: np.random.Generator, count: int = 200) -> list[TaggedDocument]:
@@ -83,10 +85,37 @@ def test_inference(rng: np.random.Generator, mode: str) -> None:
 
 def test_threads_do_not_matter(rng: np.random.Generator) -> None:
     docs = documents(rng, 100)
-    for mode in ("dbow", "dm"):
+    for mode in ("dbow", "dm", "dm concat"):
         one, two = (doc2vec(docs, deterministic=True, workers=n, **MODES[mode]) for n in (1, 2))
         assert np.array_equal(one.dv.vectors, two.dv.vectors)
         assert np.array_equal(one.wv.vectors, two.wv.vectors)
+
+
+def test_joined_vectors(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Documents of two tags are trained, others are not; the vocabulary has a null word."""
+    docs = [TaggedDocument(doc.words, [topic(doc), n]) for n, doc in enumerate(documents(rng, 40))]
+    docs.append(TaggedDocument(docs[0].words, [40]))
+    options = {"dm_concat": 1, "dm_tag_count": 2, "window": 2, "vector_size": 20, "hs": 1}
+    untrained = doc2vec(None, **options)
+    untrained.build_vocab(docs)
+    model = doc2vec(docs, **options)
+    assert model.layer1_size == (2 + 2 * 2) * 20
+    assert model.syn1neg.shape == model.syn1.shape == (len(model.wv), 120)
+    assert model.wv.index_to_key[-1] == "\0"
+    moved = (model.dv.vectors != untrained.dv.vectors).any(axis=1)
+    assert not moved[40]
+    assert moved.sum() == len(moved) - 1
+    assert (model.wv["\0"] != untrained.wv["\0"]).any()
+    model.save(tmp_path / "model")
+    again = Doc2Vec.load(tmp_path / "model")
+    for each in (model, again):
+        each.train(docs, epochs=1)
+    assert np.array_equal(again.dv.vectors, model.dv.vectors)
+    for call in (model.infer_vector, lambda words: model.similarity_unseen_docs(words, words)):
+        with pytest.raises(ValueError, match="dm_tag_count: expected 1 to infer a vector, got 2"):
+            call(["a1"])
+    with pytest.raises(RuntimeError, match="dm_concat: expected a model of which words alone are inputs"):
+        model.predict_output_word(["a1"])
 
 
 def test_words_of_dbow_stay(rng: np.random.Generator) -> None:
@@ -163,8 +192,16 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "negative tag": ([TaggedDocument(["a"], [-1])], {}, ValueError, r"int tags in \[0, 2\*\*31\), got -1"),
     "odd tag": ([TaggedDocument(["a"], [1.5])], {}, TypeError, "tags that are int or str, got 1.5"),
     "text": ("some text", {}, TypeError, "documents: expected lists of tokens, got a string"),
-    "number": (3, {}, TypeError, "documents: expected an iterable of documents, got 3"),
-    "concat": (None, {"dm_concat": 1}, ValueError, "dm_concat: expected an int <= 0, got 1"),
+    "number": (3, {}, TypeError, "documents: expected an iterable of lists of tokens, got 3"),
+    "concat": (None, {"dm_concat": 2}, ValueError, "dm_concat: expected an int <= 1, got 2"),
+    "concat of dbow": (None, {"dm_concat": 1, "dm": 0}, ValueError, "dm_concat: expected 0 with dm=0, got 1"),
+    "tags": (None, {"dm_tag_count": 2}, ValueError, "dm_tag_count: expected 1 without dm_concat, got 2"),
+    "too few tags": (
+        [TaggedDocument(["a", "a"], [0])],
+        {"dm_concat": 1, "dm_tag_count": 2},
+        ValueError,
+        "documents: expected some of dm_tag_count = 2 known tags, got none",
+    ),
     "sg": (None, {"sg": 1}, TypeError, "sg: Doc2Vec has no such argument"),
     "dm": (None, {"dm": 2}, ValueError, "dm: expected an int <= 1, got 2"),
     "dv": (None, {"dv": 1}, TypeError, "dv: expected KeyedVectors of 16 numbers"),
@@ -187,11 +224,19 @@ def test_inference_errors(rng: np.random.Generator) -> None:
 
 @pytest.mark.peer
 def test_gensim() -> None:
-    """The same signature."""
+    """The same signature, and joined vectors of the same shapes."""
     theirs = pytest.importorskip("gensim.models.doc2vec")
     want = [(p.name, p.default) for p in inspect.signature(theirs.Doc2Vec).parameters.values()]
     ours = inspect.signature(Doc2Vec).parameters.values()
     assert [(p.name, p.default) for p in ours] == want
+    small = {"vector_size": 6, "window": 2, "min_count": 1, "epochs": 1, "dm_concat": 1, "dm_tag_count": 2}
+    docs = [(words.split(), [n, "all"]) for n, words in enumerate(["a b c a", "b a b", "c a"])]
+    other = theirs.Doc2Vec([theirs.TaggedDocument(*doc) for doc in docs], hs=1, workers=1, **small)
+    model = Doc2Vec([TaggedDocument(*doc) for doc in docs], hs=1, workers=1, **small)
+    assert model.wv.key_to_index == other.wv.key_to_index
+    assert model.layer1_size == other.layer1_size
+    assert model.syn1neg.shape == other.syn1neg.shape
+    assert model.syn1.shape == other.syn1.shape
 
 
 def test_reset_from(rng: np.random.Generator) -> None:

@@ -181,7 +181,7 @@ def test_damaged_files(rng: np.random.Generator, tmp_path: Path) -> None:
             load_facebook_model(path)
     words_at = 8 + struct.calcsize("<12id")
     path.write_bytes(whole[: words_at + 8] + struct.pack("<i", 2) + whole[words_at + 12 :])
-    with pytest.raises(ValueError, match="expected a model of words, got a supervised one"):
+    with pytest.raises(NotImplementedError, match="expected a model of words, got a supervised one"):
         load_facebook_vectors(path)
 
 

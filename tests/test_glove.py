@@ -184,7 +184,8 @@ def sentences() -> list[list[str]]:
 
 def small(sentences: Any, **options: Any) -> GloVe:
     """A small one."""
-    return GloVe(sentences, **{"vector_size": 16, "epochs": 8, "workers": 1, "x_max": 20.0, **options})
+    usual = {"vector_size": 16, "epochs": 8, "workers": 1, "x_max": 20.0, "learning_rate": 0.05}
+    return GloVe(sentences, **usual | options)
 
 
 @pytest.mark.usefixtures("threads")
@@ -200,13 +201,16 @@ def test_learns(sentences: list[list[str]], workers: int) -> None:
     assert trained.wv.get_vecattr("b3", "count") == sum(s.count("b3") for s in sentences)
 
 
-def test_seeds_and_sources(sentences: list[list[str]]) -> None:
+def test_seeds_and_sources(sentences: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (GloVe(sentences, epochs=0).x_max, GloVe(sentences, epochs=0).learning_rate) == (10, 0.1)
     one, same, other = (small(s, seed=n) for s, n in ((sentences, 1), (iter(sentences), 1), (sentences, 2)))
     checks.same_bits(one.wv.vectors, same.wv.vectors)
     assert (one.wv.vectors != other.wv.vectors).all()
     corpus = Corpus.read(sentences)
     numbered = small((corpus.ids, corpus.offsets))
     assert sorted(numbered.wv.index_to_key) == list(range(40))
+    monkeypatch.setattr("fastrnn.word2vec.glove._LARGE", 4)
+    assert (GloVe(sentences, epochs=0).x_max, GloVe(sentences, epochs=0).learning_rate) == (100, 0.05)
 
 
 def test_train_on(sentences: list[list[str]]) -> None:
@@ -277,19 +281,18 @@ def test_wrong(what: str) -> None:
 
 
 def test_divergence_is_an_error(sentences: list[list[str]]) -> None:
-    """Gradients are cut, so no rate that was tried diverges; a vector that has is noticed."""
+    """Vectors that have diverged are noticed, also while they are finite."""
 
     class Spoil:
         def on_epoch_begin(self, model: GloVe) -> None:
-            model.word_vectors[0] = np.inf
+            model.word_vectors[0] = self.value
 
         def __getattr__(self, name: str) -> Any:
             return lambda model: None
 
-    with pytest.raises(
-        FloatingPointError, match=r"learning_rate: expected one that converges, got infinity at 0.05"
-    ):
-        small(sentences, callbacks=[Spoil()])
+    for Spoil.value in (np.inf, 1e6):
+        with pytest.raises(FloatingPointError, match=r"that converges, got a loss of .* at 0\.05"):
+            small(sentences, callbacks=[Spoil()])
 
 
 def test_name() -> None:

@@ -137,7 +137,7 @@ def test_update_of_the_vocabulary(sentences: list[list[str]]) -> None:
     assert trained.wv.index_to_key[40:] == ["new", "rare"]
     checks.same_bits(trained.wv.vectors[:40], before)
     checks.same_bits(trained.syn1neg, np.vstack([noise, np.zeros((2, 20), np.float32)]))
-    assert trained.syn1.shape == (41, 20)
+    assert trained.syn1.shape == (42, 20)
     assert trained.wv.get_vecattr("new", "count") == 9
     trained.train([["new", "a0"]] * 50, total_examples=50, epochs=5)
     assert (trained.wv["new"] != before[0]).any()

@@ -39,6 +39,9 @@ MODES: dict[str, dict[str, Any]] = {
     "documents classic": {"tags": True, "shared": False},
     "documents cbow": {"tags": True, "cbow": True},
     "documents cbow sum": {"tags": True, "cbow": True, "mean": False},
+    "joined": {"tags": True, "cbow": True, "joined": 1},
+    "joined two": {"tags": True, "cbow": True, "joined": 2, "window": 2, "size": 17, "locks": 5},
+    "joined classic": {"tags": True, "cbow": True, "joined": 1, "shared": False, "size": 1},
     "documents alone": {"tags": True, "windows": False, "fixed_outputs": True},
 }
 

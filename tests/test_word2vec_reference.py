@@ -31,6 +31,8 @@ VARIANTS: dict[str, tuple[dict[str, bool], str, list[float], float]] = {
     "n-grams cbow sum": ({"bags": True, "cbow": True, "mean": False}, "nodes", [1, 0, 0, 1], 1 / 6),
     "documents": ({"tags": True}, "output", [1, 0, 0, 0], 1),
     "documents cbow": ({"tags": True, "cbow": True}, "nodes", [1, 0, 0, 1], 3),
+    "joined": ({"tags": True, "cbow": True, "joined": 1, "window": 1}, "output", [1, 0, 0, 0], 1),
+    "joined hs": ({"tags": True, "cbow": True, "joined": 1, "window": 1}, "nodes", [1, 0, 0, 1], 1),
     "documents cbow sum": ({"tags": True, "cbow": True, "mean": False}, "output", [1, 0, 0, 0], 1 / 3),
 }
 
@@ -101,6 +103,13 @@ TRAIN_MUTANTS = {
     "share": ("share = 1 / self._rows(unit)", "share = 2 / self._rows(unit)"),
     "locks": ("self.inputs.lock(i) * dx[0]\n        return due", "dx[0]\n        return due"),
     "sentence": ("& (sentence[near] == sentence[i])", "& (sentence[near] > 0)"),
+    "joined without null words": ("np.where(inside, words[at], self.joined[2])", "words[at]"),
+    "joined in another order": (
+        "np.concatenate([tags, self._padded",
+        "np.concatenate([tags[::-1], self._padded",
+    ),
+    "joined of any tags": ("if len(tags) == self.joined[1]:", "if len(tags := tags[:1]):"),
+    "joined gradient": ("row += self.inputs.lock(i) * part", "row += self.inputs.lock(i) * part[::-1]"),
     "documents": ("self.tags[sentence[i] - 1]", "self.tags[sentence[i] - 2]"),
     "weights": (
         "weights = np.array([len(self.inputs.rows(i)) for i in unit.inputs])",
@@ -130,6 +139,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "locks": {"locks": 3},
     "noise of another context": {"shared": False},
     "documents": {"tags": True},
+    "joined without null words": {"tags": True, "cbow": True, "joined": 1},
+    "joined in another order": {"tags": True, "cbow": True, "joined": 2},
+    "joined of any tags": {"tags": True, "cbow": True, "joined": 1},
+    "joined gradient": {"tags": True, "cbow": True, "joined": 1},
     "weights": {"bags": True, "cbow": True},
     "outputs that stay": {"tags": True, "fixed_outputs": True},
     "settled late": {"bags": True, "window": 4},

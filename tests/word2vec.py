@@ -70,12 +70,13 @@ def make_problem(
     negative: int = 5,
     bags: bool = False,
     tags: bool = False,
+    joined: int = 0,
     **options: bool,
 ) -> Problem:
     """Sentences of 1 to `longest` words and some types that are no words; scores around 1.
 
     With `bags` a word is the mean of 1 to 6 rows, its own first; with `tags` a sentence has
-    up to 2 documents.
+    up to 2 documents, and with `joined` those with so many are trained, their inputs one after the other.
     """
     lengths = rng.integers(0, longest, sentences)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -88,15 +89,19 @@ def make_problem(
     keep = vocabulary.keep_probability(counts, 0.02, int(counts.sum()))
     known = table[:, 0] >= 0
     table[known, 1] = vocabulary.keep_thresholds(keep)[table[known, 0]].view(np.int32)
-    shapes = {"input": words, "output": words, "nodes": words - 1}
+    shapes = {"input": (words, size)}
+    shapes["output"] = (words, (joined + 2 * window) * size if joined else size)
+    shapes["nodes"] = (words - 1, shapes["output"][1])
     tables = {
-        name: (rng.standard_normal((shapes[name], size)) * size**-0.25).astype(np.float32)
+        name: (rng.standard_normal(shapes[name]) * size**-0.25).astype(np.float32)
         for name in ("input", *OUTPUTS[outputs])
     }
     factors = np.ones(1, np.float32) if locks == 1 else rng.random(locks).astype(np.float32)
     case = Problem(
         ids, offsets, table, counts, tables, factors, window, negative, options={**OPTIONS, **options}
     )
+    if joined:
+        case.options["joined"] = (size, joined, words - 1)
     if bags or tags:
         tables["more"] = (rng.standard_normal((9, size)) * size**-0.25).astype(np.float32)
         case.more_locks = factors[::-1].copy()

@@ -29,9 +29,10 @@ struct Locks {
 struct EmbeddingTables {
   float* input;      // [words, stride]
   float* more;       // [*, stride], of n-grams or documents; null: there are none
-  float* output;     // [V, stride], null: no negative sampling
-  float* nodes;      // [V-1, stride], null: no hierarchical softmax
-  ptrdiff_t stride;  // a multiple of kBlock
+  float* output;     // [V, output_stride], null: no negative sampling
+  float* nodes;      // [V-1, output_stride], null: no hierarchical softmax
+  ptrdiff_t stride;  // a multiple of kBlock, as output_stride, which is another where inputs are joined
+  ptrdiff_t output_stride;
   ptrdiff_t words;
   Locks locks, more_locks;
 };
@@ -58,6 +59,14 @@ struct Corpus {
   RowLists tags;  // [sentences]  what every word of a sentence has as inputs beside its contexts: Doc2Vec
 };
 
+// The tags and words of a window one after the other, instead of their mean: `tags` of the document, then the words
+// from the first to the last, those beyond its ends being word `null`.  Other documents are left out.
+struct Joined {
+  ptrdiff_t size;  // of a vector; 0: inputs are not joined
+  ptrdiff_t tags;
+  std::int32_t null;
+};
+
 // What the inputs are scored against; null where the tables have no use for it.
 struct OutputWords {
   const Alias* alias;                // [V]  the distribution of negatives
@@ -72,6 +81,7 @@ struct Word2Vec {
   EmbeddingTables tables;
   Corpus corpus;
   OutputWords words;
+  Joined joined;         // CBOW only
   RowLists bags;         // [words]  the input of a word is the mean of these rows (FastText); null: of its own row
   ptrdiff_t begin, end;  // positions to train on, begin a multiple of kSlice
   int window, negatives;

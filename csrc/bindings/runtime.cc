@@ -1,6 +1,10 @@
 // Instruction set, threads, memory: what a process can ask and set.
 #include <pybind11/stl.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <string>
 #include <vector>
 
@@ -23,6 +27,13 @@ py::dict cache_info() {
   out["system_allocations"] = info.system_allocations;
   out["acquisitions"] = info.acquisitions;
   return out;
+}
+
+// What has been freed goes back to the system.  glibc keeps it after arrays of some MB have come and gone.
+void trim_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 std::vector<std::string> available() {
@@ -48,6 +59,7 @@ void bind_runtime(py::module_& m) {
       },
       py::arg("n"));
   m.def("clear_cache", &clear_pool);
+  m.def("trim_memory", &trim_memory);
   m.def("cache_info", &cache_info);
   m.def(
       "empty",

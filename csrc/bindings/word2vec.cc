@@ -32,7 +32,8 @@ class Word2VecRun {
   Word2VecRun(py::handle ids, py::handle offsets, py::handle types, py::handle input, py::handle output,
               py::handle nodes, py::handle alias, py::handle paths, py::handle locks, int window, int negative,
               bool cbow, bool mean, bool shrink, bool shared, bool deterministic, bool loss, py::handle more,
-              py::handle more_locks, py::handle bags, py::handle tags, bool windows, bool fixed_outputs) {
+              py::handle more_locks, py::handle bags, py::handle tags, bool windows, bool fixed_outputs,
+              py::handle joined) {
     check_number("window", window, 1, kMostWindow);
     check_number("negative", negative, output.is_none() ? 0 : 1, kMostNegatives);
     if (output.is_none() && nodes.is_none()) fail_type("output", "an array when nodes is None", "None");
@@ -46,8 +47,9 @@ class Word2VecRun {
     if (windows && inputs != v) fail_value("input", "a row for each of " + std::to_string(v) + " words", text(shape));
     check_words(type_table, v);
     a_.tables.input = tables("input", input, inputs, stride);
-    a_.tables.stride = stride;
+    a_.tables.stride = a_.tables.output_stride = stride;
     a_.tables.words = inputs;
+    if (!joined.is_none()) set_joined(joined, cbow && windows && bags.is_none() && !tags.is_none(), window);
     const ptrdiff_t others = more.is_none() ? 0 : table_shape("more", more)[0];
     if (others > 0) a_.tables.more = tables("more", more, others, stride);
     if (!output.is_none()) set_output(output, alias, v);
@@ -64,7 +66,7 @@ class Word2VecRun {
     a_.negatives = negative;
     a_.cbow = cbow;
     a_.mean = mean;
-    a_.shrink = shrink;
+    a_.shrink = shrink && joined.is_none();
     a_.shared = shared;
     a_.deterministic = deterministic;
     a_.want_loss = loss;
@@ -120,8 +122,29 @@ class Word2VecRun {
         fail_value("types", "words in [-1, " + std::to_string(v) + ")", std::to_string(p[i].word));
   }
 
+  // (size of a vector, number of tags, null word)
+  void set_joined(py::handle value, bool possible, int window) {
+    if (!py::isinstance<py::tuple>(value) || py::len(value) != 3) fail_type("joined", "3 integers", type_name(value));
+    const auto number = [&](std::size_t i, const char* name, ptrdiff_t least, ptrdiff_t most) {
+      const py::object item = py::reinterpret_borrow<py::tuple>(value)[i];
+      if (!PyLong_Check(item.ptr())) fail_type(name, "an integer", type_name(item));
+      int beyond = 0;
+      const long long n = PyLong_AsLongLongAndOverflow(item.ptr(), &beyond);
+      if (beyond != 0 || n < least || n > most)
+        fail_value(name, "an integer in [" + std::to_string(least) + ", " + std::to_string(most) + "]",
+                   py::str(item).cast<std::string>());
+      return static_cast<ptrdiff_t>(n);
+    };
+    if (!possible) fail_value("joined", "None without CBOW of windows and tags, and with bags", "integers");
+    a_.joined.size = number(0, "joined size", 1, a_.tables.stride);
+    a_.joined.tags = number(1, "joined tags", 1, kMostWindow);
+    a_.joined.null = static_cast<std::int32_t>(number(2, "joined null", 0, a_.tables.words - 1));
+    const ptrdiff_t columns = (a_.joined.tags + 2 * ptrdiff_t{window}) * a_.joined.size;
+    a_.tables.output_stride = (columns + kBlock - 1) / kBlock * kBlock;
+  }
+
   void set_output(py::handle output, py::handle alias, ptrdiff_t v) {
-    a_.tables.output = tables("output", output, v, a_.tables.stride);
+    a_.tables.output = tables("output", output, v, a_.tables.output_stride);
     const py::array entries = keep(exact<std::uint32_t>(alias, "alias", v, true));
     a_.words.alias = static_cast<const Alias*>(entries.data());
     for (ptrdiff_t i = 0; i < v; ++i)
@@ -131,7 +154,7 @@ class Word2VecRun {
   }
 
   void set_nodes(py::handle nodes_value, py::handle paths_value, ptrdiff_t v) {
-    a_.tables.nodes = tables("nodes", nodes_value, v - 1, a_.tables.stride);
+    a_.tables.nodes = tables("nodes", nodes_value, v - 1, a_.tables.output_stride);
     const py::tuple paths = arrays("paths", paths_value, 3);
     const py::array offsets = keep(exact<std::int64_t>(paths[0], "path offsets", v + 1));
     const auto* p = pointer<std::int64_t>(offsets);
@@ -193,12 +216,12 @@ void bind_word2vec(py::module_& m) {
   py::class_<Word2VecRun>(m, "Word2VecRun")
       .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle, py::handle,
                     py::handle, int, int, bool, bool, bool, bool, bool, bool, py::handle, py::handle, py::handle,
-                    py::handle, bool, bool>(),
+                    py::handle, bool, bool, py::handle>(),
            py::kw_only(), arg("ids"), arg("offsets"), arg("types"), arg("input"), arg("output").none(true),
            arg("nodes").none(true), arg("alias").none(true), arg("paths"), arg("locks").none(true), arg("window"),
            arg("negative"), arg("cbow"), arg("mean"), arg("shrink"), arg("shared"), arg("deterministic"), arg("loss"),
            arg("more") = py::none(), arg("more_locks") = py::none(), arg("bags") = py::none(), arg("tags") = py::none(),
-           arg("windows") = true, arg("fixed_outputs") = false)
+           arg("windows") = true, arg("fixed_outputs") = false, arg("joined") = py::none())
       .def("train", &Word2VecRun::train, arg("begin"), arg("end"), arg("key"), arg("rate"), arg("rate_per_position"),
            arg("threads"));
 }

@@ -6,7 +6,7 @@
 //           o_n += sum_j g_jn x_j
 //
 // Skip-gram: the inputs are the contexts, the outputs the centre word and its negatives, or the nodes of its path.
-// CBOW: one input, the mean of the contexts, whose gradient goes to a buffer of its own.
+// CBOW: one input, the mean of the contexts or all of them joined, whose gradient goes to a buffer of its own.
 // The tags of a document are inputs like contexts: of skip-gram they make PV-DBOW, of CBOW PV-DM.
 #pragma once
 

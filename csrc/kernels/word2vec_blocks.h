@@ -33,8 +33,10 @@ FASTRNN_INLINE ptrdiff_t most_touched(const Word2Vec& a) {
   return rows;
 }
 
-// Pieces of a block: one, which is to train on one thread, where all of them would touch nearly all of few words.
+// Pieces of a block: one, which is to train on one thread, where all of them would touch nearly all of few words, and
+// where inputs are joined: their outputs are many times as long as a row of a word, and a copy has one length.
 FASTRNN_INLINE int pieces_of(const Word2Vec& a) {
+  if (a.joined.size > 0) return 1;
   const ptrdiff_t words = max_of(ptrdiff_t{a.words.alias_size}, a.words.node_count + 1);
   const ptrdiff_t bytes = most_touched(a) * a.tables.stride * static_cast<ptrdiff_t>(sizeof(float));
   int pieces = kMostPieces;

@@ -15,7 +15,7 @@ class HotRows {
  public:
   static ptrdiff_t rows(const Word2Vec& a, ptrdiff_t in_table) {
     const bool wanted = a.threads > 1 && !a.deterministic;
-    return wanted ? min_of(in_table, kHotBytes / (a.tables.stride * static_cast<ptrdiff_t>(sizeof(float)))) : 0;
+    return wanted ? min_of(in_table, kHotBytes / (a.tables.output_stride * static_cast<ptrdiff_t>(sizeof(float)))) : 0;
   }
 
   // Rows first .. first + count of the table; own, before: [count, stride].

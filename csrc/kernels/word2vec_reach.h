@@ -50,7 +50,25 @@ struct Reach {
         ++m;
       }
     }
-    if (a.corpus.tags.offsets == nullptr) return m;
+    return a.corpus.tags.offsets == nullptr ? m : gather_tags(i, m);
+  }
+
+  // The inputs of a centre that are joined; none where the document has another number of tags.
+  ptrdiff_t gather_joined(ptrdiff_t i) noexcept {
+    if (tags(slice.sentence + slice.words[i].sentence).count != a.joined.tags) return 0;
+    ptrdiff_t m = gather_tags(i, 0);
+    const Range window = slice.window(a, i);
+    for (ptrdiff_t j = i - a.window; j <= i + a.window; ++j) {
+      if (j == i) continue;
+      contexts[m] = j >= window.begin && j < window.end ? slice.words[j].word : a.joined.null;
+      x[m] = inputs.row(contexts[m]);
+      ++m;
+    }
+    return m;
+  }
+
+  // Adds the tags of a centre to its m inputs.
+  ptrdiff_t gather_tags(ptrdiff_t i, ptrdiff_t m) noexcept {
     const ptrdiff_t sentence = slice.sentence + slice.words[i].sentence;
     const bool copied = Inputs::own_tags(a);
     if (copied && sentence != tagged) {

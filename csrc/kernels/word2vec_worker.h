@@ -40,8 +40,8 @@ struct Worker : Reach {
     weights = take<float>(m);
     scores = take<float>(m * kGroup + kScoreSlack);
     labels = take<float>(m * kGroup + kScoreSlack);
-    mean = take<float>(a.tables.stride);
-    gradient = take<float>(a.tables.stride);
+    mean = take<float>(a.tables.output_stride);
+    gradient = take<float>(a.tables.output_stride);
     slots = Inputs::slots(a);
     const ptrdiff_t copies = Inputs::own_tags(a) ? a.corpus.tags.longest : 0;
     inputs = Inputs(a, take<float>((slots + copies) * 2 * a.tables.stride));
@@ -61,7 +61,7 @@ struct Worker : Reach {
       homes[j] = inputs.row(slice.words[j].word);
     for (ptrdiff_t i = slice.begin; i < min_of(slice.begin + kAhead, slice.end); ++i) prepare(i);
     for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
-      const ptrdiff_t m = gather(i);
+      const ptrdiff_t m = joined() ? gather_joined(i) : gather(i);
       if (m > 0) centre(i, m, rate);
       if (i + kAhead < slice.end) prepare(i + kAhead);
     }
@@ -88,13 +88,13 @@ struct Worker : Reach {
       if (a.tables.output != nullptr) {
         const Range window = a.windows ? slice.window(a, i) : Range{0, 1};
         const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : 1;
-        to.add(a.tables.output + word.word * a.tables.stride);
+        to.add(a.tables.output + word.word * a.tables.output_stride);
         for (ptrdiff_t n = 0; n < sets * a.negatives; ++n)
-          to.add(a.tables.output + negative(a.words, word.stream, n) * a.tables.stride);
+          to.add(a.tables.output + negative(a.words, word.stream, n) * a.tables.output_stride);
       }
       if (a.tables.nodes != nullptr)
         for (std::int64_t n = a.words.path_offsets[word.word]; n < a.words.path_offsets[word.word + 1]; ++n)
-          to.add(a.tables.nodes + a.words.path_nodes[n] * a.tables.stride);
+          to.add(a.tables.nodes + a.words.path_nodes[n] * a.tables.output_stride);
     }
   }
 
@@ -116,16 +116,18 @@ struct Worker : Reach {
 
   // The first rows of a table, or the last.
   HotRows take_hot(float* table, int from, ptrdiff_t rows) {
-    const ptrdiff_t count = HotRows::rows(a, rows), size = count * a.tables.stride;
+    const ptrdiff_t count = HotRows::rows(a, rows), size = count * a.tables.output_stride;
     float* own = take<float>(size);
-    return {table, a.tables.stride, from < 0 ? rows - count : 0, count, own, take<float>(size)};
+    return {table, a.tables.output_stride, from < 0 ? rows - count : 0, count, own, take<float>(size)};
   }
 
+  bool joined() const { return a.joined.size > 0; }
+  Range output_columns() const { return {0, a.tables.output_stride}; }
   bool own_negatives() const { return !a.cbow && !a.shared; }  // of every pair
 
   // Draws the negatives of a centre to come and fetches the rows that it will use.
   void prepare(ptrdiff_t i) noexcept {
-    const ptrdiff_t columns = a.tables.stride;
+    const ptrdiff_t columns = a.tables.output_stride;
     const Kept& centre = slice.words[i];
     if (a.windows && i + a.window < slice.last) inputs.prefetch(slice.words[i + a.window].word);
     if (a.tables.output != nullptr) {
@@ -163,9 +165,9 @@ struct Worker : Reach {
     const bool for_itself = inputs.bags() && !kept_means();
     if (for_itself) compose(in, from, m, columns);
     const float count = a.cbow ? weigh(from, m) : 1;
-    if (a.cbow) average(in, m, count, columns);
+    if (a.cbow) join_or_average(in, m, count, columns);
     if (a.cbow || !a.shared) {
-      clear(columns);
+      clear(output_columns());
       float* one[] = {a.cbow ? mean : in[0]};
       steps<Into::kGradient>(one, 1, table, to, a.shared ? kGroup : 1, rate);
       spread(in, from, m, count, columns);
@@ -192,8 +194,29 @@ struct Worker : Reach {
     for (ptrdiff_t j = 0; j < m; ++j) sum += weights[j] = static_cast<float>(inputs.bag(from[j]).count);
     return sum;
   }
-  void average(float* const* in, ptrdiff_t m, float count, Range columns) noexcept {
+  void join_or_average(float* const* in, ptrdiff_t m, float count, Range columns) noexcept {
+    if (joined()) return join(in, m);
     sum_rows(mean, in, inputs.bags() ? weights : nullptr, m, a.mean ? 1.0f / count : 1.0f, columns);
+  }
+
+  // The inputs one after the other, and zeros up to the end of an output.
+  void join(float* const* in, ptrdiff_t m) noexcept {
+    const ptrdiff_t size = a.joined.size;
+    for (ptrdiff_t j = 0; j < m; ++j)
+      __builtin_memcpy(mean + j * size, in[j], static_cast<std::size_t>(size) * sizeof(float));
+    for (ptrdiff_t c = m * size; c < a.tables.output_stride; ++c) mean[c] = 0;
+  }
+
+  // Adds to each joined input its part of the gradient.  Columns past the size of a vector stay as they are.
+  void spread_joined(float* const* in, const std::int32_t* from, ptrdiff_t m) noexcept {
+    for (ptrdiff_t j = 0; j < m; ++j) {
+      const V share = splat(inputs.lock(from[j]));
+      const float* part = gradient + j * a.joined.size;
+      for (ptrdiff_t c = 0; c < a.joined.size; c += kWidth) {
+        const V change = load_n(part + c, min_of(ptrdiff_t{kWidth}, a.joined.size - c));
+        store(in[j] + c, fma(share, change, load(in[j] + c)));
+      }
+    }
   }
 
   void clear(Range columns) noexcept {
@@ -202,6 +225,7 @@ struct Worker : Reach {
 
   // Adds the gradient to the inputs; that of their sum is divided among their rows, as in gensim.
   void spread(float* const* in, const std::int32_t* from, ptrdiff_t m, float count, Range columns) noexcept {
+    if (joined()) return spread_joined(in, from, m);
     const float share = a.cbow && !a.mean ? 1.0f / count : 1.0f;
     for (ptrdiff_t j = 0; j < m; ++j) add_scaled(in[j], share * inputs.lock(from[j]), gradient, columns);
   }
@@ -217,7 +241,7 @@ struct Worker : Reach {
             float rate) noexcept {
     point_outputs(table, to.rows + first, n);
     for (ptrdiff_t j = 0; j < m; ++j) __builtin_memcpy(labels + j * n, to.labels + first, kLabelSlack * sizeof(float));
-    score_group(from, m, o, n, a.tables.stride, scores);
+    score_group(from, m, o, n, a.tables.output_stride, scores);
     if (a.want_loss) loss += static_cast<std::int64_t>(negative_log_likelihood(scores, labels, m * n) * kLossUnit);
     errors(scores, labels, m * n, rate);
   }
@@ -227,7 +251,7 @@ struct Worker : Reach {
     for (ptrdiff_t first = 0; first < to.count; first += group) {
       const ptrdiff_t n = min_of(group, to.count - first);
       form(from, m, table, to, first, n, rate);
-      apply_group<kInto>(from, m, locks, gradient, o, n, a.fixed_outputs, scores, all_columns());
+      apply_group<kInto>(from, m, locks, gradient, o, n, a.fixed_outputs, scores, output_columns());
     }
   }
 };

@@ -54,6 +54,7 @@ class Run:
     tags: word2vec_inputs.RowLists | None = None
     windows: bool = True
     fixed_outputs: bool = False
+    joined: tuple[int, int, int] | None = None  # size of a vector, number of tags, null word
     loss: float = 0.0
 
     def __post_init__(self) -> None:
@@ -72,6 +73,8 @@ class Run:
 
     def pieces(self) -> int:
         """Pieces of a block: a power of 2."""
+        if self.joined is not None:
+            return 1
         words = len(self.tables["output"]) if "output" in self.tables else len(self.tables["nodes"]) + 1
         pieces = PIECES
         while pieces > 1 and words < 256 * pieces:
@@ -108,9 +111,14 @@ class Run:
         )
         beside = np.flatnonzero((sentence >= ends[0]) & (sentence <= ends[1]))
         for i in np.flatnonzero(inside):
+            tags = np.zeros(0, int) if self.tags is None else self.tags[sentence[i] - 1]
+            if self.joined is not None:
+                if len(tags) == self.joined[1]:
+                    inputs = np.concatenate([tags, self._padded_window(int(i), words, sentence)])
+                    yield from self._units_of(int(words[i]), inputs, streams[positions[i]], None)
+                continue
             near = np.arange(max(0, i - reach[i]), min(len(words), i + reach[i] + 1) if self.windows else 0)
             near = near[(near != i) & (sentence[near] == sentence[i])]
-            tags = np.zeros(0, int) if self.tags is None else self.tags[sentence[i] - 1]
             inputs = np.concatenate([words[near], tags])
             x = None
             if self.bags is not None and self.shared:
@@ -119,6 +127,14 @@ class Run:
             if len(inputs):
                 yield from self._units_of(int(words[i]), inputs, streams[positions[i]], x)
         means.leave_all()
+
+    def _padded_window(self, i: int, words: Tokens, sentence: Tokens) -> Tokens:
+        """The words on both sides of word i, and the null word where its document has none."""
+        assert self.joined is not None
+        near = np.array([j for j in range(i - self.window, i + self.window + 1) if j != i])
+        at = near.clip(0, len(words) - 1)
+        inside = (near == at) & (sentence[at] == sentence[i])
+        return np.where(inside, words[at], self.joined[2])
 
     def _units_of(self, word: int, inputs: Tokens, stream: Array, x: list[Array] | None) -> Iterator[Unit]:
         together = self.cbow or self.shared
@@ -142,9 +158,11 @@ class Run:
         return sum(len(self.inputs.rows(i)) for i in unit.inputs)
 
     def scored(self, unit: Unit, x: list[Array]) -> Array:
-        """What the outputs are scored against: all inputs [m, d], or their mean or sum [1, d]."""
+        """What outputs are scored against: inputs [m, d], their mean or sum [1, d], or joined [1, m d]."""
         if not self.cbow:
             return np.array(x)
+        if self.joined is not None:
+            return np.concatenate(x)[None]
         weights = np.array([len(self.inputs.rows(i)) for i in unit.inputs])
         total = weights @ np.array(x)
         return np.asarray(total[None] / (self._rows(unit) if self.mean else 1))
@@ -188,6 +206,10 @@ class Run:
 
     def _spread(self, unit: Unit, x: list[Array], dx: Array) -> None:
         """Add to the inputs; of a sum every row gets its share, as in gensim."""
+        if self.joined is not None:
+            for i, row, part in zip(unit.inputs, x, dx[0].reshape(len(x), -1), strict=True):
+                row += self.inputs.lock(i) * part
+            return
         share = 1 / self._rows(unit) if self.cbow and not self.mean else 1.0
         for i, row in zip(unit.inputs, x, strict=True):
             row += share * self.inputs.lock(i) * dx[0]

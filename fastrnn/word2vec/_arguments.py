@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from fastrnn import _check
@@ -55,6 +56,10 @@ def one_source(first: tuple[str, Any], second: tuple[str, Any], *, needed: bool 
             f"{name}: expected lists of tokens, got a string; the name of a file goes in as {file_name}=, "
             "a text as [text.split()]"
         )
+    if file is not None and not isinstance(file, (str, os.PathLike)):
+        raise TypeError(f"{file_name}: expected a path, got {_check.describe(file)}")
+    if isinstance(value, (bool, int, float)):
+        raise TypeError(f"{name}: expected an iterable of lists of tokens, got {_check.describe(value)}")
     return file if value is None else value
 
 
@@ -75,3 +80,25 @@ def rates(alpha: Any, min_alpha: Any, compat: str, sg: int) -> tuple[float, floa
         if last == 0.0001:
             last = first * 1e-4
     return first, last
+
+
+def save_options(separately: Any, sep_limit: Any, ignore: Any = (), pickle_protocol: Any = 4) -> None:
+    """What gensim's `save` takes beside the name of the file; see `Saving.save`."""
+    if separately is not None and not isinstance(separately, (list, tuple, set, frozenset)):
+        raise TypeError(f"separately: expected names or None, got {_check.describe(separately)}")
+    _check.integer("sep_limit", sep_limit, 0)
+    _check.integer("pickle_protocol", pickle_protocol, 0)
+    if len(ignore):
+        raise ValueError(f"ignore: expected no names, as models are saved whole, got {sorted(ignore)}")
+
+
+def load_of_a_model(*args: Any, **options: Any) -> Any:
+    """`load` of the class, called on a model: what it returns is easily taken for the model itself."""
+    raise AttributeError("load: expected a call on the class, as Word2Vec.load(path), got one on a model")
+
+
+def mapped(mmap: Any) -> bool:
+    """Whether arrays are to be mapped into memory: ``"r"``, gensim's word for it, or True."""
+    if mmap not in (None, False, True, "r"):
+        raise ValueError(f"mmap: expected None or 'r', got {mmap!r}")
+    return bool(mmap)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,11 @@ from fastrnn import _check, _core
 
 from . import _arguments as arguments
 from . import vocabulary
-from ._tables import Floats, Table, initial_vectors
+from ._tables import Floats, Table, Tables, initial_vectors, lock_factors
 from .corpus import Corpus
 from .keyedvectors import KeyedVectors
 
 Paths = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]
-
-
-@dataclass
-class Tables:
-    """What is trained: vectors of words, of n-grams or documents, and what they are scored against."""
-
-    input: Table
-    output: Table | None
-    nodes: Table | None
-    more: Table | None = None
 
 
 class Building:
@@ -57,8 +46,9 @@ class Building:
     _tables: Tables | None
     _reading: dict[str, Any]
 
-    def _read(self, source: Any) -> Corpus:
-        return Corpus.read(source, threads=min(self.workers, _core.get_num_threads()), **self._reading)
+    def _read(self, source: Any, workers: int | None = None) -> Corpus:
+        threads = min(workers or self.workers, _core.get_num_threads())
+        return Corpus.read(source, threads=threads, **self._reading)
 
     # --- vocabulary
 
@@ -94,7 +84,9 @@ class Building:
         corpus = self._read(source)
         self.corpus_count = len(corpus)
         self.corpus_total_words = corpus.tokens
-        self._take_counts(corpus.types, corpus.counts, update, keep_raw_vocab, trim_rule)
+        words, counts = self._choose(corpus.types, corpus.counts, update, keep_raw_vocab, trim_rule)
+        del corpus  # whose types may take as much memory as the words
+        self._take_words(words, counts, update)
 
     def build_vocab_from_freq(
         self,
@@ -107,16 +99,17 @@ class Building:
         """Choose the words by given counts; see `build_vocab`."""
         counts = np.array([_check.integer(f"word_freq[{w!r}]", n, 0) for w, n in word_freq.items()], np.int64)
         self.corpus_count = corpus_count or 0
-        self._take_counts(list(word_freq), counts, update, keep_raw_vocab, trim_rule)
+        self._take_words(*self._choose(list(word_freq), counts, update, keep_raw_vocab, trim_rule), update)
 
-    def _take_counts(
+    def _choose(
         self,
         types: Sequence[Any],
         counts: npt.NDArray[np.int64],
         update: bool,
         keep_raw: bool,
         trim_rule: vocabulary.TrimRule | None,
-    ) -> None:
+    ) -> tuple[list[Any], npt.NDArray[np.int64]]:
+        """Return the words and their counts."""
         if update and not len(self.wv):
             raise RuntimeError(
                 "update: expected a vocabulary to add to, got none; call build_vocab without it first"
@@ -133,19 +126,19 @@ class Building:
         self.effective_min_count = chosen.min_count
         if not len(chosen.chosen) and not update:
             most = f"the most frequent of {len(types)} has {counts.max()}" if len(counts) else "there is none"
-            raise ValueError(f"min_count: expected a word that occurs {chosen.min_count} times, but {most}")
-        words = [types[i] for i in chosen.chosen]
-        new = counts[chosen.chosen]
+            raise vocabulary.NoWords(
+                f"min_count: expected a word that occurs {chosen.min_count} times, but {most}"
+            )
         if keep_raw:
             self.raw_vocab = dict(zip(types, counts.tolist(), strict=True))
-        if not update:
-            if self.null_word and "\0" not in words:
-                words, new = [*words, "\0"], np.append(new, 1)
-            self._set_words(words, new)
-        else:
-            self._add_words(words, new)
+        return [types[i] for i in chosen.chosen], counts[chosen.chosen]
+
+    def _take_words(self, words: list[Any], counts: npt.NDArray[np.int64], update: bool) -> None:
+        (self._add_words if update else self._set_words)(words, counts)
 
     def _set_words(self, words: list[Any], counts: npt.NDArray[np.int64]) -> None:
+        if self.null_word and "\0" not in words:
+            words, counts = [*words, "\0"], np.append(counts, 1)
         self._name_words(words, counts)
         self._make_tables(0)
 
@@ -164,7 +157,7 @@ class Building:
 
     def _append(self, words: list[Any]) -> None:
         first = len(self.wv.index_to_key)
-        self.wv.index_to_key = [*self.wv.index_to_key, *words]
+        self.wv.index_to_key = [*self.wv.index_to_key, *words] if first else words
         self.wv.key_to_index.update(zip(words, range(first, first + len(words)), strict=True))
 
     def _count(self, words: list[Any], new: npt.NDArray[np.int64]) -> None:
@@ -178,14 +171,16 @@ class Building:
         grown[: len(self.keep_thresholds)] = self.keep_thresholds
         grown[at] = vocabulary.keep_thresholds(probability)
         self.keep_thresholds = grown
+        self._derive()
 
     def _make_tables(self, before: int) -> None:
-        """Vectors of all words but the first `before`, which stay, and all that depends on the counts."""
+        """Vectors of all words but the first `before`, which stay."""
+        _core.trim_memory()  # of reading: 7 MB of 88 for 68,000 words of 220,000 types (bench_word2vec.py)
         count = len(self.wv.index_to_key)
         old = self.tables() if before else None
         vectors = initial_vectors(count, self.vector_size, self.seed, self.compat)
-        output = Table.zeros(count, self.vector_size) if self.negative else None
-        nodes = Table.zeros(count - 1, self.vector_size) if self.hs else None
+        output = Table.zeros(count, self.layer1_size) if self.negative else None
+        nodes = Table.zeros(count, self.layer1_size) if self.hs else None
         if old is not None:
             for table, known in ((vectors, old.input), (output, old.output), (nodes, old.nodes)):
                 if table is not None and known is not None:
@@ -199,7 +194,6 @@ class Building:
         if not before:
             for owner, attribute in self._locked().values():
                 setattr(owner, attribute, np.ones(1, np.float32))
-        self._derive()
         self._show()
         self.wv.expandos["count"] = self._counts
         self.wv.expandos["sample_int"] = self.keep_thresholds
@@ -208,6 +202,7 @@ class Building:
         """Make what follows from the counts."""
         self.alias = vocabulary.alias_table(self._counts, self.ns_exponent) if self.negative else None
         self.paths = _core.huffman_paths(np.maximum(self._counts, 1)) if self.hs else None
+        self.wv.paths = self.paths
 
     # --- what differs between the models of the family
 
@@ -226,6 +221,27 @@ class Building:
         """Where the factors on the updates of rows are."""
         return {"locks": (self.wv, "vectors_lockf")}
 
+    @property
+    def layer1_size(self) -> int:
+        """Numbers in a row of `syn1neg` and `syn1`."""
+        return self.vector_size
+
+    def joined(self) -> tuple[int, int, int] | None:
+        """Where inputs are joined: numbers in a vector, tags of a document, row of the null word."""
+        return None
+
+    def kernel_outputs(self) -> dict[str, Any]:
+        """Return the arguments of ``_core.Word2VecRun`` that say what inputs are and are scored against."""
+        tables = self.tables()
+        return {
+            "input": tables.input.padded,
+            "output": None if tables.output is None else tables.output.padded,
+            "nodes": None if tables.nodes is None else tables.nodes.padded[:-1],
+            "alias": None if tables.output is None else self.alias,
+            "paths": self.paths,
+            "joined": self.joined(),
+        }
+
     def kernel_inputs(self, corpus: Corpus) -> dict[str, Any]:
         """Return the arguments of ``_core.Word2VecRun`` that say what inputs are."""
         return {name: lock_factors(getattr(*where)) for name, where in self._locked().items()}
@@ -235,8 +251,12 @@ class Building:
         self.wv.norms = None
 
     def tables(self) -> Tables:
-        """Return the tables; an array put in the place of one that is shown is taken over."""
+        """Return the tables, to be trained.
+
+        An array put in the place of one that is shown is taken over; what is in a file comes into memory.
+        """
         assert self._tables is not None
+        mapped = {n: t for n, t in vars(self._tables).items() if t is not None and t.mapped}
         for name, (owner, attribute) in self._shown().items():
             table, values = getattr(self._tables, name), getattr(owner, attribute)
             if not table.holds(values):
@@ -244,6 +264,11 @@ class Building:
                 _check.array(f"wv.{attribute}", values, table.rows.shape, np.dtype(np.float32))
                 setattr(self._tables, name, Table(values))
                 setattr(owner, attribute, getattr(self._tables, name).rows)
+                mapped.pop(name, None)
+        for name, table in mapped.items():
+            setattr(self._tables, name, Table(table.rows))
+        if mapped:
+            self._show()
         return self._tables
 
     def _show(self) -> None:
@@ -253,12 +278,12 @@ class Building:
 
     @property
     def syn1neg(self) -> Floats:
-        """Output vectors of negative sampling, [words, vector_size]."""
+        """Output vectors of negative sampling, [words, layer1_size]."""
         return self._trained_rows("syn1neg", "negative")
 
     @property
     def syn1(self) -> Floats:
-        """Vectors of the nodes of the Huffman tree, [words - 1, vector_size]."""
+        """Vectors of the nodes of the Huffman tree, [words, layer1_size]; the last row is not used."""
         return self._trained_rows("syn1", "hs")
 
     def _trained_rows(self, name: str, option: str) -> Floats:
@@ -272,9 +297,3 @@ class Building:
         if table is None:
             raise AttributeError(f"{name}: expected a vocabulary and {option} > 0, got a model without")
         return table.rows
-
-
-def lock_factors(values: Any) -> Floats | None:
-    """Factors on updates as the kernels want them; None: all are 1."""
-    factors = np.ascontiguousarray(values, np.float32)
-    return None if (factors == 1).all() else factors

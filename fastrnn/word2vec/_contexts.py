@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from fastrnn import _check
 
-from ._building import Building
+from ._memory import Memory
 
 _logger = logging.getLogger(__name__)
 
 
-class Contexts(Building):
+class Contexts(Memory):
     """The part of `Word2Vec` that is asked about words in context."""
 
     sg: int
@@ -49,6 +49,7 @@ class Contexts(Building):
             raise RuntimeError("negative: expected a model with negative sampling, got negative=0")
         if self._tables is None:
             raise RuntimeError("expected a model with a vocabulary of its own; call build_vocab first")
+        self._check_not_joined()
         known = [i for w in context_words_list if (i := self._index(w)) is not None]
         if not known:
             _logger.warning("all context words are unknown")
@@ -61,6 +62,10 @@ class Contexts(Building):
         scores /= scores.sum()
         order = np.argsort(-scores, kind="stable")[:topn]
         return [(self.wv.index_to_key[i], scores[i]) for i in order]
+
+    def _check_not_joined(self) -> None:
+        if self.joined() is not None:
+            raise RuntimeError("dm_concat: expected a model of which words alone are inputs, got dm_concat=1")
 
     def _index(self, word: Any) -> int | None:
         if word in self.wv.key_to_index:
@@ -99,6 +104,7 @@ class Contexts(Building):
         _check.integer("total_sentences", total_sentences, 0)
         if self.negative or not self.hs or self.paths is None:
             raise RuntimeError("score: expected a model with hs=1 and negative=0, got another one")
+        self._check_not_joined()
         result: list[float] = []
         for sentence in sentences:
             if isinstance(sentence, str):

@@ -20,9 +20,8 @@ import numpy as np
 
 from fastrnn import _files
 
-from ._building import Tables
 from ._subwords import FastTextKeyedVectors
-from ._tables import Floats, Table
+from ._tables import Floats, Table, Tables
 from ._word2vec_format import opened
 from .fasttext import FastText
 
@@ -87,16 +86,17 @@ def save_facebook_model(
         for word, n in zip(model.wv.index_to_key, model._counts.tolist(), strict=True):
             file.write(word.encode(encoding) + b"\0" + struct.pack("<qb", n, 0))
         _write_matrix(file, tables.input.rows, tables.more.rows)
-        if model.hs and tables.nodes is not None:
-            _write_matrix(file, tables.nodes.rows, np.zeros((1, model.vector_size), np.float32))
-        else:
-            _write_matrix(file, scored.rows)
+        _write_matrix(file, (tables.nodes if model.hs and tables.nodes is not None else scored).rows)
 
 
 def _write_matrix(file: BinaryIO, *parts: Floats) -> None:
     file.write(struct.pack("<?2q", False, sum(map(len, parts)), parts[0].shape[1]))
     for part in parts:
         file.write(np.ascontiguousarray(part, "<f4").data)
+
+
+class Unsupported(ValueError, NotImplementedError):
+    """A file that is whole, of a model that is none of words; gensim has a NotImplementedError for it."""
 
 
 class _Cursor:
@@ -106,10 +106,8 @@ class _Cursor:
         self.file, self.name = file, name
         self.block, self.at, self.before = b"", 0, 0
 
-    def fail(self, expected: str, got: Any) -> NoReturn:
-        raise ValueError(
-            f"model: {self.name!r}, byte {self.before + self.at}: expected {expected}, got {got}"
-        )
+    def fail(self, expected: str, got: Any, kind: type[ValueError] = ValueError) -> NoReturn:
+        raise kind(f"model: {self.name!r}, byte {self.before + self.at}: expected {expected}, got {got}")
 
     def take(self, size: int) -> bytes:
         """So many bytes."""
@@ -161,9 +159,9 @@ def _load(path: _files.Path, encoding: str, full: bool) -> FastText:
             cursor.fail("a model of fastText", "something else")
         entries, words, labels, tokens = cursor.unpack("3iq")
         if kind == _SUPERVISED or labels:
-            cursor.fail("a model of words", "a supervised one")
+            cursor.fail("a model of words", "a supervised one", Unsupported)
         if new and cursor.unpack("q")[0] > 0:
-            cursor.fail("a model with all of its n-grams", "a pruned one")
+            cursor.fail("a model with all of its n-grams", "a pruned one", Unsupported)
         if not 0 < words == entries:
             cursor.fail("a vocabulary", f"{words} words of {entries} entries")
         known: dict[str, int] = {}
@@ -182,7 +180,7 @@ def _load(path: _files.Path, encoding: str, full: bool) -> FastText:
         vectors = cursor.matrix(new, words + bucket, size)
         tables = Tables(Table(vectors[:words]), None, None, Table(vectors[words : words + model.bucket]))
         if full:
-            scored = Table(cursor.matrix(new, words, size)[: words - hs])  # a tree has a node less than words
+            scored = Table(cursor.matrix(new, words, size))
             tables.nodes, tables.output = (scored, None) if hs else (None, scored)
     model._name_words(list(known), np.fromiter(known.values(), np.int64, len(known)))
     model._take_tables(tables)

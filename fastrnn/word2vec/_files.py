@@ -11,6 +11,7 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._files import Path
 
+from . import _arguments as arguments
 from . import _word2vec_format as word2vec_format
 from ._store import Store
 
@@ -198,15 +199,17 @@ class Files(Store):
         self.vectors_lockf = locks
         self.norms = None
 
-    def save(self, fname: Path) -> None:
+    def save(self, fname: Path, separately: Any = None, sep_limit: int = 10 << 20, **options: Any) -> None:
         """
         Write keys, vectors and attributes into a file of fastrnn's own, without pickle: see `checkpoint`.
+        What is not `fname` is gensim's: see `Word2Vec.save`.
 
         Raises
         ------
         TypeError
             A key is no string and no int, or an attribute has a type that JSON does not know.
         """
+        arguments.save_options(separately, sep_limit, **options)
         keys = [int(key) if isinstance(key, np.integer) else key for key in self.index_to_key]
         for key in keys:
             if not isinstance(key, (str, int)) or isinstance(key, bool):
@@ -227,9 +230,7 @@ class Files(Store):
         ValueError
             It is another kind of file, or damaged.
         """
-        if mmap not in (None, False, True, "r"):
-            raise ValueError(f"mmap: expected None or 'r', got {mmap!r}")
-        tree = checkpoint.load(fname, mapped=bool(mmap))
+        tree = checkpoint.load(fname, mapped=arguments.mapped(mmap))
         kv = cls(0)
         try:
             if tree["kind"] != KIND:

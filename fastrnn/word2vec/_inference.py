@@ -36,7 +36,15 @@ class Inference(Word2Vec):
         alpha, min_alpha : float, optional
             Learning rates of the first and the last epoch. Default: those of the model.
         epochs : int, optional
+
+        Raises
+        ------
+        ValueError
+            For a model that is trained on documents of several tags joined (`dm_tag_count`).
         """
+        joined = self.joined()
+        if joined is not None and joined[1] != 1:
+            raise ValueError(f"dm_tag_count: expected 1 to infer a vector, got {joined[1]}")
         if isinstance(doc_words, (str, bytes)):
             raise TypeError("doc_words: expected a list of words, got a string")
         first = self.alpha if alpha is None else arguments.rate("alpha", alpha)
@@ -56,18 +64,12 @@ class Inference(Word2Vec):
         return np.array(document.rows[0])
 
     def _inference(self, known: Any, document: Table) -> _core.Word2VecRun:
-        tables = self.tables()
         words, ids = np.unique(known, return_inverse=True)
         types = np.stack([words, self.keep_thresholds[words].view(np.int32)], axis=1)
         return _core.Word2VecRun(
             ids=ids.astype(np.int32),
             offsets=np.array([0, len(ids)], np.int64),
             types=types,
-            input=tables.input.padded,
-            output=None if tables.output is None else tables.output.padded,
-            nodes=None if tables.nodes is None else tables.nodes.padded,
-            alias=None if tables.output is None else self.alias,
-            paths=self.paths,
             locks=np.zeros(1, np.float32),
             window=self.window,
             negative=self.negative,
@@ -81,6 +83,7 @@ class Inference(Word2Vec):
             tags=(np.array([0, 1], np.int64), np.array([len(self.wv)], np.int32)),
             windows=not self.sg,
             fixed_outputs=True,
+            **self.kernel_outputs(),
         )
 
     def similarity_unseen_docs(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastrnn import _check, checkpoint
 
-from ._building import Tables
+from . import _arguments as arguments
 from ._contexts import Contexts
-from ._tables import Table
+from ._tables import Table, Tables
 
 
 class Saving(Contexts):
@@ -54,11 +55,28 @@ class Saving(Contexts):
         "_epochs_begun",
     )
 
-    def save(self, fname: str | os.PathLike[str]) -> None:
+    def save(
+        self,
+        fname: str | os.PathLike[str],
+        separately: Any = None,
+        sep_limit: int = 10 * 1024**2,
+        ignore: Any = frozenset(),
+        pickle_protocol: int = 4,
+    ) -> None:
         """Write all of the model but functions (`trim_rule`, `tokenizer`, `hashfxn`) to a file.
 
         It is written aside and renamed when it is whole.
+
+        Parameters
+        ----------
+        fname : path
+        separately, sep_limit, pickle_protocol
+            Gensim's; they decide nothing. There is one file, without pickle, of which `load` maps arrays of
+            any size.
+        ignore : collection of str
+            Must be empty: a model is saved whole.
         """
+        arguments.save_options(separately, sep_limit, ignore, pickle_protocol)
         tables = None
         if self._tables is not None:
             found = self.tables()
@@ -81,22 +99,25 @@ class Saving(Contexts):
         )
 
     @classmethod
-    def load(cls, fname: str | os.PathLike[str]) -> Any:
+    def load(cls, fname: str | os.PathLike[str], mmap: str | None = None) -> Any:
         """Read a model that `save` has written.
+
+        With ``mmap="r"`` its tables stay in the file: read-only, shared between processes, read page by page
+        as they are used; `train` and `infer_vector` bring them into memory.
 
         Raises
         ------
         ValueError
             For a file that is cut short, damaged, or something else.
         """
-        saved: Any = checkpoint.load(fname)
+        saved: Any = checkpoint.load(fname, mapped=arguments.mapped(mmap))
         if not isinstance(saved, dict) or saved.get("kind") != cls._kind():
             raise ValueError(f"{os.fspath(fname)}: expected a model of {cls._kind()}, got something else")
         model = cls(**saved["options"])
         for name, value in saved["state"].items():
             setattr(model, name, value)
         if saved["tables"] is not None:
-            model._restore(saved["tables"])
+            model._restore(saved["tables"], Table if mmap is None else Table.of_file)
         return model
 
     def reset_from(self, other_model: Any) -> None:
@@ -115,18 +136,18 @@ class Saving(Contexts):
         self.corpus_count = other_model.corpus_count
         self.corpus_total_words = other_model.corpus_total_words
 
-    def _restore(self, saved: dict[str, Any]) -> None:
+    def _restore(self, saved: dict[str, Any], table: Callable[[Any], Table]) -> None:
         words = saved["words"]
-        self._name_words(words, saved["counts"])
+        self._name_words(words, np.array(saved["counts"]))
         self.keep_thresholds = saved["keep"].astype(np.uint32)
         self._restore_keys(saved["keys"])
         found: dict[str, Any] = {
-            name: None if saved[name] is None else Table(saved[name])
+            name: None if saved[name] is None else table(saved[name])
             for name in ("input", "output", "nodes", "more")
         }
         self._take_tables(Tables(**found))
         for name, (owner, attribute) in self._locked().items():
-            setattr(owner, attribute, saved["locks"][name])
+            setattr(owner, attribute, np.array(saved["locks"][name]))
 
     def _saved_keys(self) -> Any:
         """What a model has keys for beside words."""

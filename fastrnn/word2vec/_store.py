@@ -55,23 +55,21 @@ class Store:
     vectors
         [V, vector_size]; after changing it in place, call ``fill_norms(force=True)``.
     norms
-        Lengths of the vectors, [V], or None when they are to be computed anew.
+        Lengths of the vectors, [V], or None: to be computed.
     index_to_key, key_to_index
         The keys by row, and the row of each key.
     expandos
         Attributes: a name to an array of V values; see `set_vecattr`.
-    vector_size
-        Numbers in a vector.
     """
 
     def __init__(self, vector_size: int, count: int = 0, dtype: Any = np.float32) -> None:
         self.vector_size = _check.integer("vector_size", vector_size, 0)
         count = _check.integer("count", count, 0)
         try:
-            kind = np.dtype(dtype)
+            kind = np.dtype(object if dtype is None else dtype)
         except TypeError:
             kind = np.dtype(object)
-        if dtype is None or kind.kind != "f" or kind.itemsize > 8:
+        if kind.kind != "f" or kind.itemsize > 8:
             raise ValueError(f"dtype: expected float16, float32 or float64, got {dtype!r}")
         self.index_to_key: list[Any] = [None] * count
         self.next_index = 0
@@ -79,6 +77,7 @@ class Store:
         self.vectors: Array = np.zeros((count, self.vector_size), kind)
         self.norms: Array | None = None
         self.expandos: dict[str, Array] = {}
+        self.paths: tuple[Array, Array, Array] | None = None  # offsets, nodes, labels: of the Huffman tree
 
     def __str__(self) -> str:
         return f"{type(self).__name__}<vector_size={self.vector_size}, {len(self)} keys>"
@@ -157,7 +156,7 @@ class Store:
         self.norms = np.ones(len(self.vectors))
 
     def init_sims(self, replace: bool = False) -> None:
-        """Do what `fill_norms` does, and with `replace` also `unit_normalize_all`: gensim's older name."""
+        """Do what `fill_norms` does, with `replace` also `unit_normalize_all`: gensim's older name."""
         self.fill_norms()
         if replace:
             self.unit_normalize_all()
@@ -238,9 +237,7 @@ class Store:
             attrs, types = list(self.expandos), [a.dtype for a in self.expandos.values()]
         count = len(self.index_to_key)
         for attr, kind in zip(attrs, types, strict=True):
-            kind = {int: np.int64, str: object}.get(
-                kind, kind
-            )  # an array of str would pad all to the longest
+            kind = {int: np.int64, str: object}.get(kind, kind)  # an array of str pads all to the longest
             old = self.expandos.get(attr)
             if old is None:
                 self.expandos[attr] = np.zeros(count, kind)
@@ -257,9 +254,17 @@ class Store:
         self.expandos[attr][self.get_index(key)] = val
 
     def get_vecattr(self, key: Any, attr: str) -> Any:
-        """Return the attribute `attr` of a key."""
+        """
+        Return the attribute `attr` of a key.
+
+        With hierarchical softmax words have ``"code"`` (uint8) and ``"point"`` (uint32): turns from the root
+        of the Huffman tree, and the rows of `syn1` where they are taken. Files keep neither.
+        """
         index = self.get_index(key)
         if attr not in self.expandos:
+            if attr in ("code", "point") and self.paths is not None:
+                nodes, labels = (part[slice(*self.paths[0][index : index + 2])] for part in self.paths[1:])
+                return np.uint32(nodes) if attr == "point" else np.uint8(1 - labels)
             raise KeyError(f"attr: expected one of {sorted(self.expandos)}, got {attr!r}")
         return self.expandos[attr][index]
 

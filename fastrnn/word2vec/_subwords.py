@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastrnn import _check, _core, checkpoint
 from fastrnn._files import Path
 
+from . import _arguments as arguments
 from ._tables import Floats, initial_vectors
 from .keyedvectors import KeyedVectors
 
@@ -139,8 +140,14 @@ class FastTextKeyedVectors(KeyedVectors):
         self.recalc_char_ngram_buckets()
         self.adjust_vectors()
 
-    def save(self, fname: Path) -> None:
-        """Write keys and the vectors of words and n-grams into a file of fastrnn's own, without pickle."""
+    def save(
+        self, fname: Path, separately: Any = None, sep_limit: int = 10 * 1024**2, **options: Any
+    ) -> None:
+        """Write keys and the vectors of words and n-grams into a file of fastrnn's own, without pickle.
+
+        `separately`, `sep_limit` and the other `options` are those of gensim: see `Word2Vec.save`.
+        """
+        arguments.save_options(separately, sep_limit, **options)
         tree: dict[str, Any] = {name: getattr(self, name) for name in _SAVED}
         tree["attributes"] = {
             name: values for name, values in self.expandos.items() if values.dtype != object
@@ -152,11 +159,10 @@ class FastTextKeyedVectors(KeyedVectors):
         """
         Read what `save` wrote.
 
-        ValueError for another kind of file, or a damaged one, and for `mmap`: `vectors` are composed anew.
+        With ``mmap="r"`` what is trained stays in the file, read-only; `vectors` are composed in memory.
+        ValueError for another kind of file, or a damaged one.
         """
-        if mmap not in (None, False):
-            raise ValueError(f"mmap: expected None, got {mmap!r}")
-        tree = checkpoint.load(fname)
+        tree = checkpoint.load(fname, mapped=arguments.mapped(mmap))
         if not isinstance(tree, dict) or tree.get("kind") != _KIND:
             raise ValueError(
                 f"vectors: expected FastTextKeyedVectors in {os.fspath(fname)!r}, got something else"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,11 @@ class Table:
     padded : ndarray of float32, shape (rows, columns rounded up to 16)
     rows : ndarray of float32, shape (rows, columns)
         A view of it.
+    mapped : bool
+        Whether rows are those of a file, read-only and without padding: nothing that kernels could train.
     """
+
+    mapped = False
 
     def __init__(self, values: Floats) -> None:
         self._allocate(*values.shape)
@@ -34,6 +40,14 @@ class Table:
         """Rows of zeros, which take no memory before they are written."""
         table = cls.__new__(cls)
         table._allocate(count, columns, file)
+        return table
+
+    @classmethod
+    def of_file(cls, values: Floats) -> Table:
+        """Rows that stay where they are."""
+        table = cls.__new__(cls)
+        table.padded = table.rows = values
+        table.mapped = True
         return table
 
     def _allocate(self, count: int, columns: int, file: File = None) -> None:
@@ -50,6 +64,27 @@ class Table:
         """Whether `values` is `rows`, and not an array that somebody put in its place."""
         same = values.shape == self.rows.shape and values.strides == self.rows.strides
         return same and values.ctypes.data == self.rows.ctypes.data
+
+
+@dataclass
+class Tables:
+    """What is trained: vectors of words, of n-grams or documents, and what they are scored against."""
+
+    input: Table
+    output: Table | None
+    nodes: Table | None
+    more: Table | None = None
+
+
+def lock_factors(values: Any) -> Floats | None:
+    """Factors on updates as the kernels want them; None: all are 1."""
+    factors = np.ascontiguousarray(values, np.float32)
+    return None if (factors == 1).all() else factors
+
+
+def row_bytes(columns: int) -> int:
+    """Return the bytes of a row of so many numbers."""
+    return -(-columns // _LANES) * _LANES * 4
 
 
 def initial_vectors(count: int, size: int, seed: int, compat: str, file: File = None) -> Table:

@@ -23,6 +23,7 @@ from fastrnn import _check, _core
 from . import _corpus
 from ._cache import Store, load_store
 from ._strings import Strings
+from .vocabulary import NoWords
 
 Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
@@ -116,7 +117,7 @@ class Corpus:
         with Store(cache) as store:
             types, counts = _fill(store, source, arrays, tokenizer, errors, threads)
             if store.tokens == 0:
-                raise ValueError("sentences: expected a corpus with at least one token, got an empty one")
+                raise NoWords("sentences: expected a corpus with at least one token, got an empty one")
             return cls(*store.finish(types, counts))
 
 

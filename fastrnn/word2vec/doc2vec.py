@@ -13,7 +13,7 @@ from fastrnn import _check, _core
 from . import _arguments as arguments
 from ._inference import Inference
 from ._saving import Saving
-from ._tables import Table, initial_vectors
+from ._tables import Table, initial_vectors, row_bytes
 from .corpus import Corpus
 from .documents import Documents
 from .keyedvectors import KeyedVectors
@@ -39,8 +39,12 @@ class Doc2Vec(Inference):
         of the contexts.
     dbow_words : {0, 1}
         PV-DBOW: words are contexts too.
-    dm_concat, dm_tag_count : {0}, {1}
-        Concatenated contexts are not trained.
+    dm_concat : {0, 1}
+        PV-DM: the vectors of tags and of all words of the window one after the other, instead of their mean.
+        Windows are not shrunk; beyond the ends of a document stands the word ``"\\0"``, which joins the
+        vocabulary. With `deterministic` on one thread.
+    dm_tag_count : int
+        Tags of a document with `dm_concat`; documents of another number are left out.
     dv : KeyedVectors, optional
         To be filled, in place of new ones.
     dv_mapfile : path, optional
@@ -59,7 +63,7 @@ class Doc2Vec(Inference):
     _SOURCE = "documents"
     _OPTIONS = (
         *(name for name in Saving._OPTIONS if name not in ("sg", "cbow_mean", "null_word")),
-        *("dm", "dm_mean", "dbow_words"),
+        *("dm", "dm_mean", "dbow_words", "dm_concat", "dm_tag_count"),
     )
     dv: KeyedVectors
 
@@ -89,8 +93,12 @@ class Doc2Vec(Inference):
             kwargs["cbow_mean"] = arguments.switch("dm_mean", dm_mean)
         self.dm_mean = kwargs.get("cbow_mean", 1)
         self.dbow_words = arguments.switch("dbow_words", dbow_words)
-        self.dm_concat = _check.integer("dm_concat", int(dm_concat), 0, 0)
-        self.dm_tag_count = _check.integer("dm_tag_count", dm_tag_count, 1, 1)
+        self.dm_concat = arguments.switch("dm_concat", dm_concat)
+        self.dm_tag_count = _check.integer("dm_tag_count", dm_tag_count, 1, 1_000_000)
+        if self.dm_concat and not dm:
+            raise ValueError("dm_concat: expected 0 with dm=0, got 1")
+        if self.dm_tag_count > 1 and not self.dm_concat:
+            raise ValueError(f"dm_tag_count: expected 1 without dm_concat, got {dm_tag_count}")
         if dv is not None and (not isinstance(dv, KeyedVectors) or dv.vector_size != vector_size):
             raise TypeError(f"dv: expected KeyedVectors of {vector_size} numbers, got {_check.describe(dv)}")
         self.dv = KeyedVectors(_check.integer("vector_size", vector_size, 1)) if dv is None else dv
@@ -107,8 +115,20 @@ class Doc2Vec(Inference):
             window=window,
             epochs=epochs,
             shrink_windows=shrink_windows,
+            null_word=self.dm_concat,
             **kwargs,
         )
+
+    @property
+    def layer1_size(self) -> int:
+        """Numbers in a row of `syn1neg` and `syn1`."""
+        return self.vector_size * (self.dm_tag_count + 2 * self.window if self.dm_concat else 1)
+
+    def joined(self) -> tuple[int, int, int] | None:
+        """With `dm_concat`: numbers in a vector, tags of a document, row of the null word."""
+        if not self.dm_concat:
+            return None
+        return self.vector_size, self.dm_tag_count, self.wv.key_to_index["\0"]
 
     @property
     def dm(self) -> bool:
@@ -120,8 +140,8 @@ class Doc2Vec(Inference):
         """Whether this is PV-DBOW."""
         return bool(self.sg)
 
-    def _read(self, source: Any) -> Documents:
-        threads = min(self.workers, _core.get_num_threads())
+    def _read(self, source: Any, workers: int | None = None) -> Documents:
+        threads = min(workers or self.workers, _core.get_num_threads())
         return Documents.read_tagged(source, threads=threads, **self._reading)
 
     def build_vocab(
@@ -138,6 +158,14 @@ class Doc2Vec(Inference):
         documents = self._read(source)
         self._take_tags(documents.doc_counts, documents.word_counts, update)
         super().build_vocab(documents, None, update, progress_per, keep_raw_vocab, trim_rule)
+
+    def scan_vocab(self, corpus_iterable: Any = None, *rest: Any, **options: Any) -> tuple[int, int]:
+        """Count the types of a corpus and note the tags; see `Word2Vec.scan_vocab`."""
+        file = rest[0] if rest else options.pop("corpus_file", None)
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", file))
+        documents = self._read(source, options.get("workers"))
+        self._take_tags(documents.doc_counts, documents.word_counts, False)
+        return super().scan_vocab(documents, None, *rest[1:], **options)
 
     def reset_from(self, other_model: Any) -> None:
         """Take over words, tags and counts of another model, and begin with new vectors."""
@@ -189,7 +217,17 @@ class Doc2Vec(Inference):
         offsets, rows = corpus.rows(lambda tag: self.dv.get_index(tag, -1))
         inputs = super().kernel_inputs(corpus)
         windows = bool(self.dm or self.dbow_words)
+        if self.dm_concat and not (np.diff(offsets) == self.dm_tag_count).any():
+            raise ValueError(
+                f"documents: expected some of dm_tag_count = {self.dm_tag_count} known tags, got none"
+            )
         return {**inputs, "more": more.padded, "tags": (offsets, rows + len(self.wv)), "windows": windows}
+
+    def _memory_of_inputs(self, words: int) -> dict[str, int]:
+        names = len(self.dv.key_to_index)
+        tags = {"doctag_lookup": names * 134 + len(self.dv) * 24, "doctag_syn0": len(self.dv)}
+        tags["doctag_syn0"] *= row_bytes(self.vector_size)
+        return {**super()._memory_of_inputs(words), **tags}
 
     def settle(self) -> None:
         """Forget what follows from vectors that have changed."""

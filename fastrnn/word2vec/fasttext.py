@@ -10,7 +10,7 @@ from fastrnn import _check
 
 from ._saving import Saving
 from ._subwords import FastTextKeyedVectors
-from ._tables import Table, initial_vectors
+from ._tables import Table, initial_vectors, row_bytes
 from .corpus import Corpus
 from .model import Word2Vec
 from .training import Progress
@@ -160,6 +160,16 @@ class FastText(Word2Vec):
         assert more is not None
         bags = self.wv.bags() if self.bucket else None
         return {**super().kernel_inputs(corpus), "more": more.padded, "bags": bags}
+
+    def _memory_of_inputs(self, words: int) -> dict[str, int]:
+        ngrams = len(self.wv.bags()[1]) / len(self.wv) if len(self.wv) else 20.0  # of a word of 7 letters
+        row = row_bytes(self.vector_size)
+        return {
+            "vectors": words * self.vector_size * 4,
+            "syn0_vocab": words * row,
+            "syn0_ngrams": self.bucket * row,
+            "buckets_word": words * 8 + int(words * ngrams * 4),
+        }
 
     def settle(self) -> None:
         """Compose the vectors of words from what is trained."""

@@ -21,6 +21,7 @@ from .corpus import Corpus
 from .keyedvectors import KeyedVectors
 from .training import Progress
 
+_LARGE = 100_000_000  # words of a corpus
 _TURN = 0.2  # seconds between looks at Ctrl-C and at the progress
 _GOLDEN = 0.6180339887498949
 _logger = logging.getLogger(__name__)
@@ -44,9 +45,13 @@ class GloVe:
     min_count, max_vocab_size, max_final_vocab, trim_rule
         See `fastrnn.word2vec.vocabulary.select`.
     x_max, alpha : float
-        Of the weight f.
+        Of the weight f. Default of `x_max`: 10 for corpora of less than 100 million words, as in the authors'
+        demo of 17 million, else 100, as in the paper. Counts grow with the corpus: in 3.4 million words all
+        but few are far below 100, and what is rare learns next to nothing.
     learning_rate : float
-        Of AdaGrad; the same from the first epoch to the last.
+        Of AdaGrad; the same from the first epoch to the last. Default: 0.1 for corpora of less than 100
+        million words, else 0.05, as in the paper. Squares of gradients begin with 1, so that a row that has
+        few and light entries is far from being scaled by them, and 0.05 too slow for it.
     epochs : int
         Passes over the entries of the matrix, in an order of their own each.
     workers : int
@@ -97,9 +102,9 @@ class GloVe:
         vector_size: int = 100,
         window: int = 10,
         min_count: int = 5,
-        x_max: float = 100.0,
+        x_max: float | None = None,
         alpha: float = 0.75,
-        learning_rate: float = 0.05,
+        learning_rate: float | None = None,
         epochs: int = 25,
         workers: int = 3,
         seed: int = 1,
@@ -117,9 +122,9 @@ class GloVe:
         self.vector_size = _check.integer("vector_size", vector_size, 1)
         self.window = _check.integer("window", window, 1, 100_000)
         self.min_count = _check.integer("min_count", min_count, 0)
-        self.x_max = _positive("x_max", x_max)
+        most = None if x_max is None else _positive("x_max", x_max)
+        rate = None if learning_rate is None else _positive("learning_rate", learning_rate)
         self.alpha = _positive("alpha", alpha)
-        self.learning_rate = _positive("learning_rate", learning_rate)
         self.epochs = _check.integer("epochs", epochs, 0)
         self.workers = _check.integer("workers", workers, 1)
         self.seed = arguments.seed(seed)
@@ -132,6 +137,9 @@ class GloVe:
         self.epoch_losses: list[float] = []
         source = arguments.one_source(("sentences", sentences), ("corpus_file", corpus_file))
         corpus = Corpus.read(source, tokenizer=tokenizer, cache=cache, errors=errors, threads=self._threads())
+        small = corpus.tokens < _LARGE
+        self.x_max = most or (10.0 if small else 100.0)
+        self.learning_rate = rate or (0.1 if small else 0.05)
         self._choose_words(corpus, trim_rule)
         self._allocate()
         try:
@@ -158,7 +166,7 @@ class GloVe:
             sorted_vocab=True,
         )
         if not len(chosen.chosen):
-            raise ValueError(
+            raise vocabulary.NoWords(
                 f"min_count: expected a word that occurs {chosen.min_count} times, "
                 f"but the most frequent of {len(corpus.types)} has {corpus.counts.max()}"
             )
@@ -239,10 +247,9 @@ class GloVe:
                 loss = self._epoch()
             finally:
                 self._settle()
-            if not np.isfinite(loss) or not np.isfinite(self.wv.vectors).all():
-                raise FloatingPointError(
-                    f"learning_rate: expected one that converges, got infinity at {self.learning_rate:g}"
-                )
+            if not (loss < 1e4 and np.isfinite(self.wv.vectors).all()):  # it begins with (log x)**2 / 2
+                got = f"a loss of {loss:g} at {self.learning_rate:g}"
+                raise FloatingPointError(f"learning_rate: expected one that converges, got {got}")
             self.epoch_losses.append(loss)
             _logger.info("epoch %d: loss %.6f", self._epochs_begun, loss)
             for callback in callbacks:

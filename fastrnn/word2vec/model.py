@@ -86,7 +86,9 @@ class Word2Vec(Saving):
     ----------
     wv : KeyedVectors
     syn1neg, syn1 : ndarray
-        What vectors are scored against: noise and centre words, nodes of the Huffman tree.
+        What vectors are scored against: noise and centre words, nodes of the Huffman tree; [V, layer1_size].
+    layer1_size : int
+        Numbers in a row of these: `vector_size`, but where `Doc2Vec` joins vectors.
     epoch_losses : list of float
         Mean loss of a centre word in each epoch of the last training with `compute_loss`.
     corpus_count, corpus_total_words : int
@@ -139,7 +141,7 @@ class Word2Vec(Saving):
         progress: Progress | None = None,
     ) -> None:
         whole = _check.integer
-        self.vector_size = self.layer1_size = whole("vector_size", vector_size, 1)
+        self.vector_size = whole("vector_size", vector_size, 1)
         self.window = whole("window", window, 1, 100_000)
         self.min_count = whole("min_count", min_count, 0)
         self.max_vocab_size = arguments.size("max_vocab_size", max_vocab_size)
@@ -167,6 +169,7 @@ class Word2Vec(Saving):
         self._reading = {"tokenizer": tokenizer, "cache": cache, "errors": errors}
         self._progress = progress
         arguments.outputs(self.hs, self.negative)
+        self.__dict__["load"] = arguments.load_of_a_model
         self.wv = self._new_vectors()
         self.min_alpha_yet_reached = self.alpha
         self.running_training_loss = 0.0
@@ -176,6 +179,7 @@ class Word2Vec(Saving):
         self._epochs_begun = 0
         self._counts = np.zeros(0, np.int64)
         self._tables = None
+        self.raw_vocab = {}
         source = arguments.one_source((self._SOURCE, sentences), ("corpus_file", corpus_file), needed=False)
         arguments.optional_callable("trim_rule", trim_rule)
         if source is not None:
@@ -237,6 +241,7 @@ class Word2Vec(Saving):
         centres, words : int
             Words trained on, without unknown ones and those that subsampling left out; and all words.
         """
+        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         if epochs is None:
             raise ValueError("epochs: expected the number of epochs, as in epochs=model.epochs, got None")
         epochs = _check.integer("epochs", epochs, 0)
@@ -245,7 +250,6 @@ class Word2Vec(Saving):
         report_delay = _check.real("report_delay", report_delay)
         _check.integer("queue_factor", queue_factor, 1)
         done = _check.integer("word_count", word_count, 0)
-        source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         if not len(self.wv):
             raise RuntimeError("expected a vocabulary, got none; call build_vocab first")
         corpus = self._read(source)

@@ -99,16 +99,10 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
     types = type_table(corpus.types, model.wv.key_to_index, keep)
     if not (types[:, 0] >= 0).any():
         raise ValueError("sentences: expected words of the vocabulary, got none of them")
-    tables = model.tables()
     return _core.Word2VecRun(
         ids=corpus.ids,
         offsets=np.ascontiguousarray(corpus.offsets, np.int64),
         types=types,
-        input=tables.input.padded,
-        output=None if tables.output is None else tables.output.padded,
-        nodes=None if tables.nodes is None else tables.nodes.padded,
-        alias=None if tables.output is None else model.alias,
-        paths=model.paths,
         window=model.window,
         negative=model.negative,
         cbow=not model.sg,
@@ -117,6 +111,7 @@ def run_of(model: Word2Vec, corpus: Corpus, loss: bool) -> _core.Word2VecRun:
         shared=model.shared_negatives,
         deterministic=model.deterministic,
         loss=loss,
+        **model.kernel_outputs(),
         **model.kernel_inputs(corpus),
     )
 

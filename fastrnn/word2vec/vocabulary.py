@@ -18,6 +18,10 @@ TrimRule = Callable[[Any, int, int], int]
 RULE_DEFAULT, RULE_DISCARD, RULE_KEEP = 0, 1, 2
 
 
+class NoWords(ValueError, RuntimeError):
+    """A corpus without words to train on; gensim has a RuntimeError for it."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """The words of a vocabulary.

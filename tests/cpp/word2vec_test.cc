@@ -66,8 +66,11 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
     for (std::int32_t j = 0; j < i % 3; ++j) tag_rows.push_back(static_cast<std::int32_t>(kWords + (i + j) % kMore));
     tag_offsets.push_back(static_cast<std::int64_t>(tag_rows.size()));
   }
-  const Rows input(kWords * kStride * 4), more(kMore * kStride * 4), output(kWords * kStride * 4),
-      nodes((kWords - 1) * kStride * 4);
+  // Joined: vectors of 27 numbers, of a tag and the window, and so many in an output that all are in use.
+  const bool joined = mode & 64;
+  const ptrdiff_t wide = joined ? (27 * (1 + 2 * window) + 15) / 16 * 16 : kStride;
+  const Rows input(kWords * kStride * 4), more(kMore * kStride * 4),
+      output(static_cast<std::size_t>(kWords * wide * 4)), nodes(static_cast<std::size_t>((kWords - 1) * wide * 4));
   for (ptrdiff_t i = 0; i < kWords * kStride; ++i) input.floats()[i] = std::sin(static_cast<float>(i)) / 8;
   Word2Vec a{};
   a.tables = {input.floats(),
@@ -75,6 +78,7 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
               negatives > 0 ? output.floats() : nullptr,
               mode & 1 ? nodes.floats() : nullptr,
               kStride,
+              wide,
               kWords,
               {},
               {}};
@@ -88,7 +92,8 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
   a.window = window;
   if (mode & 16) a.bags = {bag_offsets.data(), bag_rows.data(), 4};
   if (mode & 32) a.corpus.tags = {tag_offsets.data(), tag_rows.data(), 2};
-  a.windows = !(mode & 32) || mode & 4;
+  if (joined) a.joined = {27, 1, kWords - 1};
+  a.windows = !(mode & 32) || mode & 4 || joined;
   a.fixed_outputs = (mode & 36) == 36;
   a.negatives = negatives;
   a.cbow = mode & 2;
@@ -116,7 +121,10 @@ std::vector<float> run(int mode, int window, int negatives, bool deterministic, 
 }
 
 void test_training() {
-  for (int mode = 0; mode < 48; ++mode)
+  std::vector<int> modes(48);
+  std::iota(modes.begin(), modes.end(), 0);
+  for (const int joined : {98, 99, 106}) modes.push_back(joined);  // CBOW of tags; with nodes; classic
+  for (const int mode : modes)
     for (const int window : {1, 5})
       for (const int negatives : {0, 1, 13}) {
         run(mode, window, negatives, false, 1);
