@@ -16,6 +16,7 @@ from .parallel import Add as Add
 from .parallel import Concat as Concat
 from .parallel import Parallel as Parallel
 from .parallel import Residual as Residual
+from .pool import ConvMax as ConvMax
 from .pool import Pool as Pool
 from .recurrent import Recurrent as Recurrent
 from .sequential import Sequential as Sequential
