@@ -7,6 +7,7 @@ from fastrnn.models.language_model import Evaluation, LanguageModel
 from fastrnn.models.mlp import MLP, Fit
 from fastrnn.models.seq2seq import Seq2Seq, Translation
 from fastrnn.models.tagger import SequenceTagger, Tagging
+from fastrnn.models.window_model import WindowLanguageModel
 
 __all__ = [
     "MLP",
@@ -22,4 +23,5 @@ __all__ = [
     "SequenceTagger",
     "Tagging",
     "Translation",
+    "WindowLanguageModel",
 ]
