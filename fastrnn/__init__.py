@@ -30,6 +30,7 @@ from .layers import Add as Add
 from .layers import Attention as Attention
 from .layers import AttentionPool as AttentionPool
 from .layers import Concat as Concat
+from .layers import ConvMax as ConvMax
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
 from .layers import Inputs as Inputs
@@ -41,6 +42,8 @@ from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
+    from .counted import BagOfWordsLanguageModel as BagOfWordsLanguageModel
+    from .counted import NGramLanguageModel as NGramLanguageModel
     from .models import MLP as MLP
     from .models import Captioner as Captioner
     from .models import Forecaster as Forecaster
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from .models import SequenceClassifier as SequenceClassifier
     from .models import SequenceTagger as SequenceTagger
     from .models import SpanFinder as SpanFinder
+    from .models import WindowLanguageModel as WindowLanguageModel
     from .training import Trainer as Trainer
     from .word2vec import Doc2Vec as Doc2Vec
     from .word2vec import FastText as FastText
@@ -63,18 +67,21 @@ if TYPE_CHECKING:
 _LAZY = {
     "MLP": "models",
     "Captioner": "models",
+    "BagOfWordsLanguageModel": "counted",
     "Doc2Vec": "word2vec",
     "FastText": "word2vec",
     "GloVe": "word2vec",
     "Forecaster": "models",
     "KeyedVectors": "word2vec",
     "LanguageModel": "models",
+    "NGramLanguageModel": "counted",
     "Phrases": "word2vec",
     "Seq2Seq": "models",
     "SequenceClassifier": "models",
     "SequenceTagger": "models",
     "SpanFinder": "models",
     "Trainer": "training",
+    "WindowLanguageModel": "models",
     "Word2Vec": "word2vec",
 }
 _LAZY_MODULES = (
@@ -82,6 +89,7 @@ _LAZY_MODULES = (
     "batches",
     "callbacks",
     "checkpoint",
+    "counted",
     "data",
     "diagnosis",
     "distributed",

@@ -78,6 +78,17 @@ def pool(x: Array, lengths: Array | None, kind: str, turned: int, batch_first: b
 def pool_backward(
     dy: Array, x: Array, y: Array, lengths: Array | None, kind: str, turned: int, batch_first: bool
 ) -> Array: ...
+def convolution(x: Array, weight: Array, bias: Array, lengths: Array | None) -> tuple[Array, Array]: ...
+def convolution_backward(
+    dy: Array,
+    at: Array,
+    x: Array,
+    weight: Array,
+    lengths: Array | None,
+    dweight: Array,
+    dbias: Array,
+    want_dx: bool,
+) -> Array | None: ...
 def attention(
     q: Array, k: Array, v: Array, mask: Array | None, energy: Array | None, scale: float
 ) -> tuple[Array, Array]: ...

@@ -85,18 +85,18 @@ class LinearCrossEntropy(Layer):
         ValueError, TypeError
             A shape, a dtype or a target is wrong.
         """
-        weight, bias = self._weights
+        weight, bias = self._tables()
         loss, _ = _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean, mask)
         return loss + self._smoothing(x, targets, mask).loss if self.label_smoothing else loss
 
     def total(self, x: Array, targets: Array, *, mask: Array | None = None) -> tuple[float, int]:
         """Give the sum over the rows, whatever the reduction, without smoothing, and their number."""
-        weight, bias = self._weights
+        weight, bias = self._tables()
         return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False, mask)
 
     def logits(self, x: Array) -> Array:
         """Give x weight' + bias, [..., V], as a prediction needs it."""
-        return _core.linear(x, *self._weights)
+        return _core.linear(x, *self._tables())
 
     def vjp(
         self, x: Array, targets: Array, *, mask: Array | None = None
@@ -136,14 +136,14 @@ class LinearCrossEntropy(Layer):
         if grads is not None:
             return self._value_and_grad(x, targets, self._into(grads), scale, mask, want_dx)
         with self._home.lock:
-            return self._value_and_grad(x, targets, self._gradients, scale, mask, want_dx)
+            return self._value_and_grad(x, targets, self._table_gradients(), scale, mask, want_dx)
 
     def _value_and_grad(
         self, x: Array, targets: Array, into: Any, scale: float, mask: Array | None, want_dx: bool
     ) -> tuple[float, Array | None]:
         if type(scale) is not float:
             scale = _check.real("scale", scale, -np.inf)
-        weight, bias = self._weights
+        weight, bias = self._tables()
         dweight, dbias = into
         loss, _, dx = _core.cross_entropy_grad(
             x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx, mask
@@ -159,8 +159,15 @@ class LinearCrossEntropy(Layer):
 
         kept = targets != self.ignore_index
         kept = kept if mask is None else kept & mask
-        weight, bias = self._weights
+        weight, bias = self._tables()
         return Smoothing(self.label_smoothing, weight, bias, x, targets, kept, self._mean)
+
+    def _tables(self) -> Any:
+        """Weight and bias; another layer may have the weight."""
+        return self._weights
+
+    def _table_gradients(self) -> Any:
+        return self._gradients
 
     def _terms(self, targets: Array, mask: Array | None) -> int:
         return rows(targets, self.ignore_index, mask)

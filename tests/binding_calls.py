@@ -67,6 +67,7 @@ def calls() -> dict[str, Call]:
     records = {"data": b"a 1 2\nb 3 4\n", "begin": 0, "end": 12, "binary": False, "last": True}
     records |= {"rows": np.zeros((2, 2), np.float32), "encoding": "utf8", "errors": "strict"}
     pooling = {"x": X, "lengths": np.array([2, 4, 0]), "kind": "last", "turned": 2, "batch_first": False}
+    filters = {"x": X, "weight": np.ones((2, I, 3), np.float32), "lengths": np.array([2, 4, 0])}
     attended = {"q": X[:2].copy(), "k": X, "v": X.copy(), "mask": np.ones((B, T), bool)}
     attended |= {"energy": np.ones(I, np.float32), "scale": 1.0}
     momentum = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
@@ -107,6 +108,18 @@ def calls() -> dict[str, Call]:
         "scan_backward": Call(_core.scan_backward, {**blocks, "dy": y, "dstate": STATE[0][:1]}),
         "pool": Call(_core.pool, pooling),
         "pool_backward": Call(_core.pool_backward, {"dy": X[0].copy(), "y": X[0].copy(), **pooling}),
+        "convolution": Call(_core.convolution, {**filters, "bias": np.ones(2, np.float32)}),
+        "convolution_backward": Call(
+            _core.convolution_backward,
+            {
+                **filters,
+                "dy": np.zeros((B, 2), np.float32),
+                "at": np.zeros((B, 2), np.int32),
+                "dweight": np.zeros((2, I, 3), np.float32),
+                "dbias": np.zeros(2, np.float32),
+                "want_dx": True,
+            },
+        ),
         "attention": Call(_core.attention, attended),
         "attention_backward": Call(
             _core.attention_backward,

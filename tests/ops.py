@@ -103,6 +103,18 @@ def make_pool(
     return Op("pool", {"x": x}, {"y": rng.standard_normal(shape[1:])}, {}, options)
 
 
+def make_convolution(
+    rng: np.random.Generator, shape: tuple[int, int, int], filters: int, width: int, *, lengths: bool = True
+) -> Op:
+    """x [T, B, I] to y [B, F], the largest over time of each filter over `width` steps."""
+    steps, rows, inputs = shape
+    shapes = {"x": shape, "weight": (filters, inputs, width), "bias": (filters,)}
+    arrays = {name: rng.standard_normal(size) for name, size in shapes.items()}
+    into = {name: rng.standard_normal(arrays[name].shape) for name in ("weight", "bias")}
+    chosen = rng.integers(0, steps + 1, rows) if lengths else np.full(rows, steps)
+    return Op("convolution", arrays, {"y": rng.standard_normal((rows, filters))}, into, {"lengths": chosen})
+
+
 def make_attention(
     rng: np.random.Generator,
     shape: tuple[int, int, int, int, int],
@@ -149,6 +161,13 @@ def op_functions(
         return (
             lambda run: {"y": m.forward(run["x"], **options)},
             lambda run, d: {"x": m.backward(d["y"], run["x"], **options)},
+        )
+    if case.kind == "convolution":
+        return (
+            lambda run: {"y": m.forward(run["x"], run["weight"], run["bias"], **options)},
+            lambda run, d: _named(
+                case, m.backward(d["y"], run["x"], run["weight"], run["bias"], **options)._asdict()
+            ),
         )
     if case.kind == "attention":
         return (
@@ -232,6 +251,18 @@ def _pool(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layou
     turned = x.swapaxes(0, 1)
     assert np.array_equal(_core.pool(turned, *arguments[:-1], True), y, equal_nan=True)
     return {"y": y, "d x": _core.pool_backward(d["y"], x, y, *arguments)}
+
+
+def _convolution(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:
+    x, weight, lengths = inputs["x"], inputs["weight"], layout("lengths", options["lengths"])
+    y, at = _core.convolution(x, weight, inputs["bias"], lengths)
+    assert np.array_equal(at < 0, np.broadcast_to(options["lengths"][:, None] == 0, at.shape))
+    frozen = {name: a.copy() for name, a in into.items()}
+    rest = (d["y"], at, x, weight, lengths)
+    assert _core.convolution_backward(*rest, frozen["weight"], frozen["bias"], False) is None
+    dx = _core.convolution_backward(*rest, into["weight"], into["bias"], True)
+    assert all(np.array_equal(into[name], a, equal_nan=True) for name, a in frozen.items())
+    return {"y": y, "d x": dx}
 
 
 def _attention(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: Layout) -> Run:

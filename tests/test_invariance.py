@@ -9,7 +9,7 @@ import numpy as np
 import ops
 import pytest
 import recurrent
-from ops import make_attention, make_cross_entropy, make_embedding, make_linear, make_pool
+from ops import make_attention, make_convolution, make_cross_entropy, make_embedding, make_linear, make_pool
 from recurrent import Case, make_case
 
 from fastrnn import _core, reference
@@ -73,6 +73,7 @@ class TestThreads:
             make_embedding(rng, (50, 20), 90, 130),
             make_pool(rng, (40, 30, 130), "mean"),
             make_pool(rng, (40, 30, 130), "max"),
+            make_convolution(rng, (13, 40, 25), 50, 3),
             make_attention(rng, (9, 31, 13, 70, 90), masked=0.3),
             make_attention(rng, (9, 31, 13, 70, 90), additive=True),
         ):

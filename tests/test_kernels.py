@@ -13,7 +13,15 @@ import ops
 import pytest
 import recurrent
 from conftest import SEED
-from ops import Op, make_attention, make_cross_entropy, make_embedding, make_linear, make_pool
+from ops import (
+    Op,
+    make_attention,
+    make_convolution,
+    make_cross_entropy,
+    make_embedding,
+    make_linear,
+    make_pool,
+)
 from recurrent import Case, make_case
 
 from fastrnn import _core, reference
@@ -153,6 +161,15 @@ ATTENTION = [
     (0, 3, 2, 4, 4),
     (2, 0, 2, 4, 4),
 ]  # S, T, B, D, E
+CONVOLUTION = [
+    ((1, 1, 1), 1, 1),
+    ((7, 5, 9), 17, 3),
+    ((4, 3, 16), 15, 2),
+    ((9, 6, 5), 70, 4),
+    ((2, 4, 3), 5, 7),
+    ((0, 2, 3), 4, 3),
+    ((3, 0, 2), 4, 3),
+]  # T, B, I; F; W
 EMBEDDING = [((1,), 1, 1), ((5, 4), 3, 17), ((200,), 30, 64)]  # tokens, V, I
 
 
@@ -188,6 +205,11 @@ def op_cases() -> list[Op]:
         ),
         make_pool(rng, (5, 4, 9), "max"),
         *(
+            make_convolution(rng, *sizes, lengths=some)  # type: ignore[arg-type]
+            for sizes in CONVOLUTION
+            for some in (True, False)
+        ),
+        *(
             make_attention(rng, shape, additive=additive, masked=masked, scale=0.5)
             for shape in ATTENTION
             for additive in (False, True)
@@ -205,6 +227,7 @@ def op_expected(index: int, dtype: str) -> ops.Run:
 OP_IDS = [f"{c.kind}-{k}" for k, c in enumerate(op_cases())]
 TOLERANCES = {
     "attention": "product",
+    "convolution": "product",
     "cross_entropy": "loss",
     "embedding": "update",
     "linear": "product",

@@ -7,12 +7,15 @@ import io
 import math
 import pickle
 
+import checks
 import numpy as np
 import pytest
+from conftest import peer
 
 import fastrnn
 from fastrnn import checkpoint, losses, optim
 from fastrnn.data import END_OF_LINE, UNKNOWN, Streams, Vocabulary
+from fastrnn.interop import onnx
 from fastrnn.models import LanguageModel
 
 TEXT = "the quick brown fox jumps over the lazy dog, and the dog sleeps.\n" * 40
@@ -126,6 +129,63 @@ def test_copies_are_equal_and_their_own(trained, tmp_path, how):
     assert np.shares_memory(model.body.flat_params, model.flat_params)
 
 
+@pytest.mark.parametrize("cell", ["GRU", "RNN", "MinGRU", "SCRN"])
+def test_other_cells(cell, tmp_path):
+    model = small(cell=cell, num_layers=1)
+    model.fit(TEXT, epochs=2, batch=4, steps=16, lr=2e-2, progress=False)
+    assert model.evaluate(TEXT).loss < 2.5
+    model.save(tmp_path / "model")
+    assert LanguageModel.load(tmp_path / "model").evaluate(TEXT) == model.evaluate(TEXT)
+    assert len(model.sample(5, seed=1)) == 5
+
+
+def test_tied_weights_are_one_array(tmp_path):
+    model = small(tied=True, dtype="float64", hidden_size=6, num_layers=1)
+    assert [name for name in model.params if name.startswith("head")] == ["head.bias"]
+    assert model.flat_params.size == small(hidden_size=6, num_layers=1).flat_params.size - 6 * len(
+        model.vocabulary
+    )
+    x, targets = Streams(model.vocabulary.encode(TEXT), 3, 7)[0]
+    model.value_and_grad(x, targets)
+    flat, step = model.flat_params, 1e-5
+    for k in range(0, flat.size, 7):  # central differences leave half of the digits
+        before, losses = flat[k], []
+        for moved in (before + step, before - step):
+            flat[k] = moved
+            losses.append(model.total(x, targets)[0])
+        flat[k] = before
+        slope = (losses[0] - losses[1]) / (2 * step * 21)
+        assert abs(slope - model.flat_grads[k]) < np.sqrt(np.finfo(np.float64).eps)
+    history = model.fit(TEXT, epochs=2, batch=4, steps=16, lr=2e-2, progress=False)
+    assert history.epochs[1]["loss"] < history.epochs[0]["loss"]
+    model.save(tmp_path / "model")
+    for again in (LanguageModel.load(tmp_path / "model"), copy.deepcopy(model)):
+        assert again.evaluate(TEXT) == model.evaluate(TEXT)
+        again.params["body.0.weight"][:] = 0  # the softmax has lost its weight as well
+        assert np.ptp(again.head.logits(np.ones((1, 6)))) == np.ptp(again.params["head.bias"])
+    with pytest.raises(ValueError, match=r"^grads: expected None for a tied weight"):
+        model.head.value_and_grad(np.ones((1, 6)), np.zeros(1, np.int32), np.zeros(3))
+
+
+@pytest.mark.peer
+def test_tied_weights_are_exported():
+    runtime = peer("onnxruntime")
+    model = small(tied=True)
+    graph = onnx.export(model)
+    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    x = model.vocabulary.encode(TEXT[:12])[:, None].astype(np.int64)
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})[:1]
+    checks.close(found, model.head.logits(model.body(x)[0]), "peer")
+
+
+def test_a_sample_ends_where_it_is_told(trained):
+    whole = trained.sample(60, "the quick", temperature=0)
+    assert trained.sample(60, "the quick", temperature=0, stop="fox") == whole[: whole.index("fox") + 3]
+    model = small(WORDS, "word")
+    model.fit(WORDS, epochs=6, batch=4, steps=10, lr=2e-2, progress=False)
+    assert model.sample(9, "a b", temperature=0, stop="e\n") == "c d e\n"
+
+
 def test_float64_and_embedding_options():
     model = small(dtype="float64", embedding_size=5, embedding_dropout=0.2, num_layers=1)
     assert model.flat_params.dtype == np.float64
@@ -150,6 +210,12 @@ def test_bad_arguments(trained):
         small(hidden_size=0)
     with pytest.raises(ValueError, match="seed: expected an int >= 0, got -1"):
         small(seed=-1)
+    with pytest.raises(ValueError, match=r"^tied: expected embedding_size = 24, as outputs are, got 8$"):
+        small(tied=True, embedding_size=8)
+    with pytest.raises(ValueError, match=r"^cell: expected one of 'GRU', 'LSTM', .*, got 'lstm'$"):
+        small(cell="lstm")
+    with pytest.raises(ValueError, match=r"^cell_options: expected no bidirectional .*, got True$"):
+        small(cell_options={"bidirectional": True})
     with pytest.raises(ValueError, match=r"text: expected one of the"):
         trained.next("Ω")
     with pytest.raises(ValueError, match=r"text: expected at least batch \* steps \+ 1"):

@@ -13,6 +13,7 @@ from fastrnn import _core
 
 W = TABLE = np.zeros((V, I), np.float32)
 BIAS = np.zeros(V, np.float32)
+FILTERS = np.zeros((V, I, 2), np.float32)
 DY = np.zeros((T, B, V), np.float32)
 FROZEN = np.broadcast_to(np.float32(0), W.shape)
 BUILT = "neon" if platform.machine() in ("aarch64", "arm64") else "sse4, avx2, avx512"
@@ -188,6 +189,28 @@ OPERATIONS: dict[str, Case] = {
         lambda: _core.pool_backward(X[0][:2], X, X[0], None, "max", 0, False),
         ValueError,
         "dy: expected shape (B, H) = (3, 5), got (2, 5)",
+    ),
+    "convolution weight": (
+        lambda: _core.convolution(X, W, BIAS, None),
+        ValueError,
+        "weight: expected shape (F, I, W), got (7, 5)",
+    ),
+    "convolution x": (
+        lambda: _core.convolution(X[..., :3], FILTERS, BIAS, None),
+        ValueError,
+        "x: expected shape (T, B, I) with axis 2 = 5, got (4, 3, 3)",
+    ),
+    "convolution bias": (
+        lambda: _core.convolution(X, FILTERS, BIAS[:2], None),
+        ValueError,
+        "bias: expected shape (F,) = (7,), got (2,)",
+    ),
+    "convolution at": (
+        lambda: _core.convolution_backward(
+            DY[0], np.full((B, V), 4), X, FILTERS, None, FILTERS.copy(), BIAS.copy(), True
+        ),
+        ValueError,
+        "at: expected integers in [0, 4), got 4 at index (0, 0)",
     ),
     "attention k": (
         lambda: _core.attention(X, X[:, :2], X, None, None, 1.0),

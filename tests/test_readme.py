@@ -89,6 +89,42 @@ def hours(folder: Path) -> None:
     (folder / "ETTh1.csv").write_text("\n".join(["date,a,b,c,d,e,f,OT", *rows]) + "\n")
 
 
+def parts_of_speech(folder: Path) -> None:
+    """Three files of CoNLL-U, with a comment, a range and an empty node."""
+    words = [("Dogs", "NOUN"), ("bark", "VERB"), (".", "PUNCT")]
+    lines = [f"{k}\t{word}\t_\t{tag}\t_" for k, (word, tag) in enumerate(words, 1)]
+    text = "\n".join(["# text", "1-2\tDogsbark\t_\t_\t_", *lines, "3.1\tx\t_\tX\t_", "", ""])
+    for part in ("train", "dev", "test"):
+        (folder / f"en_ewt-ud-{part}.conllu").write_text(text * 30)
+
+
+def entities(folder: Path) -> None:
+    """Three files of words and tags; a line of blanks ends a sentence too."""
+    text = "in\tO\nParis\tB-location\n\t\nin\tO\nRome\tB-location\n\n"
+    for name in ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"):
+        (folder / name).write_text(text * 30)
+
+
+def treebank(folder: Path) -> None:
+    """Three files of lines of words."""
+    text = " the film was good , not bad\n the film was bad , not good\n" * 60
+    for part in ("train", "valid", "test"):
+        (folder / f"ptb.{part}.txt").write_text(text)
+
+
+def tunes(folder: Path) -> None:
+    """A file of twenty tunes, as of old systems."""
+    text = "".join(f"X: {k}\r\nT:A\r\nM:6/8\r\nK:D\r\nABc def|\r\n\r\n\r\n" for k in range(100, 200))
+    (folder / "tunes.abc").write_bytes(text.encode("latin-1"))
+
+
+MORE = {
+    "part_of_speech": ["--hidden", "8", "--epochs", "12", "--characters", "none", "CNN", "--seeds", "2"],
+    "baselines": ["--hidden", "8", "--window-epochs", "1", "--lstm-epochs", "1", "--tied"],
+    "music": ["--hidden", "16", "--epochs", "20", "--samples", "2"],
+}
+
+
 @pytest.mark.parametrize(
     ("name", "folder", "make", "last"),
     [
@@ -99,6 +135,10 @@ def hours(folder: Path) -> None:
             reviews,
             r"max pooling: 100\.0 %, naive Bayes: 100\.0 % \(1 of 10 folds\)",
         ),
+        ("part_of_speech", "ud-ewt", parts_of_speech, r"^characters CNN \(2 seeds\), %: test 100\.00 \+- 0"),
+        ("part_of_speech", "wnut17", entities, r"^characters CNN \(2 seeds\), F1: test 100\.00 \+- 0"),
+        ("baselines", "ptb", treebank, r"^LSTM, 2 x 8, tied +valid +\d+\.\d\d   test +\d+\.\d\d$"),
+        ("music", "nottingham-abc", tunes, r"^100 tunes, held-out loss \d\.\d{4} nats a letter\nX:"),
         ("forecast", "timeseries", hours, r"^LSTM and linear part +MSE 0\.0\d+$"),
     ],
 )
@@ -111,6 +151,10 @@ def test_examples_of_tasks(
     options = ["--epochs", "3", "--hidden", "8", "--threads", "1"]
     if name == "forecast":
         options = ["--epochs", "1", "--hidden", "4", "--threads", "1", "--window", "24", "--horizon", "6"]
+    if name in MORE:
+        options = [*MORE[name], "--threads", "1"]
+    if name == "part_of_speech":
+        options += ["--data", folder]
     if name == "slot_filling":
         options[1] = "30"
     out = run(tmp_path, ROOT / "examples" / f"{name}.py", *options)

@@ -8,6 +8,7 @@ import pytest
 from ops import (
     Op,
     make_attention,
+    make_convolution,
     make_cross_entropy,
     make_embedding,
     make_linear,
@@ -52,6 +53,8 @@ def op_cases(rng: np.random.Generator) -> list[Op]:
         make_cross_entropy(rng, (2, 4), 3, 5, masked=0.4),
         *(make_pool(rng, (4, 5, 3), kind, lengths=some) for kind in KINDS for some in (True, False)),
         make_pool(rng, (4, 5, 3), "last", turned=2),
+        *(make_convolution(rng, (4, 5, 3), 4, width) for width in (1, 2, 3, 6)),
+        make_convolution(rng, (4, 2, 3), 4, 3, lengths=False),
         make_attention(rng, (2, 4, 3, 3, 2)),
         make_attention(rng, (2, 4, 3, 3, 2), scale=0.5, masked=0.4),
         make_attention(rng, (2, 4, 3, 3, 2), additive=True, masked=0.4),

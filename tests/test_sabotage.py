@@ -27,6 +27,7 @@ from tolerances import TABLE
 from fastrnn import _core, reference
 from fastrnn.reference import (
     attention,
+    convolution,
     cross_entropy,
     dropout,
     embedding,
@@ -74,6 +75,8 @@ OPERATIONS: dict[str, tuple[ModuleType, str, str]] = {
     "cross_entropy mask": (cross_entropy, "counted &= mask", "counted &= False & mask"),
     "cross_entropy mean": (cross_entropy, "int(counted.sum()), 1)", "counted.size, 1)"),
     "pool mean": (pool, "dy[b] / dy.dtype.type(length)", "dy[b] / dy.dtype.type(length + 1)"),
+    "convolution of another step": (convolution, "t = at + j - before", "t = at + before - j"),
+    "convolution bias": (convolution, "dbias[f] += dy[b, f]", "dbias[f] = dy[b, f]"),
     "attention softmax": (attention, "axis=2, keepdims=True))", "axis=2, keepdims=True) / 2)"),
     "attention energy": (attention, "energy * (1 - h * h)", "energy * (1 - h)"),
 }
@@ -102,6 +105,7 @@ def wrong_operation(rng: np.random.Generator, what: str) -> tuple[ops.Op, Module
         linear: lambda: ops.make_linear(rng, (3, 2), 4, 5),
         embedding: lambda: ops.make_embedding(rng, (9, 4), 3, 4),
         pool: lambda: ops.make_pool(rng, (4, 3, 5), "mean"),
+        convolution: lambda: ops.make_convolution(rng, (5, 4, 3), 4, 3, lengths=False),
         attention: lambda: ops.make_attention(rng, (2, 4, 3, 3, 2), additive=True),
         cross_entropy: lambda: ops.make_cross_entropy(rng, (9,), 3, 5, ignored=0.5, masked=0.3),
     }[module]()

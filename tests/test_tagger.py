@@ -160,7 +160,39 @@ def test_vectors_of_word2vec_are_taken_over() -> None:
         tagger(embedding_size=5).load_vectors(vectors)
 
 
+def test_a_classifier_begins_with_vectors() -> None:
+    vectors = fastrnn.Word2Vec(GOOD[0], vector_size=7, min_count=1, epochs=1, seed=1).wv
+    for frozen in (False, True):
+        model = classifier(vectors=vectors, freeze_embedding=frozen)
+        assert model.config["embedding_size"] == 7
+        table = model.params["body.0.weight"]
+        row = model.vocabulary.id("good")
+        assert np.array_equal(table[row], vectors["good"])
+        model.fit(*GOOD, validation_data=HELD, word_dropout=0.1, **{**QUICK, "epochs": 8})
+        assert np.array_equal(table[row], vectors["good"]) == frozen
+        assert model.evaluate(*HELD).accuracy > 0.9
+
+
+def test_a_frozen_embedding_is_saved(tmp_path: Any) -> None:
+    model = classifier(freeze_embedding=True)
+    model.save(tmp_path / "model")
+    again = SequenceClassifier.load(tmp_path / "model")
+    before = again.params["body.0.weight"].copy()
+    again.fit(*GOOD, **{**QUICK, "epochs": 1})
+    assert np.array_equal(again.params["body.0.weight"], before)
+    adam = fastrnn.optim.Adam(again, frozen=["body.0.*"])
+    again.fit(*GOOD, optimizer=adam, **{**QUICK, "epochs": 1})
+    assert np.array_equal(again.params["body.0.weight"], before)
+
+
 SENTENCE = [["show", "me"]]
+
+
+def trains_what_is_frozen(model: SequenceClassifier) -> None:
+    """Give it an optimiser that knows nothing of that."""
+    model.fit(*GOOD, optimizer=fastrnn.optim.Adam(model), **QUICK)
+
+
 ERRORS: dict[str, Case] = {
     "empty": (
         lambda: tagger().predict([["me"], []]),
@@ -265,6 +297,21 @@ ERRORS: dict[str, Case] = {
         lambda: HiddenMarkovTagger().predict(SENTENCE),
         ValueError,
         "predict: expected a fitted model, got one without counts; call fit first",
+    ),
+    "vectors": (
+        lambda: classifier(vectors=fastrnn.KeyedVectors(3), embedding_size=5),
+        ValueError,
+        "vectors: expected 5 numbers for each word, got 3",
+    ),
+    "frozen": (
+        lambda: trains_what_is_frozen(classifier(freeze_embedding=True)),
+        ValueError,
+        "optimizer: expected one with 'body.0.weight' frozen, as in the model, got it trained",
+    ),
+    "freeze": (
+        lambda: classifier(freeze_embedding=1),
+        TypeError,
+        "freeze_embedding: expected True or False, got 1",
     ),
     "k": (lambda: NaiveBayes(0.0), ValueError, "k: expected a positive number, got 0"),
 }

@@ -128,6 +128,34 @@ struct Pool {
   int threads;
 };
 
+// y[b, f] = max over t < lengths[b] of bias[f] + sum over j, i of weight[f, i, j] x[t + j - (width - 1) / 2, b, i], x
+// being zero outside of the row: convolution over the steps and the largest over time.  The first step counts where
+// several are equal, a NaN is the largest.  A row without steps gives zeros.
+template <class T>
+struct Convolution {
+  ptrdiff_t steps, rows, inputs, filters, width;
+  Rows<const T> x;              // [steps, rows, inputs]
+  const std::int32_t* lengths;  // [rows], each in [0, steps]
+  const T* weight;              // [filters, inputs, width]
+  const T* bias;                // [filters]
+  T* y;                         // [rows, filters]  out; not used in the backward pass
+  std::int32_t* at;             // [rows, filters]  out: the step of the largest, -1 without steps
+  int threads;
+  T* scratch;
+};
+
+// Sums over rows run upwards, those over filters too.
+template <class T>
+struct ConvolutionBackward {
+  Convolution<T> of;       // as forward had it
+  const std::int32_t* at;  // [rows, filters], each in [-1, steps)
+  Rows<const T> dy;        // [1, rows, filters]
+  Rows<T> dx;              // [steps, rows, inputs]  out, p null: not wanted
+  T* dweight;              // [filters, inputs, width], added into
+  T* dbias;                // [filters], added into
+  T* scratch;
+};
+
 // context[s] = sum over t of a[s, t] v[t] with a = softmax over t of the scores of query s and key t, for each row.
 // A row that the mask leaves nothing of gives zeros.
 template <class T>
@@ -199,6 +227,10 @@ struct OpKernels {
   void (*hold)(const Hold<T>&) noexcept;
   void (*pool)(const Pool<T>&) noexcept;
   void (*pool_backward)(const Pool<T>&) noexcept;
+  ptrdiff_t (*convolution_scratch)(const Convolution<T>&) noexcept;
+  void (*convolution)(const Convolution<T>&) noexcept;
+  ptrdiff_t (*convolution_backward_scratch)(const Convolution<T>&) noexcept;
+  void (*convolution_backward)(const ConvolutionBackward<T>&) noexcept;
   void (*attention)(const Attention<T>&) noexcept;
   ptrdiff_t (*attention_scratch)(const Attention<T>&) noexcept;  // of the backward pass
   void (*attention_backward)(const AttentionBackward<T>&) noexcept;

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_hold(m);
   fastrnn::bindings::bind_scan(m);
   fastrnn::bindings::bind_pool(m);
+  fastrnn::bindings::bind_convolution(m);
   fastrnn::bindings::bind_attention(m);
   fastrnn::bindings::bind_ops(m);
   fastrnn::bindings::bind_vector_file(m);

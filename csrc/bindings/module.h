@@ -12,6 +12,7 @@ void bind_prepared(pybind11::module_& m);
 void bind_hold(pybind11::module_& m);
 void bind_scan(pybind11::module_& m);
 void bind_pool(pybind11::module_& m);
+void bind_convolution(pybind11::module_& m);
 void bind_attention(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 void bind_vector_file(pybind11::module_& m);

@@ -74,6 +74,9 @@ T* gradient(py::handle value, const char* name, const Dims& dims, const char* sy
   return mutable_pointer<T>(a);
 }
 
+// Lengths of rows in [0, steps], as int32 [rows]; None: all are `steps`.  In pool.cc.
+Block lengths_of(py::handle value, ptrdiff_t rows, ptrdiff_t steps);
+
 // A number in [0, 2**64).
 std::uint64_t word(py::handle value, const char* name);
 

@@ -5,16 +5,7 @@
 #include "bindings/ops.h"
 
 namespace fastrnn::bindings {
-namespace {
 
-PoolKind kind_of(const std::string& name) {
-  if (name == "last") return PoolKind::kLast;
-  if (name == "mean") return PoolKind::kMean;
-  if (name == "max") return PoolKind::kMax;
-  fail_value("kind", "'last', 'mean' or 'max'", "'" + name + "'");
-}
-
-// Lengths in [0, steps], as int32; None: all are `steps`.
 Block lengths_of(py::handle value, ptrdiff_t rows, ptrdiff_t steps) {
   Block block = acquire(static_cast<std::size_t>(rows) * sizeof(std::int32_t), "lengths");
   auto* to = block.as<std::int32_t>();
@@ -26,6 +17,15 @@ Block lengths_of(py::handle value, ptrdiff_t rows, ptrdiff_t steps) {
   const Tokens found = tokens(value, "lengths", false, steps + 1);
   if (rows > 0) std::memcpy(to, found.data(), static_cast<std::size_t>(rows) * sizeof(std::int32_t));
   return block;
+}
+
+namespace {
+
+PoolKind kind_of(const std::string& name) {
+  if (name == "last") return PoolKind::kLast;
+  if (name == "mean") return PoolKind::kMean;
+  if (name == "max") return PoolKind::kMax;
+  fail_value("kind", "'last', 'mean' or 'max'", "'" + name + "'");
 }
 
 template <class T>

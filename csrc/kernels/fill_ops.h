@@ -18,6 +18,8 @@ void fill_hold(OpKernels<T>& ops);
 template <class T>
 void fill_pool(OpKernels<T>& ops);
 template <class T>
+void fill_convolution(OpKernels<T>& ops);
+template <class T>
 void fill_attention(OpKernels<T>& ops);
 template <class T>
 void fill_nearest(OpKernels<T>& ops);

@@ -11,6 +11,7 @@ void fill(OpKernels<T>& ops) {
   fill_dropout(ops);
   fill_hold(ops);
   fill_pool(ops);
+  fill_convolution(ops);
   fill_attention(ops);
   fill_nearest(ops);
   fill_optim(ops);

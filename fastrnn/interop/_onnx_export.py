@@ -171,11 +171,11 @@ class _Graph:
         return str(self.node("Transpose", [x], perm=[1, 0, 2]))
 
     def linear(self, layer: Any, place: int, x: str) -> str:
-        weight = self.constant(layer.params["weight"].T, f"{place}.weight")
-        y = self.node("MatMul", [x, weight])
-        if "bias" not in layer.params:
+        weight, bias = layer._tables() if isinstance(layer, LinearCrossEntropy) else layer._weights
+        y = self.node("MatMul", [x, self.constant(weight.T, f"{place}.weight")])
+        if bias is None:
             return str(y)
-        return str(self.node("Add", [y, self.constant(layer.params["bias"], f"{place}.bias")]))
+        return str(self.node("Add", [y, self.constant(bias, f"{place}.bias")]))
 
     def recurrent(self, layer: Any, place: int, x: str) -> str:
         """The levels of a stack, each an operator; Y is [T, D, B, H]."""

@@ -17,6 +17,7 @@ from .parallel import Concat as Concat
 from .parallel import Inputs as Inputs
 from .parallel import Parallel as Parallel
 from .parallel import Residual as Residual
+from .pool import ConvMax as ConvMax
 from .pool import Pool as Pool
 from .recurrent import Recurrent as Recurrent
 from .sequential import Sequential as Sequential

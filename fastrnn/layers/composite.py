@@ -10,7 +10,7 @@ from .attention import AttentionPool
 from .base import Layer
 from .dropout import Dropout
 from .parameters import Home
-from .pool import Pool
+from .pool import ConvMax, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +135,7 @@ class Joined(Composite):
         if len(order) > 1:
             raise ValueError("layers: expected the same batch_first in all of them, got both")
         for layer in layers:
-            if order and isinstance(layer, (AttentionPool, Dropout, Pool)):
+            if order and isinstance(layer, (AttentionPool, ConvMax, Dropout, Pool)):
                 layer.batch_first = next(iter(order))
         if order:
             self.batch_first = next(iter(order))

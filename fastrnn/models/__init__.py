@@ -9,6 +9,7 @@ from fastrnn.models.mlp import MLP, Fit
 from fastrnn.models.seq2seq import Seq2Seq, Translation
 from fastrnn.models.span_finder import Answer, Finding, SpanFinder
 from fastrnn.models.tagger import SequenceTagger, Tagging
+from fastrnn.models.window_model import WindowLanguageModel
 
 __all__ = [
     "MLP",
@@ -28,4 +29,5 @@ __all__ = [
     "SpanFinder",
     "Tagging",
     "Translation",
+    "WindowLanguageModel",
 ]

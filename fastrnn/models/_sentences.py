@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrnn import _check
-from fastrnn.batches import PaddedBatches, Sequences
+from fastrnn.batches import Sequences
 from fastrnn.data import UNKNOWN, Vocabulary
 
 
@@ -43,13 +43,10 @@ def encode(name: str, given: Any, vocabulary: Vocabulary) -> Sequences:
     return Sequences(name, ids)
 
 
-def training_batches(
-    vocabulary: Vocabulary, inputs: Sequences, targets: Any, batch: int, seed: int, rate: float
-) -> PaddedBatches:
-    """Shuffled batches in which words that occur once are `<unk>` with probability `rate`."""
+def replacing(vocabulary: Vocabulary, inputs: Sequences, rate: float) -> dict[str, Any]:
+    """Options of batches in which words that occur once are `<unk>` with probability `rate`."""
     rare = np.asarray(np.bincount(inputs.flat, minlength=len(vocabulary)) == 1)
-    unknown = vocabulary.id(UNKNOWN)
-    return PaddedBatches(inputs, targets, batch, seed=seed, rare=rare, unknown=unknown, rate=rate)
+    return {"rare": rare, "unknown": vocabulary.id(UNKNOWN), "rate": rate}
 
 
 def load_vectors(model: Any, embedding: Any, vocabulary: Vocabulary, vectors: Any) -> int:

@@ -27,8 +27,11 @@ class Model(Composite):
     A model of layers with `fit`, `evaluate`, `predict`, `save`, `load` and `summary`.
 
     A subclass has ``value_and_grad`` and ``total`` (see `fastrnn.protocols.Trainable`), ``describe``, which
-    says all but the parameters, and ``_build``, which makes an untrained model of that.
+    says all but the parameters, and ``_build``, which makes an untrained model of that. `frozen` names
+    parameters that training leaves as they are.
     """
+
+    frozen: tuple[str, ...] = ()
 
     def train(
         self,
@@ -83,6 +86,12 @@ class Model(Composite):
         """
         epochs = _check.integer("epochs", epochs, 1)
         accumulate = _check.integer("accumulate", accumulate, 1)
+        if optimizer is not None:
+            for name in self.frozen:
+                if name not in optimizer.frozen:
+                    raise ValueError(
+                        f"optimizer: expected one with {name!r} frozen, as in the model, got it trained"
+                    )
         if patience is not None and held_out is None:
             raise ValueError(f"patience: expected None without validation_data, got {patience!r}")
         if schedule is None:
@@ -99,7 +108,7 @@ class Model(Composite):
             own.append(ProgressBar(unit))
         trainer = Trainer(
             self,
-            optim.Adam(self, lr=lr) if optimizer is None else optimizer,
+            optim.Adam(self, lr=lr, frozen=self.frozen) if optimizer is None else optimizer,
             max_norm=max_norm,
             clip_value=clip_value,
             accumulate=accumulate,

@@ -13,7 +13,7 @@ from fastrnn.batches import PaddedBatches, Rows, Sequences
 from fastrnn.data import Vocabulary
 from fastrnn.layers import AttentionPool, Dropout, Embedding, Pool, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models._sentences import Labels, encode, load_vectors, training_batches, word_vocabulary
+from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
 from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SequenceClassifier(Model):
     hidden_size, num_layers
         H of one direction, and L.
     embedding_size
-        E; `hidden_size` if None.
+        E; if None that of `vectors`, or else `hidden_size`.
     cell
         The name of a recurrent layer: ``"LSTM"``, ``"GRU"``, ...; None pools the embeddings themselves.
     pooling
@@ -60,6 +60,12 @@ class SequenceClassifier(Model):
         Before the head and between layers; after the embedding.
     cell_options
         For the recurrent layer, such as ``{"recurrent_dropout": 0.2}``.
+    vectors
+        A `KeyedVectors`, such as ``Word2Vec(...).wv``: what the embedding begins with for the words that it
+        knows. The other words, `<unk>` among them, begin at random. Words that only test sentences have can
+        be known by their vectors: put them into the vocabulary.
+    freeze_embedding
+        Training leaves the embedding as it is.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -84,6 +90,8 @@ class SequenceClassifier(Model):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         cell_options: dict[str, Any] | None = None,
+        vectors: Any = None,
+        freeze_embedding: bool = False,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
@@ -91,7 +99,10 @@ class SequenceClassifier(Model):
         self.labels = Labels("labels", labels)
         _check.choice("pooling", pooling, POOLS)
         width = _check.integer("hidden_size", hidden_size, 1)
-        size = width if embedding_size is None else _check.integer("embedding_size", embedding_size, 1)
+        if embedding_size is not None:
+            size = _check.integer("embedding_size", embedding_size, 1)
+        else:
+            size = width if vectors is None else int(vectors.vector_size)
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(4)]
         parts: list[Any] = [Embedding(len(self.vocabulary), size, dtype=dtype, seed=seeds[0])]
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
@@ -123,8 +134,12 @@ class SequenceClassifier(Model):
             "dropout": float(dropout),
             "embedding_dropout": float(embedding_dropout),
             "cell_options": dict(cell_options or {}),
+            "freeze_embedding": _check.flag("freeze_embedding", freeze_embedding),
             "dtype": str(self.flat_params.dtype),
         }
+        self.frozen = ("body.0.weight",) if freeze_embedding else ()
+        if vectors is not None:
+            self.load_vectors(vectors)
 
     def value_and_grad(
         self, x: Rows, targets: Any, state: Any = None, key: int | None = None
@@ -179,7 +194,7 @@ class SequenceClassifier(Model):
         """
         rate = _check.real("word_dropout", word_dropout, 0.0, 1.0)
         inputs, targets = self._encode(x, y)
-        data = training_batches(self.vocabulary, inputs, targets, batch, seed, rate)
+        data = PaddedBatches(inputs, targets, batch, seed=seed, **replacing(self.vocabulary, inputs, rate))
         held_out, score = None, None
         if validation_data is not None:
             kept, wanted = validation_pair(validation_data)

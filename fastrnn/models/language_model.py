@@ -1,4 +1,4 @@
-"""A language model of characters or words: embedding, stacked LSTM, softmax."""
+"""A language model of characters or words: embedding, recurrent layers, softmax."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.callbacks import Callback, History, perplexity
 from fastrnn.data import END_OF_LINE, UNKNOWN, Ids, Streams, Vocabulary
-from fastrnn.layers import LSTM, Dropout, Embedding, Sequential
+from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models.base import Model
+from fastrnn.models._tied import TiedCrossEntropy
+from fastrnn.models.base import Model, recurrent_layer
 from fastrnn.protocols import State
 from fastrnn.schedules import Schedule
 from fastrnn.training import evaluate
@@ -32,7 +33,7 @@ class LanguageModel(Model):
     """
     Predict the next character or word.
 
-    Tokens go through an embedding, `num_layers` LSTM layers and a linear layer with softmax. All parameters
+    Tokens go through an embedding, recurrent layers and a linear layer with softmax. All parameters
     are one flat buffer, so the optimiser's step is one pass and a checkpoint one array.
 
     Parameters
@@ -40,9 +41,15 @@ class LanguageModel(Model):
     vocabulary
         The tokens that the model knows.
     hidden_size, num_layers
-        H and L of the LSTM.
+        H and L of the recurrent layers.
     embedding_size
-        E; `hidden_size` if None.
+        E; if None as wide as what the recurrent layers give.
+    cell
+        The name of a recurrent layer: ``"LSTM"``, ``"GRU"``, ...
+    cell_options
+        For the recurrent layers, such as ``{"recurrent_dropout": 0.2}``.
+    tied
+        The weight of the softmax is the embedding (Press and Wolf 2017, arXiv:1608.05859).
     dropout
         Between the layers and before the head, as Zaremba et al. 2014 (arXiv:1409.2329).
     embedding_dropout
@@ -55,7 +62,7 @@ class LanguageModel(Model):
     Attributes
     ----------
     body, head
-        ``Sequential(Embedding, LSTM, ...)`` and `LinearCrossEntropy`.
+        ``Sequential(Embedding, LSTM, ...)`` and `LinearCrossEntropy`, which tied has ``bias`` alone.
     """
 
     def __init__(
@@ -65,6 +72,9 @@ class LanguageModel(Model):
         num_layers: int = 2,
         *,
         embedding_size: int | None = None,
+        cell: str = "LSTM",
+        cell_options: dict[str, Any] | None = None,
+        tied: bool = False,
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         dtype: str = "float32",
@@ -76,22 +86,40 @@ class LanguageModel(Model):
         _check.integer("hidden_size", hidden_size, 1)
         if embedding_size is not None:
             _check.integer("embedding_size", embedding_size, 1)
-        size = hidden_size if embedding_size is None else embedding_size
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
+        options: dict[str, Any] = {
+            **(cell_options or {}),
+            "dropout": dropout,
+            "dtype": dtype,
+            "seed": seeds[1],
+        }
+        if options.get("bidirectional"):
+            raise ValueError("cell_options: expected no bidirectional for the next token, got True")
+        size = options.get("proj_size") or hidden_size if embedding_size is None else embedding_size
+        layer = recurrent_layer(cell, size, hidden_size, num_layers, **options)
         embedding = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
-        lstm = LSTM(size, hidden_size, num_layers, dropout=dropout, dtype=dtype, seed=seeds[1])
         before = [Dropout(embedding_dropout)] if embedding_dropout else []
         after = [Dropout(dropout)] if dropout else []
-        self.body = Sequential(embedding, *before, lstm, *after)
-        self.head = LinearCrossEntropy(hidden_size, len(vocabulary), dtype=dtype, seed=seeds[2])
+        self.body = Sequential(embedding, *before, layer, *after)
+        if _check.flag("tied", tied):
+            if size != layer.output_size:
+                raise ValueError(
+                    f"tied: expected embedding_size = {layer.output_size}, as outputs are, got {size}"
+                )
+            self.head: LinearCrossEntropy = TiedCrossEntropy(embedding)
+        else:
+            self.head = LinearCrossEntropy(layer.output_size, len(vocabulary), dtype=dtype, seed=seeds[2])
         self._compose({"body": self.body, "head": self.head})
         self.config: dict[str, Any] = {
-            "hidden_size": lstm.hidden_size,
-            "num_layers": lstm.num_layers,
-            "embedding_size": lstm.input_size,
-            "dropout": lstm.dropout,
+            "hidden_size": layer.hidden_size,
+            "num_layers": layer.num_layers,
+            "embedding_size": layer.input_size,
+            "cell": cell,
+            "cell_options": dict(cell_options or {}),
+            "tied": bool(tied),
+            "dropout": layer.dropout,
             "embedding_dropout": float(embedding_dropout),
-            "dtype": str(lstm.dtype),
+            "dtype": str(layer.dtype),
         }
 
     def value_and_grad(
@@ -199,10 +227,17 @@ class LanguageModel(Model):
         return [(self.vocabulary.tokens[i], float(p[i])) for i in best]
 
     def sample(
-        self, n: int, prompt: str = "", *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
+        self,
+        n: int,
+        prompt: str = "",
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int = 0,
+        stop: str | None = None,
     ) -> str:
         """
-        Return `n` tokens that go on after `prompt`, drawn one by one.
+        Return at most `n` tokens that go on after `prompt`, drawn one by one.
 
         Parameters
         ----------
@@ -212,6 +247,8 @@ class LanguageModel(Model):
             Draw from the likeliest k tokens only. The word `<unk>` is never drawn.
         seed
             Equal seeds give equal text.
+        stop
+            The text ends with the first token that completes this string.
         """
         n, temperature = _check.integer("n", n, 0), _check.real("temperature", temperature)
         top_k = len(self.vocabulary) if top_k is None else _check.integer("top_k", top_k, 1)
@@ -221,6 +258,8 @@ class LanguageModel(Model):
             logits, state = self._read(ids, state)
             drawn.append(self._draw(logits, temperature, top_k, random))
             ids = np.array(drawn[-1:], np.int32)
+            if stop and self.vocabulary.decode(drawn[-len(stop) - 1 :]).endswith(stop):
+                break
         return self.vocabulary.decode(drawn)
 
     def _draw(self, logits: Any, temperature: float, top_k: int, random: np.random.Generator) -> int:

@@ -9,11 +9,12 @@ import numpy as np
 
 from fastrnn import _check, metrics
 from fastrnn._random import fold
-from fastrnn.batches import PaddedBatches, Rows, Sequences
+from fastrnn.batches import PaddedBatches, Sequences
 from fastrnn.data import Ids, Vocabulary
-from fastrnn.layers import Dropout, Embedding, Sequential
+from fastrnn.layers import Activation, Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models._sentences import Labels, encode, load_vectors, training_batches, word_vocabulary
+from fastrnn.models._characters import JOINS, Letters, SpelledBatches, SpelledWords, check_options
+from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
 from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ class SequenceTagger(Model):
         Before the head and between layers; after the embedding.
     cell_options
         For the recurrent layer, such as ``{"recurrent_dropout": 0.2}``.
+    characters
+        What reads the letters of each word: the name of a recurrent layer, which does it both ways and gives
+        its last states, ``"CNN"`` (`ConvMax` of several widths), or None. A word that is not known still has
+        its letters.
+    join
+        How that is joined to the embedding: ``"concatenate"``, or ``"gate"``, a sigmoid gate for each number.
+    character_options
+        ``embedding_size`` 25, of a letter; ``hidden_size`` 25, of one direction or the filters of each width;
+        ``widths`` (2, 3, 4), of the filters.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -82,6 +92,9 @@ class SequenceTagger(Model):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         cell_options: dict[str, Any] | None = None,
+        characters: str | None = None,
+        join: str = "concatenate",
+        character_options: dict[str, Any] | None = None,
         dtype: str = "float32",
         seed: int | None = None,
     ) -> None:
@@ -89,8 +102,16 @@ class SequenceTagger(Model):
         self.labels = Labels("tags", tags)
         width = _check.integer("hidden_size", hidden_size, 1)
         size = width if embedding_size is None else _check.integer("embedding_size", embedding_size, 1)
-        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
-        parts: list[Any] = [Embedding(len(self.vocabulary), size, dtype=dtype, seed=seeds[0])]
+        seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(4)]
+        words, letters = (len(self.vocabulary), size), check_options(character_options)
+        parts, first = list[Any](), dict[str, Any]()
+        if characters is None:
+            parts.append(Embedding(*words, dtype=dtype, seed=seeds[0]))
+        else:
+            self._letters_known = Letters(self.vocabulary)
+            known = len(self._letters_known)
+            first["input"] = SpelledWords(words, known, characters, join, letters, dtype, seeds[3])
+            size = first["input"].width
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
             parts.append(Dropout(embedding_dropout))
         if cell is not None:
@@ -102,39 +123,57 @@ class SequenceTagger(Model):
             size = layer.output_size * layer.directions
         if _check.real("dropout", dropout, 0.0, 1.0):
             parts.append(Dropout(dropout))
-        self.body = Sequential(*parts)
+        self.body = Sequential(*parts) if parts else Sequential(Activation("identity"))
         self.head = LinearCrossEntropy(size, len(self.labels), dtype=dtype, seed=seeds[2])
-        self._compose({"body": self.body, "head": self.head})
+        self._compose({**first, "body": self.body, "head": self.head})
         self.config: dict[str, Any] = {
             "hidden_size": width,
             "num_layers": int(num_layers),
-            "embedding_size": self.body.children["0"].embedding_dim,  # type: ignore[attr-defined]
+            "embedding_size": words[1],
             "cell": cell,
             "bidirectional": bool(bidirectional),
             "dropout": float(dropout),
             "embedding_dropout": float(embedding_dropout),
             "cell_options": dict(cell_options or {}),
+            "characters": characters,
+            "join": _check.choice("join", join, JOINS),
+            "character_options": letters,
             "dtype": str(self.flat_params.dtype),
         }
 
     def value_and_grad(
-        self, x: Rows, targets: Ids, state: Any = None, key: int | None = None
+        self, x: Any, targets: Ids, state: Any = None, key: int | None = None
     ) -> tuple[float, None]:
         """Return the mean loss of a batch, and None; add the gradients to ``self.grads``."""
-        if self.body.recurrent:
-            (y, _), pullback = self.body.vjp(x.tokens, lengths=x.lengths, key=key)
+        first: Any = self.children.get("input")
+        read, back = (
+            (x.tokens, None) if first is None else first.vjp(x, None if key is None else fold(key, 1))
+        )
+        rows = {"lengths": x.lengths} if self.body.recurrent else {}
+        out, pullback = self.body.vjp(read, key=key, **rows)
+        loss, dy = self.head.value_and_grad(out[0] if self.body.recurrent else out, targets)
+        if back is None:
+            pullback.consume(dy)
         else:
-            y, pullback = self.body.vjp(x.tokens, key=key)
-        loss, dy = self.head.value_and_grad(y, targets)
-        pullback.consume(dy)
+            found = pullback(dy)
+            back(found[0] if self.body.recurrent else found)
         return loss, None
 
-    def total(self, x: Rows, targets: Ids, state: Any = None) -> tuple[float, int, None]:
+    def total(self, x: Any, targets: Ids, state: Any = None) -> tuple[float, int, None]:
         """Return the sum of the losses without dropout, their number, and None."""
         return (*self.head.total(self._run(x), targets), None)
 
-    def _run(self, x: Rows) -> Any:
-        return self.body(x.tokens, lengths=x.lengths)[0] if self.body.recurrent else self.body(x.tokens)
+    def _run(self, x: Any) -> Any:
+        first: Any = self.children.get("input")
+        read = x.tokens if first is None else first(x)
+        return self.body(read, lengths=x.lengths)[0] if self.body.recurrent else self.body(read)
+
+    def _batches(
+        self, name: str, x: Sentences, inputs: Sequences, targets: Any, batch: int, **options: Any
+    ) -> PaddedBatches:
+        if self.config["characters"] is None:
+            return PaddedBatches(inputs, targets, batch, **options)
+        return SpelledBatches(*self._letters_known.spell(name, x), inputs, targets, batch, **options)
 
     def fit(
         self,
@@ -174,11 +213,13 @@ class SequenceTagger(Model):
         """
         rate = _check.real("word_dropout", word_dropout, 0.0, 1.0)
         inputs, targets = self._encode(x, y)
-        data = training_batches(self.vocabulary, inputs, targets, batch, seed, rate)
+        options = replacing(self.vocabulary, inputs, rate)
+        data = self._batches("x", x, inputs, targets, batch, seed=seed, **options)
         held_out, score = None, None
         if validation_data is not None:
             kept, wanted = validation_pair(validation_data)
-            held_out = PaddedBatches(*self._encode(kept, wanted, "validation_data"), 64)
+            name = "validation_data"
+            held_out = self._batches(f"{name}[0]", kept, *self._encode(kept, wanted, name), 64)
             score = (
                 ("f1", lambda: self._chunks(kept, wanted).f1)
                 if metrics.has_chunks(self.labels.names)
@@ -194,7 +235,7 @@ class SequenceTagger(Model):
         """Return loss and scores on sentences `x` with the tags `y`."""
         from fastrnn.training import evaluate
 
-        data = PaddedBatches(*self._encode(x, y), 64)
+        data = self._batches("x", x, *self._encode(x, y), 64)
         f1 = self._chunks(x, y) if metrics.has_chunks(self.labels.names) else None
         return Tagging(evaluate(self, data), self._accuracy(x, y), f1, data.tokens)
 
@@ -215,7 +256,7 @@ class SequenceTagger(Model):
 
     def _each(self, x: Sentences, function: Any) -> list[Any]:
         inputs = encode("x", x, self.vocabulary)
-        data, found = PaddedBatches(inputs, inputs, 64), [None] * len(inputs)
+        data, found = self._batches("x", x, inputs, inputs, 64), [None] * len(inputs)
         for k in range(len(data)):
             rows, _ = data[k]
             y = function(self.head.logits(self._run(rows)))
@@ -225,7 +266,9 @@ class SequenceTagger(Model):
 
     def load_vectors(self, vectors: Any) -> int:
         """Take the vectors of known words out of a `KeyedVectors` of size E; return for how many words."""
-        return load_vectors(self, self.body.children["0"], self.vocabulary, vectors)
+        first = self.children.get("input")
+        table = self.body.children["0"] if first is None else first.children["words"]  # type: ignore[attr-defined]
+        return load_vectors(self, table, self.vocabulary, vectors)
 
     def describe(self) -> dict[str, Any]:
         """Return all of the model but its parameters, as a checkpoint holds it."""

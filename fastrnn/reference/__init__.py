@@ -11,6 +11,7 @@ Arrays are time-major: ``x`` is [T, B, I], ``y`` is [T, B, H].
 from . import (
     attention,
     clockwork,
+    convolution,
     cross_entropy,
     dropout,
     embedding,
@@ -39,6 +40,7 @@ __all__ = [
     "CELLS",
     "attention",
     "clockwork",
+    "convolution",
     "cross_entropy",
     "dropout",
     "embedding",

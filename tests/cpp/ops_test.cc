@@ -111,6 +111,28 @@ Results<T> run_pool(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t colu
 }
 
 template <class T>
+Results<T> run_convolution(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t filters) {
+  Results<T> results;
+  for (ptrdiff_t width : {1, 3, 4}) {
+    const auto x = draw<T>(steps * rows * inputs, 1), weight = draw<T>(filters * inputs * width, 2);
+    const auto bias = draw<T>(filters, 3), dy = draw<T>(rows * filters, 4);
+    const auto lengths = draw_tokens(rows, steps + 1, 5);
+    Array<T> y(rows * filters), dx(steps * rows * inputs);
+    auto dweight = draw<T>(filters * inputs * width, 6), dbias = draw<T>(filters, 7);
+    std::vector<std::int32_t> at(static_cast<std::size_t>(rows * filters));
+    const auto& ops = table<T>().ops;
+    Convolution<T> a{steps, rows, inputs,    filters, width,  {x, rows * inputs, inputs}, lengths, weight,
+                     bias,  y,    at.data(), threads, nullptr};
+    Array<T> scratch(ops.convolution_scratch(a)), more(ops.convolution_backward_scratch(a));
+    a.scratch = scratch;
+    ops.convolution(a);
+    ops.convolution_backward({a, at.data(), {dy, 0, filters}, {dx, rows * inputs, inputs}, dweight, dbias, more});
+    for (const Array<T>* r : {&y, &dx, &dweight, &dbias}) results.add(*r);
+  }
+  return results;
+}
+
+template <class T>
 Results<T> run_attention(int threads, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t rows, ptrdiff_t depth) {
   const ptrdiff_t width = depth + 3;
   const auto q = draw<T>(queries * rows * depth, 1), k = draw<T>(keys * rows * depth, 2);
@@ -213,6 +235,8 @@ void test_ops() {
     run_optimizers<T>(threads).check(run_optimizers<T>(1));
     for (const auto& s : {Shape{1, 1, 1, 1, 0}, Shape{7, 5, 17, 3, 0}, Shape{33, 9, 16, 2, 0}}) {
       run_pool<T>(threads, s.steps, s.rows, s.inputs).check(run_pool<T>(1, s.steps, s.rows, s.inputs));
+      run_convolution<T>(threads, s.steps, s.rows, s.inputs, 19)
+          .check(run_convolution<T>(1, s.steps, s.rows, s.inputs, 19));
       run_attention<T>(threads, s.hidden, s.steps, s.rows, s.inputs)
           .check(run_attention<T>(1, s.hidden, s.steps, s.rows, s.inputs));
     }
