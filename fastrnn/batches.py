@@ -16,8 +16,6 @@ from fastrnn.data import IGNORED, Ids
 
 Lengths = npt.NDArray[np.int64]
 BUCKET = 50  # batches that are sorted by length together: less leaves more padding, more less chance
-
-
 Share = tuple[int, int]  # process, and how many there are
 
 
@@ -34,8 +32,7 @@ class Rows(NamedTuple):
 
 
 class Sequences:
-    """
-    Sequences of ids, one after the other in one array.
+    """Sequences of ids, one after the other in one array.
 
     Parameters
     ----------
@@ -71,8 +68,7 @@ class Sequences:
 
 
 class PaddedBatches:
-    """
-    Cut sequences into batches of alike lengths; see `fastrnn.protocols.Batches`.
+    """Cut sequences into batches of alike lengths; see `fastrnn.protocols.Batches`.
 
     Item k is ``(Rows(tokens, lengths), targets)``. Targets are [T, B], `IGNORED` past the end of a row, or
     one for each row, [B].
@@ -176,8 +172,7 @@ class PaddedBatches:
 
 
 class DescribedBatches(PaddedBatches):
-    """
-    Pair rows of numbers with sequences; item k is ``(x [B, ...], targets [T, B])``.
+    """Pair rows of numbers with sequences; item k is ``(x [B, ...], targets [T, B])``.
 
     Parameters
     ----------
@@ -212,8 +207,7 @@ class Asked(NamedTuple):
 
 
 class AskedBatches(PaddedBatches):
-    """
-    Pair texts with questions; item k is ``(Asked(text, question), targets)``.
+    """Pair texts with questions; item k is ``(Asked(text, question), targets)``.
 
     Parameters
     ----------
@@ -251,8 +245,7 @@ class AskedBatches(PaddedBatches):
 
 
 class DenseBatches:
-    """
-    Cut rows of numbers into batches; item k is ``(x [B, I], targets [B, ...])``.
+    """Cut rows of numbers into batches; item k is ``(x [B, I], targets [B, ...])``.
 
     Parameters
     ----------

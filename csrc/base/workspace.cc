@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #if defined(__unix__) || defined(__APPLE__)
@@ -14,17 +13,7 @@
 #endif
 
 #include "base/cpu.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FASTRNN_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FASTRNN_ASAN 1
-#endif
-#if defined(FASTRNN_ASAN)
-#include <sanitizer/asan_interface.h>
-#endif
+#include "base/guard.h"
 
 namespace fastrnn {
 namespace {
@@ -97,25 +86,6 @@ struct Cached {
 };
 static_assert(sizeof(Cached) <= kAlignment);
 
-#if defined(FASTRNN_ASAN)
-// Under AddressSanitizer a cached block, and the bytes between a request and the end of its class, may not be touched;
-// what is handed out is full of NaN, so that a kernel that counts on zeros is found.
-void guard_cached(void* data, std::size_t bytes) noexcept {
-  ASAN_POISON_MEMORY_REGION(static_cast<char*>(data) + kAlignment, bytes - kAlignment);
-}
-void guard_none(void* data, std::size_t bytes) noexcept { ASAN_UNPOISON_MEMORY_REGION(data, bytes); }
-void guard_tail(void* data, std::size_t asked, std::size_t bytes) noexcept {
-  constexpr std::size_t kMostFilled = std::size_t{16} << 20;
-  ASAN_UNPOISON_MEMORY_REGION(data, bytes);
-  std::memset(data, 0xFF, std::min(asked, kMostFilled));
-  ASAN_POISON_MEMORY_REGION(static_cast<char*>(data) + asked, bytes - asked);
-}
-#else
-void guard_cached(void*, std::size_t) noexcept {}
-void guard_none(void*, std::size_t) noexcept {}
-void guard_tail(void*, std::size_t, std::size_t) noexcept {}
-#endif
-
 class Pool {
  public:
   // A cached block of the first of the lists [list, last] that has one, and its list; or null.
@@ -139,7 +109,7 @@ class Pool {
 
   void give_back(void* data, int list) noexcept {
     const std::size_t bytes = list_bytes(list);
-    guard_cached(data, bytes);
+    guard_cached(data, kAlignment, bytes);
     std::unique_lock lock(mutex_);
     info_.in_use -= bytes;
     link(static_cast<Cached*>(data), list);

@@ -38,7 +38,7 @@ class Word2Vec(Saving):
     max_vocab_size, max_final_vocab, trim_rule, sorted_vocab
         See `fastrnn.word2vec.vocabulary.select`.
     sample : float
-        Threshold of the subsampling of frequent words; see `fastrnn.word2vec.vocabulary.keep_probability`.
+        Threshold of subsampling; see `fastrnn.word2vec.vocabulary.keep_probability`.
     seed : int
     workers : int
         Threads, at most `fastrnn.get_num_threads()`.
@@ -193,12 +193,8 @@ class Word2Vec(Saving):
             self.train(corpus, epochs=self.epochs, compute_loss=self.compute_loss, callbacks=callbacks)
         except KeyboardInterrupt:
             done = self.trained.words / max(1, corpus.tokens)
-            warnings.warn(
-                f"training was interrupted after {done:.2f} of {self.epochs} epochs; "
-                "the model is as trained so far",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+            so_far = f"training was interrupted after {done:.2f} of {self.epochs} epochs"
+            warnings.warn(f"{so_far}; the model is as trained so far", RuntimeWarning, stacklevel=3)
 
     def train(
         self,
