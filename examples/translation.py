@@ -108,7 +108,7 @@ def main() -> None:
         attention=None if arguments.attention == "none" else arguments.attention,
         dropout=arguments.dropout,
         embedding_dropout=arguments.embedding_dropout,
-        memory_dropout=arguments.memory_dropout,
+        memory_dropout=0.0 if arguments.attention == "none" else arguments.memory_dropout,
         tied=not arguments.untied,
         label_smoothing=arguments.label_smoothing,
         seed=arguments.seed,

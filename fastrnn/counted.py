@@ -110,6 +110,8 @@ class NGramLanguageModel(_CountingModel):
         self.k = _check.real("k", k)
         if not self.k > 0:
             raise ValueError(f"k: expected a positive number, got {self.k:g}")
+        if self.k != 1 and self.smoothing != "add-k":
+            raise ValueError(f"k: expected smoothing='add-k' for one, got {self.smoothing!r}")
 
     def _count(self, ids: Ids) -> None:
         k = {"kneser-ney": None, "counts": 0.0, "add-k": self.k}[self.smoothing]

@@ -198,7 +198,13 @@ class Vocabulary:
         tokens = [self.tokens[int(i)] for i in ids]
         if self.unit == "character":
             return "".join(tokens)
-        return " ".join(tokens).replace(f" {END_OF_LINE} ", "\n").replace(f" {END_OF_LINE}", "\n")
+        lines: list[list[str]] = [[]]
+        for token in tokens:
+            if token == END_OF_LINE:
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        return "\n".join(" ".join(line) for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds; `from_dict` reads it."""

@@ -69,7 +69,14 @@ class _OfWindows(BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         order, held = np.random.default_rng(seed).permutation(len(X)), int(share * len(X))
         kept = np.sort(order[held:])
+        if share and not held:
+            raise ValueError(f"validation_fraction: expected at least one of {len(X)} rows, got {share:g}")
+        if self.patience is not None and not held:
+            raise ValueError(f"patience: expected None without validation_fraction, got {self.patience!r}")
         self.scaling_ = Scaling.of(X[kept].reshape(-1, channels))
+        if not classes:
+            self.target_scaling_ = Scaling.of(targets[kept])
+            targets = self.target_scaling_.scale(targets).astype(np.float32)
         self.model_ = WindowNetwork(
             channels,
             outputs,
@@ -174,9 +181,7 @@ class RNNForecaster(RegressorMixin, _OfWindows):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._flat = y.ndim == 1
         numbers = y.reshape(len(y), -1).astype(np.float64)
-        self.target_scaling_ = Scaling.of(numbers)
-        scaled = self.target_scaling_.scale(numbers).astype(np.float32)
-        self._train(X, scaled, numbers.shape[1], False)
+        self._train(X, numbers, numbers.shape[1], False)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -280,6 +285,11 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """Return the share of right tags."""
         found = self.predict(X)
+        for place, (wanted, tags) in enumerate(zip(y, found, strict=True)):
+            if len(wanted) != len(tags):
+                raise ValueError(
+                    f"y[{place}]: expected {len(tags)} tags, as X[{place}] has, got {len(wanted)}"
+                )
         return metrics.accuracy([tag for row in y for tag in row], [tag for row in found for tag in row])
 
     def __sklearn_tags__(self) -> Any:

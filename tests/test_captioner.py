@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from errors import Case, check
 
-from fastrnn import GRU, Activation, Captioner, Dropout, Linear, Pool, Sequential
+from fastrnn import GRU, Activation, Captioner, Dropout, Embedding, Linear, Pool, Sequential
 from fastrnn.batches import DescribedBatches
 from fastrnn.data import Vocabulary
 
@@ -71,6 +71,17 @@ def test_it_learns_and_says_how_sure_it_is(tmp_path: Any) -> None:
     assert again.predict(held_out, beam=2) == net.predict(held_out, beam=2)
     with pytest.raises(ValueError, match="encoder: expected a layer like that of the model that was saved"):
         Captioner.load(tmp_path / "model")
+    other = Sequential(Linear(3, 12, seed=1), Activation("relu"), Dropout(0.1))
+    with pytest.raises(ValueError, match=r"^encoder: expected 1 Activation.*tanh.*, got 1 Activation.*relu"):
+        Captioner.load(tmp_path / "model", encoder=other)
+
+
+def test_captions_of_tokens() -> None:
+    """Whole numbers go to an embedding as they are."""
+    net = model(Sequential(Embedding(5, 7, seed=1), Pool("mean", batch_first=True)), 7)
+    x = np.array([[0, 1], [4, 2]])
+    net.fit(x, [["a"], ["b"]], epochs=1, progress=False)
+    assert len(net.predict(x)) == 2
 
 
 NAN = np.array([[0, 0, 0], [0, np.nan, 0]], np.float32)
@@ -94,7 +105,7 @@ ERRORS: dict[str, Case] = {
     "nan": (
         lambda: model().fit(NAN, [["a"], ["b"]]),
         ValueError,
-        "x[1]: expected finite numbers, got some that are not",
+        "x[1]: expected finite numbers of float32, got some that are not",
     ),
     "count": (
         lambda: model().fit(np.zeros((2, 3)), [["a"]]),

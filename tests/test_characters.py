@@ -36,7 +36,8 @@ TRAIN, NEW = endings(80), endings(30, 1)
 
 def tagger(characters: str | None = "LSTM", **options: Any) -> SequenceTagger:
     """A small one."""
-    given = {"character_options": SMALL, "embedding_size": 6, "seed": 0, **options}
+    letters = {} if characters is None else {"character_options": SMALL}
+    given = {**letters, "embedding_size": 6, "seed": 0, **options}
     return SequenceTagger(TRAIN[0], TRAIN[1], 8, characters=characters, **given)
 
 
@@ -96,6 +97,23 @@ def test_filters_in_a_model_that_reads_batches_first() -> None:
     assert y.shape == (3, 2)
     pullback(np.ones_like(y))
     assert np.abs(layer.grads["0.weight"]).sum() > 0
+
+
+def test_filters_side_by_side_take_the_order_of_the_model() -> None:
+    both = fastrnn.Concat(ConvMax(3, 2, seed=2), ConvMax(3, 2, seed=3))
+    layer = Sequential(Embedding(9, 4, seed=0), fastrnn.GRU(4, 3, batch_first=True, seed=1), both)
+    tokens = np.arange(16).reshape(4, 4) % 9
+    turned = [2, 0, 3, 1]
+    y = layer(tokens, lengths=[4, 0, 2, 3])[0]
+    assert y.shape == (4, 4)
+    assert (layer(tokens[turned], lengths=[2, 4, 3, 0])[0] == y[turned]).all()
+
+
+def test_a_process_without_rows() -> None:
+    net = tagger("CNN")
+    x, y = TRAIN[0][:2], TRAIN[1][:2]
+    spelled, targets = net._batches("x", x, *net._encode(x, y), 2).part(2, 3)[0]
+    assert spelled.tokens.shape[1] == targets.shape[1] == 0
 
 
 @pytest.mark.parametrize(("characters", "join"), KINDS)
@@ -162,7 +180,7 @@ def test_threads_change_nothing() -> None:
     checks.threads_change_nothing(run)
 
 
-@pytest.mark.parametrize(("characters", "join"), [*KINDS, (None, "gate")])
+@pytest.mark.parametrize(("characters", "join"), [*KINDS, (None, "concatenate")])
 def test_saved_and_loaded(characters: str | None, join: str, tmp_path: Any) -> None:
     model = tagger(characters, join=join, cell=None)
     model.save(tmp_path / "model")
@@ -209,7 +227,7 @@ ERRORS: dict[str, Case] = {
     "kind": (
         lambda: tagger("rnn"),
         ValueError,
-        "characters: expected one of 'CNN', 'GRU', 'LSTM', 'RNN', 'SCRN', 'ClockworkRNN', 'DepthGatedLSTM', "
+        "characters: expected one of 'CNN', 'GRU', 'LSTM', 'RNN', 'SCRN', 'ClockworkRNN', "
         "'MinGRU', 'MinLSTM', got 'rnn'",
     ),
     "join": (

@@ -25,7 +25,7 @@ CONTEXTS = ["", "the", "not good so we", "we film the", GOOD]
 def models() -> list[Any]:
     """All that count."""
     ngrams = [
-        NGramLanguageModel(WORDS, order, smoothing, 0.1)
+        NGramLanguageModel(WORDS, order, smoothing, 0.1 if smoothing == "add-k" else 1.0)
         for smoothing in ("kneser-ney", "add-k", "counts")
         for order in (1, 2, 4)
     ]

@@ -69,6 +69,7 @@ def test_words_are_counted_and_lines_end():
     assert vocabulary.tokens == (UNKNOWN, END_OF_LINE, "a", "b", "c")
     assert vocabulary.encode(text).tolist() == [3, 2, 2, 1, 0, 4, 2, 1, 1, 3, 1]
     assert vocabulary.decode([3, 2, 1, 4, 1]) == "b a\nc\n"
+    assert vocabulary.decode([1, 3, 1, 1, 2]) == "\nb\n\na"
     assert Vocabulary.from_dict(vocabulary.to_dict()) == vocabulary
     assert Vocabulary.from_text(text, "word", max_size=4).tokens == (UNKNOWN, END_OF_LINE, "a", "b")
     assert vocabulary.encode("zebra").tolist() == [0]

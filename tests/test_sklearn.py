@@ -72,6 +72,15 @@ def test_forecasts_of_several_steps() -> None:
     assert "validation_loss" in model.history_[0]
 
 
+def test_scaling_is_that_of_the_training_part() -> None:
+    from fastrnn.sklearn import RNNForecaster
+
+    x, y = np.random.default_rng(0).standard_normal((40, 6)), np.arange(40.0)
+    model = RNNForecaster(epochs=1, validation_fraction=0.25, random_state=0).fit(x, y)
+    others = RNNForecaster(epochs=1, random_state=0).fit(x, y)
+    assert model.target_scaling_.mean[0] != others.target_scaling_.mean[0]
+
+
 def test_tagger() -> None:
     from sklearn.base import clone
     from sklearn.exceptions import NotFittedError
@@ -90,6 +99,8 @@ def test_tagger() -> None:
     assert search.best_estimator_.predict_proba(x[:2])[1].shape == (len(x[1]), 2)
     with pytest.raises(NotFittedError):
         clone(model).predict(x)
+    with pytest.raises(ValueError, match=r"^y\[0\]: expected 2 tags, as X\[0\] has, got 1$"):
+        search.best_estimator_.score([["a", "b"], ["c"]], [["other"], ["other", "after a"]])
 
 
 def test_errors() -> None:
@@ -100,7 +111,8 @@ def test_errors() -> None:
         ({"channels": 5}, "channels: expected a divisor of 24 columns, got 5"),
         ({"cell": "Transformer"}, "cell: expected one of "),
         ({"validation_fraction": 1.0}, "validation_fraction: expected 0 <= validation_fraction < 1, got 1"),
-        ({"patience": 3}, "patience: expected None without validation_data, got 3"),
+        ({"patience": 3}, "patience: expected None without validation_fraction, got 3"),
+        ({"validation_fraction": 0.03}, "validation_fraction: expected at least one of 20 rows, got 0.03"),
         ({"epochs": 0}, "epochs: expected an int >= 1, got 0"),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):

@@ -72,6 +72,15 @@ def test_it_learns_to_look_up(tmp_path: Any) -> None:
     assert SpanFinder.load(tmp_path / "model").predict(held_out[0]) == answers
 
 
+def test_answers_longer_than_predict_looks_for() -> None:
+    words = ["a"] * 5 + ["1"] * 15
+    net = model()
+    x, y = [(words, ["a"]), (words, ["b"])] * 40, [(5, 20), (0, 5)] * 40
+    history = net.fit(x, y, validation_data=(x, y), epochs=12, batch=8, lr=2e-2, progress=False)
+    assert history.epochs[-1]["exact"] == 1
+    assert net.evaluate(x, y).exact == 1
+
+
 def test_the_likeliest_span() -> None:
     """Against all spans, of random weights, where ends before begins are likely too."""
     net = model()

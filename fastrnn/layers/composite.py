@@ -134,12 +134,18 @@ class Joined(Composite):
         order = {layer.batch_first for layer in layers if getattr(layer, "batch_first", None) is not None}
         if len(order) > 1:
             raise ValueError("layers: expected the same batch_first in all of them, got both")
-        for layer in layers:
-            if order and isinstance(layer, (AttentionPool, ConvMax, Dropout, Pool)):
-                layer.batch_first = next(iter(order))
         if order:
-            self.batch_first = next(iter(order))
+            self._order(next(iter(order)))
         super()._gather()
         self.recurrent = any(layer.recurrent for layer in layers)
         self._draws = any(layer._draws for layer in layers)
         self._ragged = any(layer._ragged for layer in layers)
+
+    def _order(self, batch_first: bool) -> None:
+        """Tell the children that have no order of their own."""
+        self.batch_first = batch_first
+        for child in self.children.values():
+            if isinstance(child, Joined) and getattr(child, "batch_first", None) is None:
+                child._order(batch_first)
+            elif isinstance(child, (AttentionPool, ConvMax, Dropout, Pool)):
+                child.batch_first = batch_first

@@ -171,7 +171,7 @@ class Inputs(Concat):
     Notes
     -----
     `lengths` is None or a tuple with those of each input, or None for it; dx is a tuple as x is. Models with
-    such inputs go into `value_and_grad` and `Sequential` as others do.
+    such inputs go into `value_and_grad` and `Sequential` as others do; layers behind them see no lengths.
     """
 
     def _inputs(self, x: Any, lengths: Any) -> list[tuple[Any, Any]]:

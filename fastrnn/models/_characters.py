@@ -17,6 +17,7 @@ from fastrnn.layers.composite import Composite
 from fastrnn.models.base import CELLS, recurrent_layer
 
 JOINS = ("concatenate", "gate")
+ENCODERS = ("CNN", *(name for name in CELLS if name != "DepthGatedLSTM"))  # which wants two levels
 OPTIONS = {"embedding_size": 25, "hidden_size": 25, "widths": (2, 3, 4)}
 
 
@@ -79,7 +80,8 @@ class SpelledBatches(PaddedBatches):
     def __getitem__(self, k: int) -> tuple[Any, Ids]:
         x, targets = super().__getitem__(k)
         rows = self.rows(k)
-        filler = int(self._types[self.inputs.starts[rows[0]]])  # a word that is there anyway
+        # Past the end of a row stands a word that is there anyway.
+        filler = int(self._types[self.inputs.starts[rows[0]]]) if len(rows) else 0
         types = self.inputs.padded(rows, self._types, filler)
         distinct, places = np.unique(types, return_inverse=True)
         letters = self._letters.padded(distinct, self._letters.flat, 0)
@@ -128,7 +130,7 @@ class SpelledWords(Composite):
         dtype: str,
         seed: int | None,
     ) -> None:
-        _check.choice("characters", kind, ("CNN", *CELLS))
+        _check.choice("characters", kind, ENCODERS)
         self.join = _check.choice("join", join, JOINS)
         seeds = [None if seed is None else fold(seed, k) for k in range(5)]
         encoder, width = _encoder(kind, letters, options, dtype, seeds[:2])

@@ -55,7 +55,7 @@ class WindowNetwork(Model):
             "dropout": dropout,
         }
         rate = _check.real("dropout", dropout, 0.0, 1.0)
-        between = rate if num_layers > 1 else 0.0
+        between = rate if _check.integer("num_layers", num_layers, 1) > 1 else 0.0
         options: dict[str, Any] = {"bidirectional": bidirectional, "dropout": between}
         layer = recurrent_layer(cell, channels, hidden_size, num_layers, seed=fold(seed, 0), **options)
         self.body = Sequential(layer, Pool(pooling, bidirectional=bidirectional), *dropped(rate))

@@ -181,10 +181,18 @@ class Model(Composite):
 
 def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: Any) -> Any:
     """A recurrent layer by the name of its class."""
-    _check.choice("cell", cell, tuple(CELLS))
-    if options.get("batch_first"):
-        raise ValueError("cell_options: expected no batch_first because the model decides on it, got True")
-    return CELLS[cell](width, hidden, levels, **options)
+    return CELLS[_check.choice("cell", cell, tuple(CELLS))](width, hidden, levels, **options)
+
+
+def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:
+    """Options of a recurrent layer, none of those that the model decides on."""
+    options = dict(given or {})
+    for name in ("batch_first", "dtype", "seed", "dropout", *decided):
+        if name in options:
+            raise ValueError(
+                f"cell_options: expected no {name} because the model decides on it, got {options[name]!r}"
+            )
+    return options
 
 
 def validation_pair(given: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fastrnn import _check, _core, metrics
 from fastrnn._random import fold
 from fastrnn.batches import DescribedBatches, Sequences
 from fastrnn.data import END_OF_LINE, Ids, Vocabulary
-from fastrnn.layers import Linear
+from fastrnn.layers import Embedding, Lambda, Linear
 from fastrnn.layers.base import Layer
 from fastrnn.models import _beam
 from fastrnn.models._beam import Hypothesis
@@ -180,10 +181,16 @@ class Captioner(Decoding):
             raise TypeError(f"{name}: expected numbers, got {found.dtype}")
         if found.ndim < 2 or not len(found):
             raise ValueError(f"{name}: expected shape (N, ...) with N > 0, got {found.shape}")
-        wrong = ~np.isfinite(found).reshape(len(found), -1).all(axis=1)
+        if found.dtype.kind != "f" and isinstance(next(self.encoder._leaves())[1], Embedding):
+            return np.ascontiguousarray(found, dtype=np.int64)
+        with np.errstate(over="ignore"):
+            cast = np.ascontiguousarray(found, dtype=self.config["dtype"])
+        wrong = ~np.isfinite(cast).reshape(len(cast), -1).all(axis=1)
         if wrong.any():
-            raise ValueError(f"{name}[{wrong.argmax()}]: expected finite numbers, got some that are not")
-        return np.ascontiguousarray(found, dtype=self.config["dtype"])
+            raise ValueError(
+                f"{name}[{wrong.argmax()}]: expected finite numbers of {cast.dtype}, got some that are not"
+            )
+        return cast
 
     def _pair(self, x: Any, y: Sentences, name: str = "") -> tuple[Any, Sequences]:
         first, second = (f"{name}[0]", f"{name}[1]") if name else ("x", "y")
@@ -200,7 +207,8 @@ class Captioner(Decoding):
         from fastrnn.training import evaluate
 
         loss = evaluate(self, DescribedBatches(*self._pair(x, y), 64))
-        return Translation(loss, metrics.accuracy([list(row) for row in y], self.predict(x)), len(y))
+        found = self.predict(x, max_length=max(50, *map(len, y)))
+        return Translation(loss, metrics.accuracy([list(row) for row in y], found), len(y))
 
     def predict(self, x: Any, **search: Any) -> list[list[str]]:
         """Return the best output for each row; `search` as in `caption`."""
@@ -221,6 +229,7 @@ class Captioner(Decoding):
         max_length
             Tokens after which an output is cut.
         """
+        _check.integer("max_length", max_length, 1)
         search_options(beam, length_penalty, max_length)
         inputs, found = self._numbers_of("x", x), list[list[Hypothesis]]()
         for at in range(0, len(inputs), _check.integer("batch", batch, 1)):
@@ -236,13 +245,26 @@ class Captioner(Decoding):
     def describe(self) -> dict[str, Any]:
         """Return all of the model but its parameters and its encoder, as a checkpoint holds it."""
         config = {**self.config, "vector_size": self.vector_size}
-        return {"kind": "Captioner", "config": config, "target": self.target.to_dict()}
+        parts = {"encoder": _outline(self.encoder), "target": self.target.to_dict()}
+        return {"kind": "Captioner", "config": config, **parts}
 
     @classmethod
     def _build(cls, model: dict[str, Any], encoder: Layer | None = None) -> Self:
         if encoder is None:
             raise ValueError("encoder: expected a layer like that of the model that was saved, got None")
+        for saved, given in zip_longest(model["encoder"], _outline(encoder)):
+            if saved != given:
+                raise ValueError(f"encoder: expected {saved} as in the model that was saved, got {given}")
         config = {
             name: value for name, value in model["config"].items() if name not in ("attention", "dtype")
         }
         return cls(encoder, target=Vocabulary.from_dict(model["target"]), **config, seed=0)
+
+
+def _outline(encoder: Layer) -> list[str]:
+    """The parts of an encoder in words, but for functions."""
+    leaves = encoder._leaves()
+    return [
+        f"{name} {type(leaf).__name__ if isinstance(leaf, Lambda) else leaf!r}".strip()
+        for name, leaf in leaves
+    ]

@@ -14,7 +14,7 @@ from fastrnn.data import Vocabulary
 from fastrnn.layers import AttentionPool, Dropout, Embedding, Pool, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
+from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,17 +102,19 @@ class SequenceClassifier(Model):
         if embedding_size is not None:
             size = _check.integer("embedding_size", embedding_size, 1)
         else:
-            size = width if vectors is None else int(vectors.vector_size)
+            if vectors is not None and not hasattr(vectors, "vector_size"):
+                raise TypeError(f"vectors: expected KeyedVectors, got {_check.describe(vectors)}")
+            size = width if vectors is None else vectors.vector_size
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(4)]
         parts: list[Any] = [Embedding(len(self.vocabulary), size, dtype=dtype, seed=seeds[0])]
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
             parts.append(Dropout(embedding_dropout))
         both = _check.flag("bidirectional", bidirectional) and cell is not None
         if cell is not None:
-            options = {**(cell_options or {}), "bidirectional": both}
-            layer = recurrent_layer(
-                cell, size, width, num_layers, dropout=dropout, dtype=dtype, seed=seeds[1], **options
+            options = dict(
+                dropout=dropout, dtype=dtype, seed=seeds[1], **own_options(cell_options, "bidirectional")
             )
+            layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
             parts.append(layer)
             size = layer.output_size * layer.directions
         if pooling == "attention":
@@ -126,7 +128,7 @@ class SequenceClassifier(Model):
         self._compose({"body": self.body, "head": self.head})
         self.config: dict[str, Any] = {
             "hidden_size": width,
-            "num_layers": int(num_layers),
+            "num_layers": _check.integer("num_layers", num_layers, 1),
             "embedding_size": self.body.children["0"].embedding_dim,  # type: ignore[attr-defined]
             "cell": cell,
             "pooling": pooling,

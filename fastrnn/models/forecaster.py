@@ -12,7 +12,7 @@ from fastrnn import _check, checkpoint
 from fastrnn._random import fold
 from fastrnn.layers import Dropout, Linear, Pool, Sequential
 from fastrnn.models._forecast_network import ForecastNetwork
-from fastrnn.models.base import recurrent_layer
+from fastrnn.models.base import own_options, recurrent_layer
 from fastrnn.windows import Floats, Past, Scaling, Windows, series
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Forecaster(ForecastNetwork):
         if not self.targets:
             raise ValueError("targets: expected at least one column, got none")
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
-        options = {"dropout": dropout, "dtype": dtype, "seed": seeds[0], **(cell_options or {})}
+        options = dict(dropout=dropout, dtype=dtype, seed=seeds[0], **own_options(cell_options))
         layer = recurrent_layer(cell, self.width + self.known, hidden_size, num_layers, **options)
         both = bool(layer.bidirectional)
         parts = [layer, Pool("last", bidirectional=both), *([Dropout(dropout)] if layer.dropout else [])]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastrnn import _check
 from fastrnn._random import fold
-from fastrnn.callbacks import Callback, History, perplexity
+from fastrnn.callbacks import History, perplexity
 from fastrnn.data import END_OF_LINE, UNKNOWN, Ids, Streams, Vocabulary
 from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._tied import TiedCrossEntropy
-from fastrnn.models.base import Model, recurrent_layer
+from fastrnn.models.base import Model, own_options, recurrent_layer
 from fastrnn.protocols import State
-from fastrnn.schedules import Schedule
 from fastrnn.training import evaluate
 
 
@@ -43,7 +40,7 @@ class LanguageModel(Model):
     hidden_size, num_layers
         H and L of the recurrent layers.
     embedding_size
-        E; if None as wide as what the recurrent layers give.
+        E; if None `hidden_size`, or the ``proj_size`` of `cell_options`.
     cell
         The name of a recurrent layer: ``"LSTM"``, ``"GRU"``, ...
     cell_options
@@ -87,14 +84,8 @@ class LanguageModel(Model):
         if embedding_size is not None:
             _check.integer("embedding_size", embedding_size, 1)
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
-        options: dict[str, Any] = {
-            **(cell_options or {}),
-            "dropout": dropout,
-            "dtype": dtype,
-            "seed": seeds[1],
-        }
-        if options.get("bidirectional"):
-            raise ValueError("cell_options: expected no bidirectional for the next token, got True")
+        options = own_options(cell_options, "bidirectional")
+        options |= {"dropout": dropout, "dtype": dtype, "seed": seeds[1]}
         size = options.get("proj_size") or hidden_size if embedding_size is None else embedding_size
         layer = recurrent_layer(cell, size, hidden_size, num_layers, **options)
         embedding = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
@@ -146,21 +137,10 @@ class LanguageModel(Model):
         text: str,
         validation: str | None = None,
         *,
-        epochs: int = 20,
         batch: int = 16,
         steps: int = 64,
-        lr: float = 4e-3,
-        schedule: Schedule | None = None,
-        optimizer: Any = None,
-        max_norm: float | None = 1.0,
         seed: int = 0,
-        callbacks: Iterable[Callback] = (),
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 30.0,
-        resume: bool = False,
-        progress: bool = True,
-        info: dict[str, Any] | None = None,
-        distributed: Any = False,
+        **training: Any,
     ) -> History:
         """
         Train by truncated back-propagation through `batch` parallel streams in chunks of `steps`.
@@ -169,17 +149,12 @@ class LanguageModel(Model):
         ----------
         text, validation
             Training text, and text to evaluate after each epoch; the parameters of the best epoch are kept.
-        lr, schedule, optimizer
-            By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a
-            cosine. A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
-        max_norm
-            Clips the global norm of the gradient.
-        progress
-            Show a bar on stderr.
-        seed, callbacks, checkpoint, checkpoint_every, info, distributed
-            See `Trainer`.
-        resume
-            See `Trainer.fit`.
+        batch, steps
+            Streams side by side, and tokens of a chunk.
+        seed
+            Of dropout.
+        training
+            As `Model.train` takes it: epochs, lr (by default 4e-3), optimizer, patience, checkpoint, ...
 
         Raises
         ------
@@ -188,24 +163,8 @@ class LanguageModel(Model):
         """
         data = Streams(self.vocabulary.encode(text), batch, steps)
         held_out = None if validation is None else self._whole_streams(validation)
-        return self.train(
-            data,
-            held_out,
-            epochs=epochs,
-            lr=lr,
-            schedule=schedule,
-            optimizer=optimizer,
-            max_norm=max_norm,
-            seed=seed,
-            callbacks=callbacks,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-            resume=resume,
-            progress=progress,
-            info=info,
-            distributed=distributed,
-            unit="char" if self.vocabulary.unit == "character" else "word",
-        )
+        unit = "char" if self.vocabulary.unit == "character" else "word"
+        return self.train(data, held_out, seed=seed, **{"lr": 4e-3, "unit": unit, **training})
 
     def evaluate(self, text: str, batch: int = 10, steps: int = 100) -> Evaluation:
         """
@@ -250,6 +209,8 @@ class LanguageModel(Model):
         stop
             The text ends with the first token that completes this string.
         """
+        if stop is not None and not isinstance(stop, str):
+            raise TypeError(f"stop: expected a str or None, got {_check.describe(stop)}")
         n, temperature = _check.integer("n", n, 0), _check.real("temperature", temperature)
         top_k = len(self.vocabulary) if top_k is None else _check.integer("top_k", top_k, 1)
         random = np.random.Generator(np.random.PCG64(_check.integer("seed", seed, 0)))

@@ -107,6 +107,8 @@ class Seq2Seq(Seq2SeqNetwork):
         width = self.config["hidden_size"]
         if _check.flag("bidirectional", bidirectional) and width % 2:
             raise ValueError(f"hidden_size: expected an even number for a bidirectional encoder, got {width}")
+        if memory_dropout and attention is None:
+            raise ValueError(f"memory_dropout: expected 0 without attention, got {memory_dropout!r}")
         self.config |= {
             "bidirectional": bool(bidirectional),
             "attention": attention,

@@ -190,7 +190,7 @@ class SpanFinder(SpanNetwork):
         return Finding(evaluate(self, data), self._exact(x, y), len(y))
 
     def _exact(self, x: Questions, y: Spans) -> float:
-        found = self.predict(x)
+        found = self.predict(x, max_tokens=max(stop - start for start, stop in y))
         return float(np.mean([(a.start, a.stop) == tuple(b) for a, b in zip(found, y, strict=True)]))
 
     def predict(self, x: Questions, max_tokens: int = 10) -> list[Answer]:

@@ -15,7 +15,7 @@ from fastrnn.layers import Activation, Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._characters import JOINS, Letters, SpelledBatches, SpelledWords, check_options
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import Model, probabilities, recurrent_layer, validation_pair
+from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -104,6 +104,8 @@ class SequenceTagger(Model):
         size = width if embedding_size is None else _check.integer("embedding_size", embedding_size, 1)
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(4)]
         words, letters = (len(self.vocabulary), size), check_options(character_options)
+        if characters is None and (join != "concatenate" or character_options):
+            raise ValueError("characters: expected an encoder for join and character_options, got None")
         parts, first = list[Any](), dict[str, Any]()
         if characters is None:
             parts.append(Embedding(*words, dtype=dtype, seed=seeds[0]))
@@ -115,10 +117,11 @@ class SequenceTagger(Model):
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
             parts.append(Dropout(embedding_dropout))
         if cell is not None:
-            options = {**(cell_options or {}), "bidirectional": _check.flag("bidirectional", bidirectional)}
-            layer = recurrent_layer(
-                cell, size, width, num_layers, dropout=dropout, dtype=dtype, seed=seeds[1], **options
+            options = dict(
+                dropout=dropout, dtype=dtype, seed=seeds[1], **own_options(cell_options, "bidirectional")
             )
+            both = _check.flag("bidirectional", bidirectional)
+            layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
             parts.append(layer)
             size = layer.output_size * layer.directions
         if _check.real("dropout", dropout, 0.0, 1.0):
@@ -128,7 +131,7 @@ class SequenceTagger(Model):
         self._compose({**first, "body": self.body, "head": self.head})
         self.config: dict[str, Any] = {
             "hidden_size": width,
-            "num_layers": int(num_layers),
+            "num_layers": _check.integer("num_layers", num_layers, 1),
             "embedding_size": words[1],
             "cell": cell,
             "bidirectional": bool(bidirectional),
@@ -137,7 +140,7 @@ class SequenceTagger(Model):
             "cell_options": dict(cell_options or {}),
             "characters": characters,
             "join": _check.choice("join", join, JOINS),
-            "character_options": letters,
+            "character_options": None if characters is None else letters,
             "dtype": str(self.flat_params.dtype),
         }
 
