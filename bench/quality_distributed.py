@@ -12,6 +12,7 @@ import argparse
 import os
 import socket
 import tempfile
+import traceback
 from pathlib import Path
 
 from quality_word2vec import enwiki, first_lines
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--every", type=int, default=1 << 16)
+    parser.add_argument("--every", type=int, default=1 << 14)
     parser.add_argument("--hot", type=int, default=1 << 10)
     parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
@@ -63,11 +64,14 @@ def main() -> None:
             if not pid:
                 try:
                     work(corpus, args.processes, rank, port, seed, args)
-                finally:
                     os._exit(0)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
             pids.append(pid)
-        for pid in pids:
-            os.waitpid(pid, 0)
+        ends = [os.waitpid(pid, 0)[1] for pid in pids]
+        if any(ends):
+            raise SystemExit("a process failed")
 
 
 if __name__ == "__main__":

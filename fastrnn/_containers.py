@@ -39,6 +39,26 @@ def _described(header: dict[str, Any], count: int) -> tuple[str, list[str]]:
     return json.dumps({"tree": header["tree"], "names": names}), names
 
 
+def write_npz(file: BinaryIO, arrays: dict[str, Any]) -> None:
+    """What ``numpy.savez`` writes, for any names."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as parts:
+        for name, array in arrays.items():
+            with parts.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+
+
+def to_safetensors(arrays: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    """The bytes of a file; ValueError where the names and the metadata are too long for the format."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save
+
+    try:
+        found = save({name: np.asarray(a, order="C") for name, a in arrays.items()}, metadata)
+    except SafetensorError as error:
+        raise ValueError(f"safetensors: expected what fits into its header, got more ({error})") from None
+    return bytes(found)
+
+
 class Npz:
     """Uncompressed zip files of .npy, as ``numpy.load`` reads them; pickles are refused."""
 
@@ -47,7 +67,7 @@ class Npz:
         """Write a packed tree."""
         text, names = _described(header, len(arrays))
         entry = np.frombuffer(text.encode(), np.uint8)
-        np.savez(file, allow_pickle=False, **{_ENTRY: entry, **dict(zip(names, arrays, strict=True))})
+        write_npz(file, {_ENTRY: entry, **dict(zip(names, arrays, strict=True))})
 
     @staticmethod
     def read(raw: bytes) -> tuple[dict[str, Any], list[Array]]:
@@ -56,7 +76,7 @@ class Npz:
             with np.load(io.BytesIO(raw), allow_pickle=False) as found:
                 header = json.loads(found[_ENTRY].tobytes())
                 return header, [found[name] for name in header["names"]]
-        except (zipfile.BadZipFile, EOFError, AttributeError) as error:
+        except (zipfile.BadZipFile, EOFError, AttributeError, NotImplementedError, RuntimeError) as error:
             raise ValueError(str(error) or "it ends too early") from None
 
 
@@ -66,11 +86,8 @@ class Safetensors:
     @staticmethod
     def write(file: BinaryIO, header: dict[str, Any], arrays: list[Array]) -> None:
         """Write a packed tree."""
-        from safetensors.numpy import save
-
         text, names = _described(header, len(arrays))
-        tensors = {name: np.ascontiguousarray(a) for name, a in zip(names, arrays, strict=True)}
-        file.write(save(tensors, {_ENTRY: text}))
+        file.write(to_safetensors(dict(zip(names, arrays, strict=True)), {_ENTRY: text}))
 
     @staticmethod
     def read(raw: bytes) -> tuple[dict[str, Any], list[Array]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
+from fastrnn._resuming import fingerprint
 
 if TYPE_CHECKING:
     from fastrnn.protocols import Batches, State
@@ -16,6 +17,13 @@ class Alone:
     """One process; `fastrnn.distributed._team.Team` is the same for many."""
 
     rank, size = 0, 1
+
+    def resume(self, asked: bool) -> None:
+        """Settle that a run goes on."""
+
+    def fingerprint(self, data: Batches | None) -> Any:
+        """What tells data from other data."""
+        return fingerprint(data)
 
     def part(self, data: Batches | None) -> Any:
         """What this process sees of the data."""

@@ -109,7 +109,10 @@ class EarlyStopping(Callback):
             self._waited += 1
             if self.patience is not None and self._waited >= self.patience:
                 trainer.stop(finished=True)
-        if trainer.finished and self._parameters is not None:
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Put the best parameters back."""
+        if trainer.finished and not trainer.failed and self._parameters is not None:
             trainer.set_parameters(self._parameters)
 
     def state_dict(self) -> dict[str, Any]:

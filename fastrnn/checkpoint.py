@@ -15,7 +15,8 @@ A path that ends in ``.safetensors`` or ``.npz`` gets that format instead, with 
 arrays, for other programs to read; see `fastrnn._containers`.
 
 `save` writes aside in the same folder, flushes it to the disk and renames: a kill or a full disk leaves the
-file that was there before. `load` checks everything and says what is wrong.
+file that was there before. `load` checks everything and says what is wrong
+(safetensors have no digest of the numbers).
 """
 
 from __future__ import annotations

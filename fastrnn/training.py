@@ -12,7 +12,7 @@ import numpy as np
 from fastrnn import _check, _core
 from fastrnn._random import fold
 from fastrnn._resumable import Resumable
-from fastrnn._resuming import diverged, fingerprint, gradient_norm
+from fastrnn._resuming import diverged, gradient_norm
 from fastrnn._team import Alone
 from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
 from fastrnn.protocols import Batches, State, Trainable, mask_of
@@ -134,10 +134,12 @@ class Trainer(Resumable):
         tokens = getattr(data, "tokens", None)
         per_item = int(np.size(data[0][1])) if tokens is None else round(tokens / len(data))
         self.tokens_per_step = self.accumulate * per_item
-        self._data = {"training": fingerprint(data), "validation": fingerprint(validation)}
+        describe = self._team.fingerprint
+        self._data = {"training": describe(data), "validation": describe(validation)}
+        if resume and self.checkpoint is None:
+            raise ValueError("resume: expected a Trainer with checkpoint=, got none")
+        self._team.resume(resume)
         if resume:
-            if self.checkpoint is None:
-                raise ValueError("resume: expected a Trainer with checkpoint=, got none")
             self.load_state_dict(self._team.load(self.checkpoint))
         self._asked = self.failed = False
         data, validation = self._team.part(data), self._team.part(validation)
@@ -199,6 +201,8 @@ class Trainer(Resumable):
         total, scale = 0.0, 0.0
         for k, (item, share) in enumerate(zip(items, shares, strict=True)):
             if not share:
+                if carry and np.size(item[1]):
+                    before = self._pass_on(item, before, key if k == 0 else fold(key, k))
                 continue
             if scale and share != scale:
                 model.flat_grads *= model.flat_grads.dtype.type(scale / share)
@@ -225,6 +229,14 @@ class Trainer(Resumable):
         self.at_boundary = True
         logs = {"step": self.steps_done, "epoch": self.epoch, "loss": loss, "norm": norm, "lr": lr}
         return logs | {"tokens": self.tokens_per_step}
+
+    def _pass_on(self, item: Any, before: State, key: int) -> State:
+        """The state after an item that has rows, but no target that counts: nothing is learned of it."""
+        model: Any = self.model
+        kept = model.flat_grads.copy()
+        _, after = self.model.value_and_grad(item[0], item[1], before, key=key, **mask_of(item))
+        model.flat_grads[...] = kept
+        return after
 
     def _update(self, scale: float, loss: float) -> float:
         """Clip and update; where the norm is not finite, change nothing and raise."""
@@ -264,7 +276,7 @@ def _totals(model: Trainable, data: Batches) -> tuple[float, int]:
 
 
 def _team(distributed: Any) -> Alone:
-    if distributed is False:
+    if distributed is False or distributed is None:
         return Alone()
     from fastrnn.distributed._team import Team
 

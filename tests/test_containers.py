@@ -75,6 +75,16 @@ def test_a_run_goes_on(tmp_path: Path, suffix: str) -> None:
     checks.same_bits(LanguageModel.load(tmp_path / f"model{suffix}").flat_params, whole.model.flat_params)
 
 
+def test_names_and_numbers(tmp_path: Path, suffix: str) -> None:
+    """Keys that numpy.savez has for itself; arrays without axes."""
+    tree = {"file": np.arange(3.0), "allow_pickle": np.array(2.5), "args": {"file": np.ones(2)}}
+    checkpoint.save(tmp_path / f"tree{suffix}", tree)
+    found = checkpoint.load(tmp_path / f"tree{suffix}")
+    assert found["allow_pickle"].shape == ()
+    checks.same_bits(found["file"], tree["file"])
+    checks.same_bits(found["args"]["file"], np.ones(2))
+
+
 def test_damaged(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     checkpoint.save(path, TREE)

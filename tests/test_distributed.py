@@ -61,6 +61,26 @@ def language_model(path: Any = None, *extra: Callback, seed: int = 3, **options:
     )
 
 
+class Columns:
+    """Items whose rows have states, cut by column."""
+
+    carry_state = True
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, k: int) -> Any:
+        return self.items[k]
+
+    def part(self, process: int, count: int) -> Columns:
+        return Columns(
+            [tuple(np.array_split(a, count, axis=1)[process] for a in item) for item in self.items]
+        )
+
+
 def outcome(trainer: Trainer) -> Any:
     history = next(c for c in trainer.callbacks if isinstance(c, History))
     return trainer.model.flat_params.copy(), history.epochs
@@ -274,6 +294,62 @@ class TestTogether:
 
         assert processes.run(2, tmp_path, work) == [(1.0, True), (1.0, False)]
         assert checkpoint.load(tmp_path / "run0")["training"]["steps_done"] in (2, 3)
+
+    def test_sums_and_rows_without_targets(self, tmp_path: Path, rng: np.random.Generator) -> None:
+        """A loss that is a sum; a process whose rows have no target in one item carries their state on."""
+        x = rng.standard_normal((12, 3))
+        dense = DenseBatches(x, x[:, :1].copy(), 5, seed=0)
+        items = [rng.integers(0, len(VOCABULARY), (2, 4, 2)) for _ in range(3)]
+        items[0][1, :, 1] = -100
+        streams = Columns([(inputs, targets) for inputs, targets in items])
+
+        def work(**options: Any) -> Any:
+            f = fastrnn.value_and_grad(fastrnn.Linear(3, 1, dtype="float64", seed=0), losses.MSE("sum"))
+            Trainer(f, optim.SGD(f, 0.01), **options).fit(dense, 2)
+            model = LanguageModel(VOCABULARY, 6, 1, dtype="float64", seed=3)
+            Trainer(model, optim.SGD(model, 0.5), **options).fit(streams, 2)
+            return f.flat_params.copy(), model.flat_params.copy()
+
+        want = work()
+        for found in processes.run(2, tmp_path, lambda: work(distributed=connect(timeout=20))):
+            for a, b in zip(found, want, strict=True):
+                checks.close(a, b, "gradient")
+
+    def test_an_end_that_one_asks_for(self, tmp_path: Path) -> None:
+        """All put the best parameters back; connecting twice by itself gives one group."""
+
+        class Stop(Callback):
+            def on_epoch_end(self, trainer: Trainer, logs: Any) -> None:
+                if trainer._team.rank == 1 and trainer.epoch == 2:
+                    trainer.stop(finished=True)
+
+        def work() -> Any:
+            trainer = language_model(None, distributed=True)
+            trainer.callbacks.insert(0, Stop())
+            trainer.fit(DATA, 5, HELD_OUT)
+            assert language_model(None, distributed=True)._team.group is trainer._team.group
+            return trainer.epoch, trainer.model.flat_params.copy()
+
+        (first, mine), (second, theirs) = processes.run(2, tmp_path, work)
+        assert first == second == 2
+        checks.same_bits(mine, theirs)
+
+    def test_unlike_settings(self, tmp_path: Path) -> None:
+        def rates() -> Any:
+            group = connect(timeout=15)
+            model = LanguageModel(VOCABULARY, 6, 1, seed=3)
+            Trainer(model, optim.SGD(model, 0.5 + group.rank), distributed=group).fit(DATA, 1)
+
+        assert str(processes.run(2, tmp_path, rates)[1]) == (
+            "distributed: process 1 of 2: this process optimizer: expected lr = 0.5, as in process 0, got 1.5"
+        )
+
+        def resumes() -> Any:
+            group = connect(timeout=15)
+            language_model(tmp_path / "none", distributed=group).fit(DATA, 1, resume=group.rank == 1)
+
+        for error in processes.run(2, tmp_path, resumes):
+            assert str(error).startswith("resume: expected the same in all 2 processes, got True in 1 of")
 
     def test_exchanges(self, tmp_path: Path) -> None:
         def work() -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
+from typing import Any
 
 import checks
 import numpy as np
@@ -49,6 +52,32 @@ def test_mapped(sentences: list[list[str]], tmp_path: Path) -> None:
     checks.same_bits(mapped.syn1, loaded.syn1)
     trained.wv.save(tmp_path / "wv", sep_limit=0)
     checks.same_bits(KeyedVectors.load(tmp_path / "wv", mmap="r").vectors, trained.wv.vectors)
+
+
+def test_mapped_then_updated(sentences: list[list[str]], tmp_path: Path) -> None:
+    """A vocabulary that grows when the tables are those of a file."""
+    new = [["x1", "x2", "a1"]] * 6
+    words = FastText(sentences, vector_size=8, bucket=50, min_count=1, epochs=1, workers=1)
+    documents = Doc2Vec(
+        [TaggedDocument(row, ["t", k]) for k, row in enumerate(sentences[:20])], vector_size=8, min_count=1
+    )
+    tagged = [TaggedDocument(row, ["t", 0]) for row in new]
+    for trained, corpus in ((words, new), (documents, tagged)):
+        trained.save(tmp_path / "model", sep_limit=0)
+        mapped, loaded = (type(trained).load(tmp_path / "model", mmap=mode) for mode in ("r", None))
+        for each in (mapped, loaded):
+            each.build_vocab(corpus, update=True)
+        assert mapped.wv.index_to_key == loaded.wv.index_to_key
+        checks.same_bits(mapped.wv.vectors, loaded.wv.vectors)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_copies_train(sentences: list[list[str]], copied: Any) -> None:
+    trained = model(sentences, epochs=1)
+    again = copied(trained)
+    for each in (trained, again):
+        each.train(sentences, epochs=1)
+    checks.same_bits(again.wv.vectors, trained.wv.vectors)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +154,7 @@ def test_vocabulary_in_steps(sentences: list[list[str]]) -> None:
     want = {"drop_unique": 2, "retain_total": 30, "downsample_unique": 0, "downsample_total": 30}
     assert found == {**want, "num_retained_words": 1}
     assert len(stepwise.wv) == 0
-    assert stepwise.min_count == 5
+    assert (stepwise.min_count, stepwise.effective_min_count) == (5, 0)
     found = stepwise.prepare_vocab()
     kept = [n * (np.sqrt(n / 5) + 1) * 5 / n for n in (30, 20)]
     want = {"drop_unique": 1, "retain_total": 50, "downsample_unique": 2, "downsample_total": int(sum(kept))}

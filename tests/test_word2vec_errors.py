@@ -112,6 +112,8 @@ def test_reset_from(sentences: list[list[str]]) -> None:
     assert trained.wv.get_vecattr("x", "count") == 18
     assert (trained.corpus_count, trained.wv.vectors.shape, trained.syn1neg.shape) == (1, (2, 20), (2, 20))
     trained.train([["x", "y"]] * 9, epochs=1)
+    trained.wv.add_vectors(["new"], np.ones((1, 20), np.float32))
+    assert other.wv.index_to_key == ["x", "y"]
     for wrong, name in ((Word2Vec(), "Word2Vec"), (3, "3")):
         with pytest.raises(TypeError, match=f"other_model: expected a model with a vocabulary, got {name}"):
             trained.reset_from(wrong)

@@ -73,14 +73,19 @@ def connect(*, timeout: float = 60.0, backend: str | None = None) -> Group:
     return TorchGroup(timeout)
 
 
+_joined: dict[int, Group] = {}  # of each process id that has connected by itself: a fork has to do it anew
+
+
 def group_of(given: Group | bool | None) -> Group:
-    """The group of an argument `distributed` or `group`: True and None connect."""
+    """The group of an argument `distributed` or `group`: True and None connect, once in a process."""
     from ._group import Group
 
     if isinstance(given, Group):
         return given
     if given is None or given is True:
-        return connect()
+        if os.getpid() not in _joined:
+            _joined[os.getpid()] = connect()
+        return _joined[os.getpid()]
     raise TypeError(
         f"distributed: expected True, False or a fastrnn.distributed.Group, got {_check.describe(given)}"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._random import fold
-from fastrnn._resuming import describe, same
+from fastrnn._resuming import describe, fingerprint, same
 from fastrnn._team import Alone
 from fastrnn.data import IGNORED
 from fastrnn.protocols import mask_of
@@ -41,6 +41,19 @@ class Team(Alone):
         self._whole: tuple[int, State] = (-1, None)
         self._shares: list[float] = []
 
+    def resume(self, asked: bool) -> None:
+        """See that all begin, or all go on."""
+        told = int(self.group.sum(np.array([asked], np.int64))[0])
+        if 0 < told < self.size:
+            raise ValueError(
+                f"resume: expected the same in all {self.size} processes, got True in {told} of them and "
+                f"{asked} in process {self.rank}: do they see the same files?"
+            )
+
+    def fingerprint(self, data: Batches | None) -> Any:
+        """What tells data from other data; None of data that each process has of its own."""
+        return fingerprint(data) if hasattr(data, "part") else None
+
     def part(self, data: Batches | None) -> Any:
         """Rows of this process; data without a method `part` are those already."""
         cut = getattr(data, "part", None)
@@ -63,7 +76,8 @@ class Team(Alone):
         mine = {
             "model": describe(trainer.model),
             "trainer": {**trainer._settings(), "items": items, "steps_done": trainer.steps_done},
-            "optimizer": type(trainer.optimizer).__name__,
+            "optimizer": _settings(trainer.optimizer),
+            "schedule": _settings(trainer.schedule),
             "data": trainer._data,
         }
         sent = json.dumps(mine, default=lambda array: array.tolist()).encode()
@@ -138,7 +152,7 @@ class Team(Alone):
     @staticmethod
     def _weight(trainer: Trainer, here: float, in_all: float) -> float:
         loss: Any = getattr(trainer.model, "children", {}).get("loss")
-        summed = getattr(loss, "_mean", True) is False
+        summed = getattr(loss, "reduction", "mean") == "sum"
         return float(here > 0) if summed else here / max(in_all, 1.0)
 
     def _settle(self, trainer: Trainer, told: Any) -> bool:
@@ -185,6 +199,12 @@ class Team(Alone):
         """Gather the state where a checkpoint is due."""
         if self._due and self._carries:
             self._gather(trainer)
+
+
+def _settings(of: Any) -> dict[str, Any]:
+    """The class of an optimiser or schedule, and its numbers."""
+    public = {k: v for k, v in vars(of).items() if k[0] != "_" and isinstance(v, bool | int | float | str)}
+    return {"class": type(of).__name__, **getattr(of, "options", {}), **public}
 
 
 def terms(model: Any, item: tuple[Any, ...]) -> int:

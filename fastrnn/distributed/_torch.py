@@ -67,5 +67,5 @@ class TorchGroup(Group):
 
     def close(self) -> None:
         """Leave the run, and end torch's process group if `connect` has made it."""
-        if self._store is not None and dist.is_initialized():
-            dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group(None if self._store is not None else self._group)

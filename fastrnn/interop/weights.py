@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastrnn import _check, _files
+from fastrnn import _check, _containers, _files
 
 if TYPE_CHECKING:
     from fastrnn.layers.base import Layer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _SUFFIXES = (".npz", ".safetensors")
+_DAMAGE = (zipfile.BadZipFile, EOFError, AttributeError, ValueError, NotImplementedError, RuntimeError)
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:
@@ -41,15 +42,11 @@ def save(layer: Layer, path: str | os.PathLike[str]) -> None:
         Another suffix.
     """
     suffix = _suffix(path)
-    arrays: dict[str, Any] = {name: np.ascontiguousarray(a) for name, a in layer.params.items()}
-    if suffix == ".npz":
-        with _files.replacing("weights", path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        return
-    from safetensors.numpy import save as to_bytes
-
     with _files.replacing("weights", path) as file:
-        file.write(to_bytes(arrays, {"format": "np"}))
+        if suffix == ".npz":
+            _containers.write_npz(file, dict(layer.params))
+        else:
+            file.write(_containers.to_safetensors(dict(layer.params), {"format": "np"}))
 
 
 def load(layer: Layer, path: str | os.PathLike[str]) -> None:
@@ -72,7 +69,7 @@ def load(layer: Layer, path: str | os.PathLike[str]) -> None:
                 arrays = {name: found[name] for name in found.files}
         else:
             arrays = _read(raw)
-    except (zipfile.BadZipFile, EOFError, AttributeError, ValueError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"weights: {os.fspath(path)!r} is no {suffix} file, or damaged: {error}") from None
     layer.load_params(arrays)
 

@@ -206,7 +206,8 @@ class Once:
             @functools.wraps(call)
             def run(self: Any, *args: Any, **options: Any) -> Any:
                 if options or (args and type(args[-1]) is not np.ndarray):
-                    args = tuple([_check.foreign(*pair) for pair in zip(names, args, strict=False)])
+                    known = [_check.foreign(*pair) for pair in zip(names, args, strict=False)]
+                    args = (*known, *args[len(names) :])
                     options = {name: _check.foreign(name, value) for name, value in options.items()}
                 return call(self, *args, **options)
 

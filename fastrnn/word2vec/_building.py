@@ -39,6 +39,7 @@ class Building:
     compat: str
     corpus_count: int
     corpus_total_words: int
+    effective_min_count: int = 0  # what the last choice of words has come to
     keep_thresholds: npt.NDArray[np.uint32]
     alias: npt.NDArray[np.uint32] | None
     paths: Paths | None
@@ -151,13 +152,14 @@ class Building:
 
     def _add_words(self, words: list[Any], counts: npt.NDArray[np.int64]) -> None:
         before = len(self.wv)
+        self.tables()  # while rows and names go together: those of a file are read now
         self._append([w for w in words if w not in self.wv.key_to_index])
         self._count(words, counts)
         self._make_tables(before)
 
     def _append(self, words: list[Any]) -> None:
         first = len(self.wv.index_to_key)
-        self.wv.index_to_key = [*self.wv.index_to_key, *words] if first else words
+        self.wv.index_to_key = [*self.wv.index_to_key, *words] if first else list(words)
         self.wv.key_to_index.update(zip(words, range(first, first + len(words)), strict=True))
 
     def _count(self, words: list[Any], new: npt.NDArray[np.int64]) -> None:

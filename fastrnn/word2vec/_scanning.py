@@ -86,7 +86,7 @@ class Scanning(Building):
         raw = self.raw_vocab
         if not raw:
             raise RuntimeError("raw_vocab: expected counts of types, got none; call scan_vocab first")
-        before = self.min_count, self.sample
+        before = self.min_count, self.sample, self.effective_min_count
         self.min_count = self.min_count if min_count is None else _check.integer("min_count", min_count, 0)
         self.sample = self.sample if sample is None else _check.real("sample", sample)
         try:
@@ -98,7 +98,7 @@ class Scanning(Building):
                 self._take_words(words, counts, update)
         finally:
             if dry_run:
-                self.min_count, self.sample = before
+                self.min_count, self.sample, self.effective_min_count = before
         if not dry_run and not keep_raw_vocab:
             self.raw_vocab = {}
         return {

@@ -60,6 +60,10 @@ class Table:
         self.padded = memory[first : first + count * stride].reshape(count, stride)
         self.rows = self.padded[:, :columns]
 
+    def __reduce__(self) -> Any:
+        """Copies have memory of their own, aligned as it has to be."""
+        return Table, (np.array(self.rows),)
+
     def holds(self, values: Floats) -> bool:
         """Whether `values` is `rows`, and not an array that somebody put in its place."""
         same = values.shape == self.rows.shape and values.strides == self.rows.strides

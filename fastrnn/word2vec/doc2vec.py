@@ -94,7 +94,7 @@ class Doc2Vec(Inference):
         self.dm_mean = kwargs.get("cbow_mean", 1)
         self.dbow_words = arguments.switch("dbow_words", dbow_words)
         self.dm_concat = arguments.switch("dm_concat", dm_concat)
-        self.dm_tag_count = _check.integer("dm_tag_count", dm_tag_count, 1, 1_000_000)
+        self.dm_tag_count = _check.integer("dm_tag_count", dm_tag_count, 1, 1 << 20)
         if self.dm_concat and not dm:
             raise ValueError("dm_concat: expected 0 with dm=0, got 1")
         if self.dm_tag_count > 1 and not self.dm_concat:
@@ -266,4 +266,4 @@ class Doc2Vec(Inference):
         ints, names, dv = saved["ints"], saved["names"], self.dv
         dv.index_to_key = [*range(ints), *names]
         dv.key_to_index = {name: row for row, name in enumerate(names, ints)}
-        dv.expandos = saved["attributes"]
+        dv.expandos = {name: np.array(values) for name, values in saved["attributes"].items()}

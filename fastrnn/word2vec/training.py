@@ -185,12 +185,12 @@ def _epochs(
                 model.running_training_loss += value
             if progress is not None:
                 mean = done.losses[-1] / max(1, done.centres_by_epoch[-1]) if loss else None
-                progress.update(end - position, rate, mean)
+                progress.update((end - position) * part.processes, rate, mean)
             position = end
             part.reached(position)
             if time.monotonic() - reported >= report_delay:
                 reported = time.monotonic()
-                share = done.words / (epochs * corpus.tokens)
+                share = (first + (position - begin) * part.processes) / (epochs * corpus.tokens)
                 _logger.info(
                     "PROGRESS: %.2f%% of words, %.0f words/s", 100 * share, done.words / (reported - begun)
                 )
