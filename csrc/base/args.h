@@ -183,7 +183,7 @@ struct Scan {
   int threads;
 };
 
-inline constexpr int kCells = 19;  // in the table, in the order of kernels/recurrent.cc
+inline constexpr int kCells = 19;  // in the table, in the order of kernels/recurrent.h
 
 struct CellInfo {
   const char* name;

@@ -8,7 +8,8 @@ namespace fastrnn::FASTRNN_ISA {
 void fill(Kernels& table) {
   table.name = FASTRNN_STRING(FASTRNN_ISA);
   table.vector_bytes = FASTRNN_VECTOR_BYTES;
-  fill_recurrent(table);
+  fill_recurrent(table.f32.recurrent);
+  fill_recurrent(table.f64.recurrent);
   fill_ops(table);
   fill_word2vec(table);
   fill_glove(table);

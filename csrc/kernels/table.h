@@ -5,7 +5,8 @@
 
 namespace fastrnn::FASTRNN_ISA {
 
-void fill_recurrent(Kernels& table);
+void fill_recurrent(RecurrentKernels<float>* table);
+void fill_recurrent(RecurrentKernels<double>* table);
 void fill_ops(Kernels& table);
 void fill_word2vec(Kernels& table);
 void fill_glove(Kernels& table);

@@ -1,4 +1,6 @@
-// The list of cells: one line each.
+// The list of cells: one line each.  A number type is compiled by itself: it is half of the work.
+#pragma once
+
 #include "kernels/cells/gru.h"
 #include "kernels/cells/gru_norm.h"
 #include "kernels/cells/gru_reset_before.h"
@@ -19,11 +21,10 @@
 #include "kernels/table.h"
 
 namespace fastrnn::FASTRNN_ISA {
-namespace {
 
 // Of a cell that says how much of h it keeps.
 template <class C, class T>
-constexpr auto scan_of() -> void (*)(const Scan<T>&) noexcept {
+FASTRNN_INLINE constexpr auto scan_of() -> void (*)(const Scan<T>&) noexcept {
   if constexpr (C::kKeeps)
     return run_scan<C, T>;
   else
@@ -31,7 +32,7 @@ constexpr auto scan_of() -> void (*)(const Scan<T>&) noexcept {
 }
 
 template <class C, class T>
-RecurrentKernels<T> recurrent() {
+FASTRNN_INLINE RecurrentKernels<T> recurrent() {
   using Of = Traits<C>;
   static_assert(C::kMade <= 1 && C::kStates <= kMaxStates);
   return {{C::kName,
@@ -53,15 +54,14 @@ RecurrentKernels<T> recurrent() {
           scan_of<C, T>()};
 }
 
-template <class... Cells>
-void fill_cells(Kernels& table) {
+template <class... Cells, class T>
+FASTRNN_INLINE void fill_cells(RecurrentKernels<T>* table) {
   int i = 0;
-  ((table.f32.recurrent[i] = recurrent<Cells, float>(), table.f64.recurrent[i++] = recurrent<Cells, double>()), ...);
+  ((table[i++] = recurrent<Cells, T>()), ...);
 }
 
-}  // namespace
-
-void fill_recurrent(Kernels& table) {
+template <class T>
+FASTRNN_INLINE void fill_all_cells(RecurrentKernels<T>* table) {
   fill_cells<Lstm, LstmCoupled, LstmPeephole, LstmFullPeephole, LstmProjected, LstmDepthGated, Gru, GruResetBefore,
              Rnn<Tanh>, Rnn<Relu>, Rnn<Sigmoid>, Rnn<Identity>, MinGru, MinLstm, Leaky, LstmNorm, LstmNormByGate,
              GruNorm, GruNormByGate>(table);
