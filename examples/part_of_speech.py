@@ -16,6 +16,7 @@ import argparse
 import os
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,10 @@ def main() -> None:
     }
     what = "F1" if has_chunks(names) else "%"
     for characters in arguments.characters:
+        letters: dict[str, Any] = {}
+        if characters != "none":
+            sizes = {"embedding_size": 25, "hidden_size": 50}
+            letters = {"characters": characters, "join": arguments.join, "character_options": sizes}
         rows = []
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             model = fastrnn.SequenceTagger(
@@ -110,9 +115,7 @@ def main() -> None:
                 embedding_size=100,
                 dropout=0.5,
                 embedding_dropout=0.3,
-                characters=None if characters == "none" else characters,
-                join=arguments.join,
-                character_options={"embedding_size": 25, "hidden_size": 50},
+                **letters,
                 seed=seed,
             )
             options = {"epochs": arguments.epochs, "lr": 4e-3, "word_dropout": 0.5, "seed": seed}

@@ -211,10 +211,9 @@ def test_fallback(torch: Any, keras: Any, ran: list[str]) -> None:
 
 
 def test_other_backends() -> None:
-    peer("keras")
     code = "import sys, types; m = sys.modules['keras'] = types.ModuleType('keras'); "
     code += "m.config = types.SimpleNamespace(backend=lambda: 'jax')\nimport fastrnn.keras"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert done.stderr.strip().splitlines()[-1] == (
         "RuntimeError: fastrnn.keras: expected Keras on its torch backend (KERAS_BACKEND=torch before its "
         "import), got 'jax'"

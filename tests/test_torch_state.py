@@ -205,7 +205,7 @@ class TestFallback:
         assert y.shape == (5, 3, 17)
 
     def test_autocast(self, torch: ModuleType) -> None:
-        _, ours = pair(torch, "LSTM", (7, 17), "float32")
+        _, ours = pair(torch, "GRU", (7, 17), "float32")  # PyTorch's LSTM in bfloat16 wants AVX-512
         x = torch.randn(5, 3, 7)
         with torch.autocast("cpu", torch.bfloat16):
             y, _ = self.warns(torch, "autocast", lambda: ours(x))
