@@ -64,9 +64,7 @@ class _CountingModel:
     def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
         """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""
         self._need("next")
-        p = self._after(self.vocabulary.encode(text))
-        best = np.argsort(-p, kind="stable")[: _check.integer("topn", topn, 1)]
-        return [(self.vocabulary.tokens[i], float(p[i])) for i in best]
+        return self.vocabulary.likeliest(self._after(self.vocabulary.encode(text)), topn)
 
     def _count(self, ids: Ids) -> None:
         raise NotImplementedError

@@ -206,6 +206,16 @@ class Vocabulary:
                 lines[-1].append(token)
         return "\n".join(" ".join(line) for line in lines)
 
+    def begin(self) -> int:
+        """Return the id of what stands before a text: the end of a line, or 0 where none is known."""
+        token = END_OF_LINE if self.unit == "word" else "\n"
+        return self.id(token) if token in self else 0
+
+    def likeliest(self, p: npt.NDArray[np.float64], topn: int) -> list[tuple[str, float]]:
+        """Return the `topn` tokens with the largest of the probabilities p, [V], the likeliest first."""
+        best = np.argsort(-p, kind="stable")[: _check.integer("topn", topn, 1)]
+        return [(self.tokens[k], float(p[k])) for k in best]
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds; `from_dict` reads it."""
         return {"unit": self.unit, "tokens": list(self.tokens)}

@@ -9,11 +9,11 @@ import numpy as np
 from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.callbacks import History, perplexity
-from fastrnn.data import END_OF_LINE, UNKNOWN, Ids, Streams, Vocabulary
+from fastrnn.data import UNKNOWN, Ids, Streams, Vocabulary
 from fastrnn.layers import Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._tied import TiedCrossEntropy
-from fastrnn.models.base import Model, own_options, recurrent_layer
+from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer
 from fastrnn.protocols import State
 from fastrnn.training import evaluate
 
@@ -181,9 +181,7 @@ class LanguageModel(Model):
 
     def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
         """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""
-        p = _softmax(self._read(self._prompt(text), None)[0])
-        best = np.argsort(-p, kind="stable")[: _check.integer("topn", topn, 1)]
-        return [(self.vocabulary.tokens[i], float(p[i])) for i in best]
+        return self.vocabulary.likeliest(probabilities(self._read(self._prompt(text), None)[0]), topn)
 
     def sample(
         self,
@@ -230,14 +228,13 @@ class LanguageModel(Model):
             return int(np.argmax(logits))
         if top_k < len(logits):
             logits[logits < np.partition(logits, -top_k)[-top_k]] = -np.inf
-        edges = np.cumsum(_softmax(logits / temperature))
+        edges = np.cumsum(probabilities(logits / temperature))
         return int(np.searchsorted(edges, random.random() * edges[-1], side="right"))
 
     def _prompt(self, text: str) -> Ids:
         if text:
             return self.vocabulary.encode(text)
-        start = END_OF_LINE if self.vocabulary.unit == "word" else "\n"
-        return np.array([self.vocabulary.id(start) if start in self.vocabulary else 0], np.int32)
+        return np.array([self.vocabulary.begin()], np.int32)
 
     def _read(self, ids: Ids, state: State) -> tuple[Any, State]:
         """Return the logits after the last of `ids`, float64 [V], and the state there."""
@@ -251,8 +248,3 @@ class LanguageModel(Model):
     @classmethod
     def _build(cls, model: dict[str, Any]) -> LanguageModel:
         return cls(Vocabulary.from_dict(model["vocabulary"]), **model["config"], seed=0)
-
-
-def _softmax(logits: Any) -> Any:
-    p = np.exp(logits - logits.max())
-    return p / p.sum()

@@ -10,10 +10,10 @@ from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.batches import DenseBatches
 from fastrnn.callbacks import History, perplexity
-from fastrnn.data import END_OF_LINE, Ids, Vocabulary
+from fastrnn.data import Ids, Vocabulary
 from fastrnn.layers import Activation, Dropout, Embedding, Linear, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models.base import Model
+from fastrnn.models.base import Model, probabilities
 from fastrnn.models.language_model import Evaluation
 from fastrnn.training import evaluate
 
@@ -133,16 +133,10 @@ class WindowLanguageModel(Model):
     def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
         """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""
         window = self._padded(self.vocabulary.encode(text))[-self.context :]
-        logits = self.head.logits(self._run(window[None]))[0].astype(np.float64)
-        p = np.exp(logits - logits.max())
-        p /= p.sum()
-        best = np.argsort(-p, kind="stable")[: _check.integer("topn", topn, 1)]
-        return [(self.vocabulary.tokens[k], float(p[k])) for k in best]
+        return self.vocabulary.likeliest(probabilities(self.head.logits(self._run(window[None]))[0]), topn)
 
     def _padded(self, ids: Ids) -> Ids:
-        start = END_OF_LINE if self.vocabulary.unit == "word" else "\n"
-        filler = self.vocabulary.id(start) if start in self.vocabulary else 0
-        return np.concatenate([np.full(self.context, filler, np.int32), ids])
+        return np.concatenate([np.full(self.context, self.vocabulary.begin(), np.int32), ids])
 
     def _windows(self, text: str, batch: int, seed: int | None = None) -> DenseBatches:
         ids = self.vocabulary.encode(text)
