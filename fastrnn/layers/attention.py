@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from .base import Layer, Once
+from .base import Layer, OnceAdding
 
 if TYPE_CHECKING:
     from .._typing import Array
@@ -95,17 +95,10 @@ class AttentionPool(Layer):
         return f"{self.features}"
 
 
-class AttentionPoolPullback(Once):
+class AttentionPoolPullback(OnceAdding):
     """Gradients of one ``vjp`` call of an AttentionPool. One-shot."""
 
     __slots__ = ()
-
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
-        """Give dx, like x, and add the parameters' gradients into ``grads``; see `LinearPullback`."""
-        if grads is not None:
-            return self._backward(dy, self._layer._into(grads), want_dx)
-        with self._home.lock:
-            return self._backward(dy, self._layer._gradients, want_dx)
 
     def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
         shape, weights, arguments = self._peek()

@@ -242,3 +242,38 @@ class Once:
         except IndexError:
             self._peek()
         return kept
+
+
+class OnceAdding(Once):
+    """A pullback that adds the gradients by the parameters of its layer; a subclass has ``_backward``."""
+
+    __slots__ = ()
+
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+        """Give dx, and add the gradients by the parameters into those of the layer.
+
+        Parameters
+        ----------
+        dy : ndarray like y
+        grads : ndarray like ``layer.flat_grads``, or mapping like ``layer.grads``, optional
+            Add into this instead; no lock is taken.
+        want_dx : bool
+            Form the gradient by x; a first layer need not.
+
+        Returns
+        -------
+        ndarray like x, or None if not wanted
+
+        Raises
+        ------
+        RuntimeError
+            Called before, or the parameters have changed since ``vjp``.
+        """
+        if grads is not None:
+            return self._backward(dy, self._layer._into(grads), want_dx)
+        with self._home.lock:
+            return self._backward(dy, self._layer._gradients, want_dx)
+
+    def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
+        """Add into the arrays of `into`, and give dx."""
+        raise NotImplementedError

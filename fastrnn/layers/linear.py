@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _check, _core
-from .base import Layer, Once
+from .base import Layer, OnceAdding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,35 +70,10 @@ class Linear(Layer):
         return f"{self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'}"
 
 
-class LinearPullback(Once):
-    """Gradients of one ``vjp`` call of a Linear layer. One-shot."""
+class LinearPullback(OnceAdding):
+    """Gradients of one ``vjp`` call of a Linear layer: dx = dy weight, dy' x and the sums of dy. One-shot."""
 
     __slots__ = ()
-
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
-        """Give dx = dy weight, and add dy' x and the column sums of dy into the gradients.
-
-        Parameters
-        ----------
-        dy : ndarray like y
-        grads : ndarray like ``layer.flat_grads``, or mapping like ``layer.grads``, optional
-            Add into this instead; no lock is taken.
-        want_dx : bool
-            Form the gradient by x; a first layer need not.
-
-        Returns
-        -------
-        ndarray like x, or None if not wanted
-
-        Raises
-        ------
-        RuntimeError
-            Called before, or the parameters have changed since ``vjp``.
-        """
-        if grads is not None:
-            return self._backward(dy, self._layer._into(grads), want_dx)
-        with self._home.lock:
-            return self._backward(dy, self._layer._gradients, want_dx)
 
     def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
         x, weight = self._take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _check, _core
-from .base import Layer, Once
+from .base import Layer, Once, OnceAdding
 
 if TYPE_CHECKING:
     from .._typing import Array
@@ -165,17 +165,10 @@ class ConvMax(Layer):
         return f"{self.in_features}, {self.filters}, width={self.width}"
 
 
-class ConvMaxPullback(Once):
+class ConvMaxPullback(OnceAdding):
     """Gradients of one ``vjp`` call of a ConvMax. One-shot."""
 
     __slots__ = ()
-
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
-        """Give dx, like x, and add the parameters' gradients into ``grads``; see `LinearPullback`."""
-        if grads is not None:
-            return self._backward(dy, self._layer._into(grads), want_dx)
-        with self._home.lock:
-            return self._backward(dy, self._layer._gradients, want_dx)
 
     def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
         shape, at, (x, weight, _, lengths) = self._peek()

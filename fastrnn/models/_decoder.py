@@ -10,7 +10,7 @@ from fastrnn import _check, _core
 from fastrnn.data import IGNORED, Ids
 from fastrnn.layers import Attention, Dropout, Embedding, Linear, Sequential
 from fastrnn.losses import LinearCrossEntropy
-from fastrnn.models.base import Model, recurrent_layer
+from fastrnn.models.base import Model, log_probabilities, recurrent_layer
 
 
 class Memory(NamedTuple):
@@ -164,10 +164,7 @@ class Decoding(Model):
             beams = s.reshape(-1, memory.values.shape[1], s.shape[2])  # the beam is an axis of queries
             z, weights = self._joined(beams, *memory[::2], memory.keys)
             weights = weights.swapaxes(0, 1).reshape(len(tokens), -1)
-        logits = self.head.logits(z.reshape(len(tokens), -1)).astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return logits, state, weights
+        return log_probabilities(self.head.logits(z.reshape(len(tokens), -1))), state, weights
 
 
 def search_options(beam: Any, length_penalty: Any, max_length: Any) -> None:

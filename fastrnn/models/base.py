@@ -206,3 +206,10 @@ def probabilities(logits: Any) -> Any:
     """Softmax over the last axis, in float64."""
     e = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_probabilities(logits: Any) -> Any:
+    """Logarithm of `probabilities`."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))

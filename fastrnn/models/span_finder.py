@@ -13,7 +13,7 @@ from fastrnn.batches import AskedBatches, Sequences
 from fastrnn.data import Vocabulary
 from fastrnn.models._sentences import encode, load_vectors, word_vocabulary
 from fastrnn.models._span_network import SpanNetwork
-from fastrnn.models.base import validation_pair
+from fastrnn.models.base import log_probabilities, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -210,9 +210,7 @@ class SpanFinder(SpanNetwork):
         data = AskedBatches(texts, questions, np.zeros((len(texts), 2), np.int32), 64)
         found = dict[int, Answer]()
         for k in range(len(data)):
-            z = self._run(data[k][0]).astype(np.float64)
-            z -= z.max(axis=2, keepdims=True)
-            first, last = z - np.log(np.exp(z).sum(axis=2, keepdims=True))
+            first, last = log_probabilities(self._run(data[k][0]))
             best, start, more = (np.full(len(first), -np.inf), *np.zeros((2, len(first)), np.int64))
             for extra in range(min(most, first.shape[1])):
                 both = first[:, : first.shape[1] - extra] + last[:, extra:]
