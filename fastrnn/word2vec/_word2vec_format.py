@@ -105,8 +105,6 @@ class Reader:
         """
         least = 4 * size + 1 if binary else 2 * size  # bytes of a record
         most_line = 64 * size + (1 << 17)
-        if binary and len(self._buffer) < 2 * least:
-            self._buffer.extend(bytes(2 * least + (1 << 17) - len(self._buffer)))
         rows = np.empty((len(self._buffer) // least + 1, size), np.float32 if binary else dtype)
         done = 0
         while done < count:
