@@ -17,10 +17,29 @@ SEED = 20240229
 REQUIRE_PEERS = os.environ.get("FASTRNN_REQUIRE_PEERS") == "1"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs on every instruction set whatever is forced."""
+    for item in items:
+        if "isa" in getattr(item, "fixturenames", ()):
+            item.add_marker("every_isa")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def heeds_ctrl_c() -> None:
     """A shell starts what it puts into the background with SIGINT ignored; commands would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def keeps_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Free what functions of the module have cached: runs of the reference, up to a gigabyte."""
+    yield
+    for function in vars(request.module).values():
+        if getattr(function, "__module__", None) == request.module.__name__ and hasattr(
+            function, "cache_clear"
+        ):
+            function.cache_clear()
 
 
 @pytest.fixture

@@ -154,6 +154,7 @@ class TestChunks:
             checks.same_bits(got, want)
 
 
+@pytest.mark.every_isa
 class TestInstructionSets:
     """Instruction sets with fma give the same bits; SSE4 has none."""
 
