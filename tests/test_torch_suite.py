@@ -99,7 +99,8 @@ def test_grad_and_gradgrad(torch: ModuleType, database: Any, kind: str) -> None:
             return tuple(tensors(torch, ours(*place(words.args), **words.kwargs)))
 
         assert torch.autograd.gradcheck(call, (*inputs, *params))
-        assert torch.autograd.gradgradcheck(call, (*inputs, *params))
+        # Along random directions, as PyTorch's own; every element, here 136 s, in test_torch_operators.
+        assert torch.autograd.gradgradcheck(call, (*inputs, *params), fast_mode=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
