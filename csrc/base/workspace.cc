@@ -128,7 +128,8 @@ class Pool {
   // Frees the largest cached block of the lists [first, list).
   void drop_below(int list, int first) noexcept {
     std::unique_lock lock(mutex_);
-    while (--list >= first && newest_of_[list] == nullptr) continue;
+    --list;
+    while (list >= first && newest_of_[list] == nullptr) --list;
     if (list < first) return;
     Cached* const block = newest_of_[list];
     unlink(block);
