@@ -25,6 +25,7 @@ CASES = {  # text of a layer, widths of its states, parameters' shapes are asked
     "small LSTM": "LSTM(input_size=3, hidden_size=2, num_layers=2, bidirectional=True)",
     "GRU": "GRU(input_size=3, hidden_size=5)",
     "RNN": "RNN(input_size=3, hidden_size=5, nonlinearity='relu', bias=False)",
+    "tanh": "RNN(input_size=3, hidden_size=5)",
     "projected": "LSTM(input_size=3, hidden_size=5, proj_size=2)",
     "peephole": "LSTM(input_size=3, hidden_size=5, peephole='diagonal')",
     "MinGRU": "MinGRU(input_size=3, hidden_size=5, num_layers=2)",
@@ -126,7 +127,7 @@ def test_gradcheck(torch: ModuleType, op: ModuleType, case: str, form: str, eage
 
 @pytest.mark.parametrize("eager", [True, False])
 @pytest.mark.parametrize("form", ["batch", "packed"])
-@pytest.mark.parametrize("case", ["small LSTM", "GRU", "projected"])  # the larger one: 16 s
+@pytest.mark.parametrize("case", ["small LSTM", "GRU", "RNN", "tanh", "projected"])  # the larger one: 16 s
 def test_gradgradcheck(torch: ModuleType, op: ModuleType, case: str, form: str, eager: bool) -> None:
     spec, x, state, params, *rest = arguments(torch, case, form)
     number, through = len(state), way(op, eager)
