@@ -6,9 +6,10 @@ and crash an older processor; a constructor at namespace scope would run there a
 throw in the middle of a team. So an object may define nothing outside its namespace, and ask only for what
 is listed.
 
-Tiles. The inner loop of every full register tile is fma from registers: a load of b folded into each fma that
-uses it makes the loop bound by loads (87 instead of 113 GFLOP/s at 4 rows), and a spilled accumulator costs
-more. Tiles of sse4 have no fma to look for, those of other processors than x86 are not looked at.
+Tiles. The inner loop of every full register tile is fma, or the dot product of bfloat16, from registers: a
+load of b folded into each fma that uses it makes the loop bound by loads (87 instead of 113 GFLOP/s at 4
+rows), and a spilled accumulator costs more. Tiles of sse4 have no fma to look for, those of other processors
+than x86 are not looked at.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from typing import NamedTuple
 
 # Of the C library and of csrc/base. Nothing that allocates, throws or prints.
 WANTED = {"log", "pow", "memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
-REGISTERS = {"avx2": 16, "avx512": 32}
-TILE = re.compile(r"void fastrnn::(\w+)::tile<fastrnn::\w+::FmaOperand<(\w+)>, (\d+), (\d+), [^,]*, false>\(")
+REGISTERS = {"avx2": 16, "avx512": 32, "avx512_bf16": 32}
+TILE = re.compile(
+    r"void fastrnn::(\w+)::(?:NumberCells<(\w+)>|\(anonymous namespace\)::(DotPairs))"
+    r"::run<(\d+), (\d+), [^,]*, false>\("
+)
+MULTIPLY = r"vfmadd\d+p|vdpbf16p"
 
 
 class Instruction(NamedTuple):
@@ -47,7 +52,11 @@ def wrong_symbols(isa: str, nm: str) -> Iterator[str]:
                 yield f"asks for {name}"
             continue
         shared = kind.isupper() or kind in "uvw"
-        if shared and not re.match(f"{project}{len(isa)}{isa}", name):
+        spaces = {
+            isa,
+            isa.partition("_")[0],
+        }  # a row that shares the kernels of another adds to its namespace
+        if shared and not any(re.match(f"{project}{len(space)}{space}", name) for space in spaces):
             yield f"defines {name} ({kind}) outside of its namespace"
 
 
@@ -80,7 +89,7 @@ def inner_loops(code: list[Instruction]) -> list[list[Instruction]]:
     loops = [
         loop
         for loop in loops
-        if any(i.name.startswith("vfmadd") for i in loop) and not any(i.name == "ret" for i in loop)
+        if any(re.match("vfmadd|vdpbf16", i.name) for i in loop) and not any(i.name == "ret" for i in loop)
     ]
     return [a for a in loops if not any(b is not a and set(b) < set(a) for b in loops)]
 
@@ -91,8 +100,8 @@ def wrong_tile(isa: str, element: str, rows: int, vectors: int, code: list[Instr
     if not loops:
         yield "has no loop with fma"
     for loop in loops:
-        fma = [i for i in loop if re.match(r"vfmadd\d+p", i.name)]
-        suffix = {"float": "ps", "double": "pd"}[element]
+        fma = [i for i in loop if re.match(MULTIPLY, i.name)]
+        suffix = "pd" if element == "double" else "ps"
         if not fma or len(fma) % (rows * vectors) or any(not i.name.endswith(suffix) for i in fma):
             yield f"has {len(fma)} packed fma in its loop, not a multiple of {rows} x {vectors}"
         if rows * vectors + vectors + 1 > REGISTERS[isa]:
@@ -110,11 +119,11 @@ def wrong_tiles(isa: str, disassembly: str) -> Iterator[str]:
     count = 0
     for name, code in functions(disassembly):
         tile = TILE.match(name)
-        if tile and tile[1] == isa:
+        if tile and tile[1] == isa.partition("_")[0]:
             count += 1
-            rows, vectors = int(tile[3]), int(tile[4])
-            for complaint in wrong_tile(isa, tile[2], rows, vectors, code):
-                yield f"tile of {rows} x {vectors} {tile[2]} {complaint}"
+            element, rows, vectors = tile[2] or tile[3], int(tile[4]), int(tile[5])
+            for complaint in wrong_tile(isa, element, rows, vectors, code):
+                yield f"tile of {rows} x {vectors} {element} {complaint}"
     if not count:
         yield "has no register tiles"
 
@@ -126,13 +135,15 @@ def run(*command: str | Path) -> str:
 
 def complaints(build: Path) -> Iterator[str]:
     """All that is wrong with the objects below a build folder."""
-    objects = sorted(build.glob("csrc/CMakeFiles/kernels_*.dir/kernels/*.o"))
+    objects = sorted(build.glob("csrc/CMakeFiles/kernels_*.dir/kernels/**/*.o"))
     if not any(path.name == "gemm.cc.o" for path in objects):
         yield f"{build}: no compiled kernels"
     for path in objects:
-        isa = path.parts[-3].removeprefix("kernels_").removesuffix(".dir")
+        isa = next(
+            re.findall(r"^kernels_(\w+)\.dir$", part)[0] for part in path.parts if part.endswith(".dir")
+        )
         found = [*wrong_symbols(isa, run("nm", path)), *wrong_sections(run("objdump", "-h", path))]
-        if path.name == "gemm.cc.o" and isa in REGISTERS:
+        if path.name in ("gemm.cc.o", f"{isa}.cc.o") and isa in REGISTERS:
             found += wrong_tiles(isa, run("objdump", "-d", "-C", "--no-show-raw-insn", path))
         yield from (f"{isa} {path.name} {complaint}" for complaint in found)
 

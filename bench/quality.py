@@ -38,6 +38,7 @@ def arguments(description: str, epochs: int) -> argparse.Namespace:
     """The options of a quality script."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--peer", choices=["torch"], help="train the same model there instead")
+    options.add_argument("--compute", choices=["bfloat16"], help="what our products are computed in")
     options.add_argument("--epochs", type=int, default=epochs, help="default: %(default)s")
     options.add_argument(
         "--stop-after", type=int, help="epochs to do before the run stops; go on with --resume"
@@ -70,6 +71,10 @@ def run(task: Task, options: argparse.Namespace) -> None:
     name = options.peer or "fastrnn"
     threads = set_threads(options.threads, peer(name) if options.peer else None)
     model = MODELS[name](task.config, task.optimizer, task.schedule.base, options.seed)
+    if options.compute is not None:
+        if options.peer:
+            raise SystemExit(f"--compute: expected none with --peer, got {options.compute}")
+        model.model.set_compute(options.compute, strict=True)
     if task.uniform is not None:
         draw = np.random.default_rng(options.seed)
         parameters = model.parameters().items()
@@ -77,6 +82,7 @@ def run(task: Task, options: argparse.Namespace) -> None:
         model.load({n: a.astype(np.float32) for n, a in values.items()})
     done: dict[str, Any] = {"epoch": 0, "seconds": 0.0, "best": math.inf, "best_parameters": {}}
     settings = {"task": task.name, "model": name, "seed": options.seed, "epochs": options.epochs}
+    settings["compute"] = options.compute or "float32"
     if options.resume:
         saved = checkpoint.load(options.checkpoint)
         if saved["settings"] != settings:
@@ -84,7 +90,8 @@ def run(task: Task, options: argparse.Namespace) -> None:
         model.load_state_dict(saved["model"])
         done = saved["done"]
     size = sum(p.size for p in model.parameters().values())
-    print(f"{task.name} on {name}: {size:,} parameters, seed {options.seed}, {threads} threads", flush=True)
+    kind = f"{size:,} parameters, {settings['compute']}, seed {options.seed}, {threads} threads"
+    print(f"{task.name} on {name}: {kind}", flush=True)
     last = min(options.epochs, done["epoch"] + (options.stop_after or options.epochs))
     for epoch in range(done["epoch"], last):
         train_epoch(model, task, epoch, done)

@@ -25,6 +25,9 @@ struct Glove;  // base/glove.h
 struct Kernels {
   const char* name;
   int vector_bytes;
+  const void* pairs;           // for Plan::pairs: its instruction for bfloat16; null: there is none
+  const void* emulated_pairs;  // the same sums without one, slower than float32
+  double (*pair_flops)(ptrdiff_t rounds) noexcept;  // as OpKernels::fma_flops, or null
   KernelsOf<float> f32;
   KernelsOf<double> f64;
   Word2VecKernels word2vec;

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _core
+from fastrnn._compute import rounds
 from fastrnn._typing import Array
 from fastrnn.layers import GRU, LSTM, RNN
 
@@ -25,6 +26,8 @@ LEAST = 0.02  # seconds of a turn: a thousand times what starting a clock and a 
 # In eps of the largest element: both sides sum up to T*B terms, each in its own order. Over the shapes of
 # bench_recurrent.py 48 at most, in a weight gradient over 16384 rows; a user's shape may have more of them.
 TOLERANCE = 256
+# With operands of 8 bits, whose rounding is 2**16 eps at most and mostly cancels.
+ROUNDED = 2**17
 
 
 class Shape(NamedTuple):
@@ -46,10 +49,10 @@ class Shape(NamedTuple):
 class Ours:
     """One layer on fastrnn with an input and a gradient by its output."""
 
-    def __init__(self, kind: str, shape: Shape, dtype: str = "float32") -> None:
+    def __init__(self, kind: str, shape: Shape, dtype: str = "float32", compute: str | None = None) -> None:
         draw = np.random.default_rng(0)
         self.kind = kind
-        self.layer = KINDS[kind](shape.I, shape.H, dtype=dtype, seed=0)
+        self.layer = KINDS[kind](shape.I, shape.H, dtype=dtype, compute=compute, seed=0)
         self.x: Array = draw.standard_normal((shape.T, shape.B, shape.I)).astype(dtype)
         self.dy: Array = draw.standard_normal((shape.T, shape.B, shape.H)).astype(dtype)
 
@@ -186,14 +189,14 @@ def _spread(values: Array, form: str) -> str:
 
 
 def _rows(
-    kind: str, shape: Shape, dtype: str, threads: int, rounds: int, against: str | None
+    kind: str, shape: Shape, dtype: str, compute: str | None, threads: int, rounds: int, against: str | None
 ) -> Iterable[list[Any]]:
     """Measure one shape; a row for forward, one for training, the ratio by round as the last item."""
-    ours = Ours(kind, shape, dtype)
+    ours = Ours(kind, shape, dtype, compute)
     theirs = None if against is None else Torch(ours)
     if theirs is not None:
-        check_equal(ours.answer(), theirs.answer())
-    turns: dict[str, Turn] = {"peak": lambda: _core.fma_peak(dtype, threads)}
+        check_equal(ours.answer(), theirs.answer(), TOLERANCE if compute is None else ROUNDED)
+    turns: dict[str, Turn] = {"peak": lambda: _core.fma_peak(compute or dtype, threads)}
     for run in ("forward", "training"):
         turns[run] = timed(getattr(ours, run))
         if theirs is not None:
@@ -239,20 +242,28 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--against", choices=["torch"], help="time another library beside it")
     bench.add_argument("--threads", type=_count, metavar="N", help="default: all cores")
     bench.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    bench.add_argument(
+        "--compute", choices=["bfloat16"], help="what products are computed in, if not in dtype"
+    )
     bench.add_argument("--rounds", type=_count, default=ROUNDS, metavar="N", help="default: %(default)s")
     return bench
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0. ImportError: no such peer; ArithmeticError: it gives another answer."""
+    """Run the command; returns 0.
+
+    ImportError: no such peer; ArithmeticError: it gives another answer; ValueError, RuntimeError: it cannot
+    compute in that.
+    """
     from importlib.metadata import version
 
     args = parser().parse_args(argv)
     torch = None if args.against is None else peer(args.against)
     threads = set_threads(args.threads, torch)
+    rounds(args.compute, args.dtype, strict=True)
     names = ["fastrnn", *([args.against] if args.against else [])]
     print(", ".join(f"{name} {version(name)}" for name in names), end="; ")
-    print(f"{args.cell}, {_core.isa()}, {args.dtype}, {threads} thread{'s'[: threads > 1]}")
+    print(f"{args.cell}, {_core.isa()}, {args.compute or args.dtype}, {threads} thread{'s'[: threads > 1]}")
     print(f"median [quartiles] of {args.rounds} rounds in random order; {_legend(args.against)}")
     head = ["T,B,I,H", "run", "ms", "GFLOP/s", "of peak"]
     head += [f"{args.against} ms", f"{args.against} / fastrnn"] if args.against else []
@@ -261,7 +272,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     peaks: list[Array] = []
     ratios: dict[str, list[float]] = {}
     for shape in args.shape or [Shape(*shape) for shape in SHAPES]:
-        for row, peak, ratio in _rows(args.cell, shape, args.dtype, threads, args.rounds, args.against):
+        for row, peak, ratio in _rows(
+            args.cell, shape, args.dtype, args.compute, threads, args.rounds, args.against
+        ):
             print("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=False)), flush=True)
             peaks.append(peak)
             if ratio is not None:
@@ -270,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         mean = math.exp(sum(map(math.log, values)) / len(values))
         print(f"{args.against} / fastrnn, {run}: geometric mean {mean:.2f}, least {min(values):.2f}")
     every = np.concatenate(peaks)
-    print(f"FMA peak {_spread(every, '.0f')} GFLOP/s")
+    print(f"{'FMA' if args.compute is None else args.compute} peak {_spread(every, '.0f')} GFLOP/s")
     low, high = np.percentile(every, [25, 75])
     if high > 1.1 * low:
         print("The peak varied by more than 10 %: something else uses this machine; measure again.")

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from ._typing import Array
 
-# weight_ih, weight_hh, bias_ih, bias_hh, and weight_ch or weight_hr if the cell has one
 Weights = tuple[Array | None, ...]
 Grads = tuple[Array | None, ...]
 States = tuple[Array, ...]
@@ -18,7 +17,11 @@ class Saved:
 
 class Prepared:
     def __init__(
-        self, cell: str, weights: Weights, zone: tuple[Array | float | None, ...] | None = None
+        self,
+        cell: str,
+        weights: Weights,
+        zone: tuple[Array | float | None, ...] | None = None,
+        bfloat16: bool = False,
     ) -> None: ...
     def __call__(self, x: Array, state: States | None) -> tuple[Array, States]: ...
 
@@ -50,6 +53,7 @@ def recurrent_forward(
     zone: tuple[Array | float | None, ...] | None = None,
     side: Array | None = None,
     cells: Array | None = None,
+    bfloat16: bool = False,
 ) -> tuple[Array, States, Saved | None]: ...
 def recurrent_backward(
     saved: Saved,
@@ -109,9 +113,15 @@ def explain(
     cell: str, T: int, B: int, I: int, H: int, threads: int | None = None, dtype: str = "float32", P: int = 0
 ) -> dict[str, Any]: ...
 def dropout(x: Array, p: float, key: int, step: int, batch_first: bool) -> Array: ...
-def linear(x: Array, weight: Array, bias: Array | None) -> Array: ...
+def linear(x: Array, weight: Array, bias: Array | None, bfloat16: bool = False) -> Array: ...
 def linear_backward(
-    dy: Array, x: Array, weight: Array, dweight: Array | None, dbias: Array | None, want_dx: bool
+    dy: Array,
+    x: Array,
+    weight: Array,
+    dweight: Array | None,
+    dbias: Array | None,
+    want_dx: bool,
+    bfloat16: bool = False,
 ) -> Array | None: ...
 def embedding(tokens: Array, table: Array) -> Array: ...
 def embedding_backward(tokens: Array, dy: Array, dtable: Array) -> None: ...
@@ -123,6 +133,7 @@ def cross_entropy(
     ignore_index: int,
     mean: bool,
     mask: Array | None = None,
+    bfloat16: bool = False,
 ) -> tuple[float, int]: ...
 def cross_entropy_grad(
     x: Array,
@@ -136,6 +147,7 @@ def cross_entropy_grad(
     dbias: Array | None,
     want_dx: bool,
     mask: Array | None = None,
+    bfloat16: bool = False,
 ) -> tuple[float, int, Array | None]: ...
 def nearest(queries: Array, vectors: Array, scale: Array | None, topn: int) -> tuple[Array, Array]: ...
 def read_records(
@@ -291,3 +303,5 @@ def ngrams(
 def huffman_paths(
     counts: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]: ...
+def emulate_bfloat16(emulate: bool) -> None: ...
+def has_bfloat16() -> bool: ...

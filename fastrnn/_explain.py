@@ -37,8 +37,8 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
     Returns
     -------
     tuple of dict
-        What the planner chooses for each pass of each level, among it the predicted share of the FMA peak;
-        prints as lines.
+        What the planner chooses for each pass of each level, among it the predicted share of the FMA peak,
+        or of bfloat16's; prints as lines.
     """
     T, B = _check.integer("T", T, 1), _check.integer("B", B, 1)
     levels: list[dict[str, Any]] = []
@@ -49,7 +49,8 @@ def explain(layer: Layer, T: int, B: int) -> Explanation:
                 sizes = {"T": steps, "B": B, "I": width, "H": hidden}
                 threads = _core.get_num_threads()
                 P = found.proj_size
-                choice = _core.explain(cell, steps, B, width, hidden, threads, str(found.dtype), P)
+                kind = "bfloat16" if found._bfloat16 else str(found.dtype)
+                choice = _core.explain(cell, steps, B, width, hidden, threads, kind, P)
                 levels.append({"cell": cell, "level": level, **sizes, **choice})
     if not levels:
         raise TypeError(

@@ -8,10 +8,11 @@ _MOST_THREADS = 1024
 
 
 def use_isa(name: str) -> None:
-    """Run all kernels on another instruction set: ``"sse4"``, ``"avx2"``, ``"avx512"`` or ``"neon"``.
+    """Run all kernels on another instruction set, see `available_isas`.
 
-    Results of AVX2 and AVX-512 are the same in every bit. The environment variable ``FASTRNN_ISA`` does this
-    at import.
+    ``"sse4"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` (the same with an instruction for bfloat16) or
+    ``"neon"``. Results of AVX2 and AVX-512 are the same in every bit. The environment variable
+    ``FASTRNN_ISA`` does this at import.
 
     Raises
     ------
@@ -36,11 +37,12 @@ def fma_peak(dtype: str = "float32", threads: int | None = None) -> float:
 
     Parameters
     ----------
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64", "bfloat16"}
+        bfloat16: of its dot-product instruction; 0 where there is none.
     threads : int, optional
         By default as many as calls may use.
     """
     count = (
         _core.get_num_threads() if threads is None else _check.integer("threads", threads, 1, _MOST_THREADS)
     )
-    return _core.fma_peak(str(_check.dtype("dtype", dtype)), count)
+    return _core.fma_peak(dtype if dtype == "bfloat16" else str(_check.dtype("dtype", dtype)), count)

@@ -144,7 +144,7 @@ def _info(args: argparse.Namespace) -> int:
     from fastrnn import _core
 
     threads = _core.get_num_threads()
-    peaks = [f"{kind} {_core.fma_peak(kind, threads):.0f}" for kind in ("float32", "float64")]
+    peaks = [f"{kind} {_core.fma_peak(kind, threads):.0f}" for kind in ("float32", "float64", "bfloat16")]
     rows = {
         "fastrnn": _version(),
         "Python, NumPy": f"{platform.python_version()}, {np.__version__}",

@@ -40,9 +40,14 @@ class LinearCrossEntropy(Layer):
         e, with 0 <= e < 1: the loss is (1 - e) of that of the target and e of the mean over all classes
         (Szegedy et al. 2016, arXiv:1512.00567; as PyTorch). `total` is without it.
     dtype : {"float32", "float64"}
+    compute : {"bfloat16"}, optional
+        What products are computed in, if not in the dtype; see `set_compute`, also for `strict`. Label
+        smoothing's own part is float32.
     seed : int, optional
         For the initial parameters, U(-1/sqrt(I), 1/sqrt(I)) as a Linear layer's.
     """
+
+    _multiplies = True
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class LinearCrossEntropy(Layer):
         *,
         label_smoothing: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
+        strict: bool = False,
         seed: int | None = None,
     ) -> None:
         self.in_features = _check.integer("in_features", in_features, 1)
@@ -68,6 +75,7 @@ class LinearCrossEntropy(Layer):
             shapes["bias"] = (self.num_classes,)
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.in_features**-0.5, seed)
+        self.set_compute(compute, strict=strict)
 
     def __call__(self, x: Array, targets: Array, *, mask: Array | None = None) -> float:
         """Give the loss.
@@ -86,17 +94,20 @@ class LinearCrossEntropy(Layer):
             A shape, a dtype or a target is wrong.
         """
         weight, bias = self._tables()
-        loss, _ = _core.cross_entropy(x, weight, bias, targets, self.ignore_index, self._mean, mask)
+        ignored, rounds = self.ignore_index, self._bfloat16
+        loss, _ = _core.cross_entropy(x, weight, bias, targets, ignored, self._mean, mask, rounds)
         return loss + self._smoothing(x, targets, mask).loss if self.label_smoothing else loss
 
     def total(self, x: Array, targets: Array, *, mask: Array | None = None) -> tuple[float, int]:
         """Give the sum over the rows, whatever the reduction, without smoothing, and their number."""
         weight, bias = self._tables()
-        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False, mask)
+        rounds = self._bfloat16
+        return _core.cross_entropy(x, weight, bias, targets, self.ignore_index, False, mask, rounds)
 
     def logits(self, x: Array) -> Array:
         """Give x weight' + bias, [..., V], as a prediction needs it."""
-        return _core.linear(x, *self._tables())
+        weight, bias = self._tables()
+        return _core.linear(x, weight, bias, self._bfloat16)
 
     def vjp(
         self, x: Array, targets: Array, *, mask: Array | None = None
@@ -146,8 +157,9 @@ class LinearCrossEntropy(Layer):
         weight, bias = self._tables()
         dweight, dbias = into
         loss, _, dx = _core.cross_entropy_grad(
-            x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx, mask
-        )
+            x, weight, bias, targets, self.ignore_index, self._mean, scale, dweight, dbias, want_dx, mask,
+            self._bfloat16,
+        )  # fmt: skip
         if self.label_smoothing:
             more = self._smoothing(x, targets, mask)
             loss += more.loss

@@ -49,6 +49,9 @@ class Trainer(Resumable):
         none.
     info
         Anything a checkpoint should carry along: numbers, strings, lists and dicts.
+    compute
+        What the products of the model are computed in from now on: ``"bfloat16"``, or ``"float32"``. None
+        leaves that as it is. See ``Layer.set_compute``; a run may be resumed with another.
     distributed
         True, or a `fastrnn.distributed.Group`: one process of many, which share the rows of every item. See
         ``docs/distributed.md``.
@@ -80,7 +83,10 @@ class Trainer(Resumable):
         checkpoint_every: float = 30.0,
         info: dict[str, Any] | None = None,
         distributed: Any = False,
+        compute: str | None = None,
     ) -> None:
+        if compute is not None:
+            _set_compute(model, compute)
         if max_norm is not None and not max_norm > 0:
             raise ValueError(f"max_norm: expected a positive number or None, got {max_norm!r}")
         if clip_value is not None and not clip_value > 0:
@@ -273,6 +279,12 @@ def _totals(model: Trainable, data: Batches) -> tuple[float, int]:
             part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
             total, count = total + part, count + terms
     return total, count
+
+
+def _set_compute(model: Any, compute: str) -> None:
+    if not hasattr(model, "set_compute"):
+        raise TypeError(f"compute: expected a model of layers, got {type(model).__name__}")
+    model.set_compute(compute)
 
 
 def _team(distributed: Any) -> Alone:

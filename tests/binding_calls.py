@@ -93,6 +93,7 @@ def calls() -> dict[str, Call]:
         "Prepared": Call(_core.Prepared, {"cell": "lstm", "weights": WEIGHTS}, WEIGHT_PARTS),
         "Prepared.__call__": Call(_core.Prepared("lstm", WEIGHTS), {"x": X, "state": STATE}),
         "use_isa": Call(_core.use_isa, {"name": _core.isa()}, ("isa",)),
+        "emulate_bfloat16": Call(_core.emulate_bfloat16, {"emulate": False}),
         "set_num_threads": Call(_core.set_num_threads, {"n": _core.get_num_threads()}),
         "recurrent_forward": Call(_core.recurrent_forward, forward(), WEIGHT_PARTS),
         "recurrent_forward: tokens": Call(

@@ -33,6 +33,7 @@ class Case:
     tokens: np.ndarray | None = None
     gaps: tuple[Gap, ...] = ()
     noise: tuple[Noise, ...] = ()  # of each layer
+    bfloat16: bool = False
 
     def astype(self, dtype: np.typing.DTypeLike) -> Case:
         """The same numbers in another type."""
@@ -167,7 +168,15 @@ def reference_functions(
         x = inputs["x"] if case.tokens is None else case.tokens
         given = None if state[0] is None else state
         return weights, stack.forward(
-            cell, x, weights, given, inputs.get("table"), case.gaps, case.noise, inputs.get("side")
+            cell,
+            x,
+            weights,
+            given,
+            inputs.get("table"),
+            case.gaps,
+            case.noise,
+            inputs.get("side"),
+            case.bfloat16,
         )
 
     def forward(inputs: Run) -> Run:
@@ -182,7 +191,16 @@ def reference_functions(
         given = None if dstate[0] is None else dstate
         table, dy = inputs.get("table"), cotangents["y"]
         g = stack.backward(
-            cell, saved, weights, dy, given, table, case.gaps, case.noise, cotangents.get("cells")
+            cell,
+            saved,
+            weights,
+            dy,
+            given,
+            table,
+            case.gaps,
+            case.noise,
+            cotangents.get("cells"),
+            case.bfloat16,
         )
         found = {"x": g.x, "table": g.table, "side": g.side}
         for k in range(case.layers):
@@ -241,7 +259,18 @@ def run_kernel(
     )
     cells, dside = (None if side is None else np.empty_like(np.ascontiguousarray(side)) for _ in range(2))
     y, final, saved = _core.recurrent_forward(
-        case.cell, x, table, weights, state, batch_first, True, drop=drop, zone=zone, side=side, cells=cells
+        case.cell,
+        x,
+        table,
+        weights,
+        state,
+        batch_first,
+        True,
+        drop=drop,
+        zone=zone,
+        side=side,
+        cells=cells,
+        bfloat16=case.bfloat16,
     )
     dstate = _states(case.cotangents, cell, 0)
     dstate = None if dstate is None else tuple(layout("dstate", s) for s in dstate)

@@ -16,7 +16,7 @@ BIAS = np.zeros(V, np.float32)
 FILTERS = np.zeros((V, I, 2), np.float32)
 DY = np.zeros((T, B, V), np.float32)
 FROZEN = np.broadcast_to(np.float32(0), W.shape)
-BUILT = "neon" if platform.machine() in ("aarch64", "arm64") else "sse4, avx2, avx512"
+BUILT = "neon" if platform.machine() in ("aarch64", "arm64") else "sse4, avx2, avx512, avx512_bf16"
 
 
 def entropy(x: Any = X, w: Any = W, bias: Any = BIAS, targets: Any = TOKENS, mask: Any = None) -> Any:
@@ -261,7 +261,11 @@ OPERATIONS: dict[str, Case] = {
         ValueError,
         "n: expected a positive number of threads, got 0",
     ),
-    "peak": (lambda: _core.fma_peak("f", 1), ValueError, "dtype: expected float32 or float64, got 'f'"),
+    "peak": (
+        lambda: _core.fma_peak("f", 1),
+        ValueError,
+        "dtype: expected float32, float64 or bfloat16, got 'f'",
+    ),
 }
 
 

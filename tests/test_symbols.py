@@ -37,7 +37,7 @@ WRONG_SYMBOLS = {
 }
 
 FMA = "  {}:\tvfmadd231ps %ymm4,%ymm3,%ymm{}"
-TILE = "fastrnn::avx2::tile<fastrnn::avx2::FmaOperand<float>, 2, 2, (fastrnn::avx2::Layout)0, false>"
+TILE = "fastrnn::avx2::NumberCells<float>::run<2, 2, (fastrnn::avx2::Layout)0, false>"
 LOOP = [
     f"0000000000000000 <void {TILE}(fastrnn::avx2::Tile<float> const&)>:",
     "   0:\tvmovups (%rax),%ymm8",
@@ -73,6 +73,16 @@ def test_constructors() -> None:
 
 def test_right_tile() -> None:
     assert list(check.wrong_tiles("avx2", "\n".join(LOOP) + "\n")) == []
+
+
+def test_row_that_shares_kernels() -> None:
+    """Its tiles multiply pairs, and lie in the namespace of the row whose kernels it shares."""
+    text = "\n".join(LOOP).replace("avx2", "avx512").replace("vfmadd231ps", "vdpbf16ps")
+    text = text.replace("NumberCells<float>", "(anonymous namespace)::DotPairs") + "\n"
+    assert list(check.wrong_tiles("avx512_bf16", text)) == []
+    assert list(check.wrong_tiles("avx512_bf16", text.replace("vdpbf16ps", "nop"))) != []
+    symbols = "00 W _ZN7fastrnn6avx5123runEv\n00 T _ZN7fastrnn11avx512_bf164fillERNS_7KernelsE"
+    assert list(check.wrong_symbols("avx512_bf16", symbols)) == []
 
 
 @pytest.mark.parametrize(("place", "line"), WRONG_LINES.values(), ids=WRONG_LINES)

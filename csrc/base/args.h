@@ -30,7 +30,8 @@ struct Rows {
 // when unit_groups > 1; row groups never wait for each other inside a chunk.
 struct Plan {
   int row_groups, unit_groups;
-  ptrdiff_t chunk;  // steps whose input projection, and whose weight gradients, are formed together
+  ptrdiff_t chunk;              // steps whose input projection, and whose weight gradients, are formed together
+  const void* pairs = nullptr;  // what multiplies operands as pairs of bfloat16, see Kernels; null: they are as given
   int threads() const { return row_groups * unit_groups; }
 };
 

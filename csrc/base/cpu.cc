@@ -142,11 +142,11 @@ bool cpu_supports(const char* isa_name) noexcept {
                   __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                   has_lzcnt_movbe_f16c();
   if (name == "avx2") return v3;
-  if (name == "avx512") {
-    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
-  }
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  if (name == "avx512") return v4;
+  if (name == "avx512_bf16") return v4 && __builtin_cpu_supports("avx512bf16");
   return false;
 #elif defined(__aarch64__)
   return name == "neon";

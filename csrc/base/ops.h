@@ -15,6 +15,7 @@ struct Linear {
   const T* bias;    // [outputs] or null
   Rows<T> y;        // [steps, rows, outputs]  out
   int threads;
+  const void* pairs;  // as in Plan
   T* scratch;
 };
 
@@ -28,8 +29,9 @@ struct LinearBackward {
   Rows<T> dx;        // [steps, rows, inputs]  out, p null: not wanted
   T* dweight;        // [outputs, inputs], added into, null: not wanted
   T* dbias;          // [outputs], added into, null: not wanted
-  const T* zeros;    // [inputs]
   int threads;
+  const void* pairs;  // as in Plan
+  T* scratch;
 };
 
 // Sum over the counted rows of log(sum(exp(z))) - z[target] with z = W x + b, and, when `gradients`, the gradients of
@@ -47,6 +49,7 @@ struct CrossEntropy {
   T* dbias;    // [classes], added into, null: not wanted
   Rows<T> dx;  // [steps, rows, inputs]  out, p null: not wanted
   int threads;
+  const void* pairs;  // as in Plan
   T* scratch;
   bool (*interrupted)();  // asked by thread 0 now and then; true: leave early
 };
@@ -218,6 +221,7 @@ template <class T>
 struct OpKernels {
   ptrdiff_t (*linear_scratch)(const Linear<T>&) noexcept;
   void (*linear)(const Linear<T>&) noexcept;
+  ptrdiff_t (*linear_backward_scratch)(const LinearBackward<T>&) noexcept;
   void (*linear_backward)(const LinearBackward<T>&) noexcept;
   ptrdiff_t (*cross_entropy_scratch)(const CrossEntropy<T>&) noexcept;
   bool (*cross_entropy)(const CrossEntropy<T>&, double* loss) noexcept;  // true: interrupted

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bindings/module.h"
+#include "bindings/plan.h"
 
 namespace fastrnn::bindings {
 namespace {
@@ -14,7 +15,12 @@ namespace {
 using Int = long long;
 
 template <class T>
-py::array linear(py::handle x_value, py::handle weight, py::handle bias) {
+const void* pairs_of(bool bfloat16) {
+  return bfloat16 && std::is_same_v<T, float> ? fast_pairs() : nullptr;
+}
+
+template <class T>
+py::array linear(py::handle x_value, py::handle weight, py::handle bias, bool bfloat16) {
   const LinearWeights<T> w(weight, bias, "(O, I)", "(O,)");
   const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
   py::array y = x.like(w.outputs, "y");
@@ -28,6 +34,7 @@ py::array linear(py::handle x_value, py::handle weight, py::handle bias) {
                  w.bias_pointer(),
                  Grid<T>::template view_of<T>(y),
                  team_for_flops(2, x.count(), w.inputs, w.outputs),
+                 pairs_of<T>(bfloat16),
                  nullptr};
   const OpKernels<T>& ops = kernels().of<T>().ops;
   const Block scratch = scratch_of<T>(ops.linear_scratch(call));
@@ -39,7 +46,7 @@ py::array linear(py::handle x_value, py::handle weight, py::handle bias) {
 
 template <class T>
 py::object linear_backward(py::handle dy_value, py::handle x_value, py::handle weight, py::handle dweight,
-                           py::handle dbias, bool want_dx) {
+                           py::handle dbias, bool want_dx, bool bfloat16) {
   const LinearWeights<T> w(weight, py::none(), "(O, I)", "(O,)");
   const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs), dy(dy_value, "dy", "(N, O) or (T, B, O)", w.outputs);
   Dims wanted = shape_of(x.array);
@@ -55,8 +62,9 @@ py::object linear_backward(py::handle dy_value, py::handle x_value, py::handle w
                          {},
                          gradient<T>(dweight, "dweight", {w.outputs, w.inputs}, "(O, I)"),
                          gradient<T>(dbias, "dbias", {w.outputs}, "(O,)"),
-                         nullptr,
-                         team_for_flops(4, x.count(), w.inputs, w.outputs)};
+                         team_for_flops(4, x.count(), w.inputs, w.outputs),
+                         pairs_of<T>(bfloat16),
+                         nullptr};
   py::object dx = py::none();
   if (want_dx) {
     py::array a = x.like(w.inputs, "dx");
@@ -64,11 +72,11 @@ py::object linear_backward(py::handle dy_value, py::handle x_value, py::handle w
     dx = a;
   }
   if (x.count() == 0) return dx;
-  const Block zeros = scratch_of<T>(w.inputs);
-  std::memset(zeros.data(), 0, static_cast<std::size_t>(w.inputs) * sizeof(T));
-  call.zeros = zeros.as<const T>();
+  const OpKernels<T>& ops = kernels().of<T>().ops;
+  const Block scratch = scratch_of<T>(ops.linear_backward_scratch(call));
+  call.scratch = scratch.as<T>();
   const py::gil_scoped_release release;
-  kernels().of<T>().ops.linear_backward(call);
+  ops.linear_backward(call);
   return dx;
 }
 
@@ -150,7 +158,7 @@ struct Targets {
 template <class T>
 py::tuple cross_entropy(py::handle x_value, py::handle weight, py::handle bias, py::handle targets_value,
                         std::int64_t ignored, bool mean, py::handle mask, bool gradients, double scale,
-                        py::handle dweight, py::handle dbias, bool want_dx) {
+                        py::handle dweight, py::handle dbias, bool want_dx, bool bfloat16) {
   const LinearWeights<T> w(weight, bias, "(V, I)", "(V,)");
   const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
   Dims wanted = shape_of(x.array);
@@ -171,6 +179,7 @@ py::tuple cross_entropy(py::handle x_value, py::handle weight, py::handle bias, 
                        gradient<T>(dbias, "dbias", {w.outputs}, "(V,)"),
                        {},
                        team_for_flops(gradients ? 6 : 2, x.count(), w.inputs, w.outputs),
+                       pairs_of<T>(bfloat16),
                        nullptr,
                        &interrupted};
   py::object dx = py::none();
@@ -219,14 +228,18 @@ void bind_ops(py::module_& m) {
   using py::arg;
   using H = py::handle;
   m.def(
-      "linear", [](H x, H weight, H bias) { return FASTRNN_BY_TYPE(weight, "weight", linear, x, weight, bias); },
-      arg("x"), arg("weight"), arg("bias").none(true));
+      "linear",
+      [](H x, H weight, H bias, bool bfloat16) {
+        return FASTRNN_BY_TYPE(weight, "weight", linear, x, weight, bias, bfloat16);
+      },
+      arg("x"), arg("weight"), arg("bias").none(true), arg("bfloat16") = false);
   m.def(
       "linear_backward",
-      [](H dy, H x, H weight, H dweight, H dbias, bool want_dx) {
-        return FASTRNN_BY_TYPE(weight, "weight", linear_backward, dy, x, weight, dweight, dbias, want_dx);
+      [](H dy, H x, H weight, H dweight, H dbias, bool want_dx, bool bfloat16) {
+        return FASTRNN_BY_TYPE(weight, "weight", linear_backward, dy, x, weight, dweight, dbias, want_dx, bfloat16);
       },
-      arg("dy"), arg("x"), arg("weight"), arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"));
+      arg("dy"), arg("x"), arg("weight"), arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"),
+      arg("bfloat16") = false);
   m.def(
       "embedding", [](H tokens, H table) { return FASTRNN_BY_TYPE(table, "table", embedding, tokens, table); },
       arg("tokens"), arg("table"));
@@ -243,22 +256,24 @@ void bind_ops(py::module_& m) {
       arg("x"), arg("p"), arg("key"), arg("step"), arg("batch_first"));
   m.def(
       "cross_entropy",
-      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, H mask) {
-        const py::tuple result = FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets,
-                                                 ignore_index, mean, mask, false, 1.0, py::none(), py::none(), false);
+      [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, H mask, bool bfloat16) {
+        const py::tuple result =
+            FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets, ignore_index, mean, mask, false,
+                            1.0, py::none(), py::none(), false, bfloat16);
         return py::make_tuple(result[0], result[1]);
       },
       arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"),
-      arg("mask") = py::none());
+      arg("mask") = py::none(), arg("bfloat16") = false);
   m.def(
       "cross_entropy_grad",
       [](H x, H weight, H bias, H targets, Int ignore_index, bool mean, double scale, H dweight, H dbias, bool want_dx,
-         H mask) {
+         H mask, bool bfloat16) {
         return FASTRNN_BY_TYPE(weight, "weight", cross_entropy, x, weight, bias, targets, ignore_index, mean, mask,
-                               true, scale, dweight, dbias, want_dx);
+                               true, scale, dweight, dbias, want_dx, bfloat16);
       },
       arg("x"), arg("weight"), arg("bias").none(true), arg("targets"), arg("ignore_index"), arg("mean"), arg("scale"),
-      arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"), arg("mask") = py::none());
+      arg("dweight").none(true), arg("dbias").none(true), arg("want_dx"), arg("mask") = py::none(),
+      arg("bfloat16") = false);
   for (const auto& [name, which] : {std::pair{"exp", Map::kExp}, {"sigmoid", Map::kSigmoid}, {"tanh", Map::kTanh}})
     m.def(name, [which = which](H x) { return FASTRNN_BY_TYPE(x, "x", map, which, x); }, arg("x"));
   bind_nearest(m);

@@ -10,9 +10,14 @@ namespace {
 // GFLOP/s of a team that does nothing but fma in registers: the best of several short runs, for other processes
 // disturb each of them.
 double fma_peak(const std::string& dtype, int threads) {
-  if (dtype != "float32" && dtype != "float64") fail_value("dtype", "float32 or float64", "'" + dtype + "'");
+  const bool pairs = dtype == "bfloat16";
+  if (dtype != "float32" && dtype != "float64" && !pairs)
+    fail_value("dtype", "float32, float64 or bfloat16", "'" + dtype + "'");
   if (threads < 1 || threads > 1024) fail_value("threads", "an integer in [1, 1024]", std::to_string(threads));
-  const auto work = dtype == "float32" ? kernels().f32.ops.fma_flops : kernels().f64.ops.fma_flops;
+  const auto work = pairs                ? kernels().pair_flops
+                    : dtype == "float32" ? kernels().f32.ops.fma_flops
+                                         : kernels().f64.ops.fma_flops;
+  if (work == nullptr) return 0;
   using Clock = std::chrono::steady_clock;
   const py::gil_scoped_release release;
   double best = 0;

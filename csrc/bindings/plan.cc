@@ -3,6 +3,7 @@
 
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <optional>
 
 #include "base/cpu.h"
@@ -22,10 +23,25 @@ int find_cell(const std::string& name) {
   fail_value("cell", "one of " + known, "'" + name + "'");
 }
 
-Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads) {
-  return decide(shape, cell, static_cast<ptrdiff_t>(element),
-                {threads, static_cast<ptrdiff_t>(l2_bytes()), fma_bytes(kernels().vector_bytes), hides_far_fetches()});
+Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads, bool bfloat16) {
+  const void* pairs = bfloat16 ? fast_pairs() : nullptr;
+  if (pairs != nullptr) element = 2;
+  Decision d =
+      decide(shape, cell, static_cast<ptrdiff_t>(element),
+             {threads, static_cast<ptrdiff_t>(l2_bytes()), fma_bytes(kernels().vector_bytes), hides_far_fetches()});
+  d.forward.pairs = d.backward.pairs = pairs;
+  return d;
 }
+
+namespace {
+std::atomic<bool> emulated{false};
+}
+const void* fast_pairs() {
+  const Kernels& table = kernels();
+  return emulated.load(std::memory_order_relaxed) ? table.emulated_pairs : table.pairs;
+}
+const void* any_pairs() { return fast_pairs() != nullptr ? fast_pairs() : kernels().emulated_pairs; }
+void emulate_pairs(bool emulate) { emulated.store(emulate, std::memory_order_relaxed); }
 
 namespace {
 
@@ -35,11 +51,13 @@ py::dict explain(const std::string& cell, ptrdiff_t steps, ptrdiff_t rows, ptrdi
   for (const auto& [name, value] : {std::pair{"T", steps}, {"B", rows}, {"I", inputs}, {"H", hidden}})
     if (value < 1) fail_value(name, "a positive integer", std::to_string(value));
   if (threads && *threads < 1) fail_value("threads", "a positive integer", std::to_string(*threads));
-  if (dtype != "float32" && dtype != "float64") fail_value("dtype", "float32 or float64", "'" + dtype + "'");
-  const std::size_t element = dtype == "float32" ? sizeof(float) : sizeof(double);
+  const bool bfloat16 = dtype == "bfloat16";
+  if (dtype != "float32" && dtype != "float64" && !bfloat16)
+    fail_value("dtype", "float32, float64 or bfloat16", "'" + dtype + "'");
+  const std::size_t element = dtype == "float64" ? sizeof(double) : sizeof(float);
   const CellInfo& info = kernels().f32.recurrent[index].info;
   const Shape shape{steps, rows, inputs, hidden, 0, projected};
-  const Decision d = plan_for(shape, info, element, threads.value_or(usable_threads()));
+  const Decision d = plan_for(shape, info, element, threads.value_or(usable_threads()), bfloat16);
   py::dict out;
   out["threads"] = d.forward.threads();
   out["row_groups"] = d.forward.row_groups;
@@ -81,6 +99,8 @@ py::dict cells() {
 }  // namespace
 
 void bind_plan(py::module_& m) {
+  m.def("has_bfloat16", [] { return fast_pairs() != nullptr; });
+  m.def("emulate_bfloat16", &emulate_pairs, py::arg("emulate"));
   m.def("cells", &cells);
   m.def("explain", &explain, py::arg("cell"), py::arg("T"), py::arg("B"), py::arg("I"), py::arg("H"),
         py::arg("threads") = py::none(), py::arg("dtype") = "float32", py::arg("P") = 0);

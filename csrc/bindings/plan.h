@@ -9,6 +9,13 @@
 namespace fastrnn::bindings {
 
 int find_cell(const std::string& name);
-Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads);
+// bfloat16: products multiply pairs of them where the kernels in use do, or tests want it.
+Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads, bool bfloat16 = false);
+
+// What multiplies pairs of bfloat16, for Plan::pairs.  Null: nothing here does it fast.
+const void* fast_pairs();
+// The same when there has to be something.
+const void* any_pairs();
+void emulate_pairs(bool emulate);  // of fast_pairs, for tests
 
 }  // namespace fastrnn::bindings

@@ -18,13 +18,13 @@ struct Prepared {
 
 // A forward call of no steps packs the weights and does nothing else.
 template <class T>
-std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights, py::handle zone) {
+std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights, py::handle zone, bool bfloat16) {
   Weighed<T> w(cell, weights);
   Shape shape = w.shape, step;
   shape.rows = 1;
   step = shape;
   step.steps = 1;
-  Plan plan = plan_for(step, w.info, sizeof(T), usable_threads()).forward;
+  Plan plan = plan_for(step, w.info, sizeof(T), usable_threads(), bfloat16 && std::is_same_v<T, float>).forward;
   plan.row_groups = 1;
   const Sizes sizes = w.kernel.forward_sizes(shape, plan, 0);
   auto out = std::make_unique<Prepared>(
@@ -98,13 +98,13 @@ py::tuple run(const Prepared& p, py::handle x_value, py::handle state_value) {
 
 void bind_prepared(py::module_& m) {
   py::class_<Prepared>(m, "Prepared")
-      .def(py::init([](const std::string& cell, const py::tuple& weights, py::handle zone) {
+      .def(py::init([](const std::string& cell, const py::tuple& weights, py::handle zone, bool bfloat16) {
              const int index = find_cell(cell);
              if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
-             return is_float32(weights[0], "weight_ih") ? prepare<float>(index, weights, zone)
-                                                        : prepare<double>(index, weights, zone);
+             return is_float32(weights[0], "weight_ih") ? prepare<float>(index, weights, zone, bfloat16)
+                                                        : prepare<double>(index, weights, zone, bfloat16);
            }),
-           py::arg("cell"), py::arg("weights"), py::arg("zone") = py::none())
+           py::arg("cell"), py::arg("weights"), py::arg("zone") = py::none(), py::arg("bfloat16") = false)
       .def(
           "__call__",
           [](const Prepared& p, py::handle x, py::handle state) {

@@ -49,12 +49,12 @@ py::array side_of(const Arguments<T>& a, py::handle value) {
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                   bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths, py::handle drop,
-                  py::handle zone, py::handle side_value, py::handle cells_value) {
+                  py::handle zone, py::handle side_value, py::handle cells_value, bool bfloat16) {
   Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
   const Noise<T> noise(a, drop, zone);
   const py::array side = side_of(a, side_value);
-  const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads());
+  const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads(), bfloat16 && std::is_same_v<T, float>);
   Forward<T> call{};
   a.fill(call);
   call.plan = plan.forward;
@@ -151,6 +151,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     call.dcells = a.sequence(dcells);
   }
   call.plan = saved.backward;
+  if (call.plan.pairs != nullptr) call.plan.pairs = any_pairs();  // of the kernels that are in use now
   call.tokens = s.vocabulary == 0 ? nullptr : saved.tokens.data();
   call.y = a.sequence(y);
   call.saved = saved.saved.as<T>();
@@ -219,17 +220,18 @@ void bind_recurrent(py::module_& m) {
       "recurrent_forward",
       [](const std::string& cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
          bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value, py::handle drop,
-         py::handle zone, py::handle side, py::handle cells) {
+         py::handle zone, py::handle side, py::handle cells, bool bfloat16) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
         Lengths lengths(lengths_value, x);
-        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone, side, cells);
+        return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone, side, cells,
+                   bfloat16);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none(),
       py::arg("lengths") = py::none(), py::arg("drop") = py::none(), py::arg("zone") = py::none(),
-      py::arg("side") = py::none(), py::arg("cells") = py::none());
+      py::arg("side") = py::none(), py::arg("cells") = py::none(), py::arg("bfloat16") = false);
   m.def(
       "recurrent_backward",
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,

@@ -4,6 +4,9 @@
 // and its sums do not depend on the vector length), dW = dz x is a product with dz as its rows, dx = dz' W is an outer
 // product with W as it is stored, and the one thing to transpose is a chunk of x.
 //
+// With pairs of bfloat16 each thread forms cells of W and of dz for a block of classes when a product is next; the rows
+// of a step take an even number of places, so that pairs of rows are the same however a sequence is cut.
+//
 // Sums of exponentials are taken over blocks of kOutputBlock classes, each relative to the block's own largest logit,
 // and joined in order: one exp per logit, whichever thread has which block.
 #pragma once
@@ -58,19 +61,25 @@ class SoftmaxLoss {
   void add_dweight(const Work& w, Range classes, Range inputs, const T* z) const;
   void add_dbias(const Work& w, Range classes, const T* z) const;
   void add_dx(const Work& w, ptrdiff_t segment) const;
+  void add_classes(const Work& w, Range classes, const T* z, const MatrixShare& s) const;
 
   const CrossEntropy<T>& a_;
+  Operands<T> operands_;
   Chain chain_;
-  ptrdiff_t chunk_, stride_, blocks_, segments_, wide_;
+  ptrdiff_t chunk_, stride_, blocks_, segments_, wide_, own_size_;
   bool by_classes_;  // threads share the classes, else the rows of a chunk
-  T *xt_, *x_, *z_, *top_, *sum_, *picked_, *softmax_, *dx_;
+  T *xt_, *x_, *paired_x_,
+      *own_;  // xt_: cells along the inputs; paired_x_: of pairs of rows; own_: cells of each thread
+  T *z_, *top_, *sum_, *picked_, *softmax_, *dx_;
   double* row_loss_;
   std::int32_t* target_;
 };
 
 template <class T>
 SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* used)
-    : a_(args), chain_{args.steps, args.rows} {
+    : a_(args),
+      operands_(args.pairs),
+      chain_{args.steps, args.rows, operands_.paired() ? ceil_div(args.rows, 2) * 2 : args.rows} {
   chunk_ = round_to_block(ceil_div(chain_.length(), ceil_div(chain_.length(), kChunkRows)));
   stride_ = chunk_ + kBlock;  // an odd number of cache lines: columns of z do not meet in one set of the cache
   wide_ = round_to_block(a_.inputs);
@@ -78,8 +87,11 @@ SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* use
   segments_ = ceil_div(blocks_, kSegmentBlocks);
   by_classes_ = blocks_ >= 4 * a_.threads || segments_ > 1;
   Scratch<T> scratch{base};
-  xt_ = scratch.take(a_.inputs * stride_);
+  xt_ = scratch.take(operands_.cells(a_.inputs) * stride_);
   x_ = scratch.take(chunk_ * wide_);
+  paired_x_ = scratch.take(operands_.paired() ? chunk_ / 2 * wide_ : 0);
+  own_size_ = max_of(kOutputBlock * max_of(operands_.cells(wide_), stride_ / 2), kClassDepth / 2 * (stride_ + wide_));
+  own_ = scratch.take(operands_.paired() ? a_.threads * own_size_ : 0);
   z_ = scratch.take((a_.gradients ? min_of(blocks_, kSegmentBlocks) : a_.threads) * kOutputBlock * stride_);
   top_ = scratch.take(blocks_ * stride_);
   sum_ = scratch.take(blocks_ * stride_);

@@ -19,7 +19,8 @@ void SoftmaxLoss<T>::take_rows(const Work& w) const {
   const Range groups = part(ceil_div(w.count, kBlock), a_.threads, w.thread);
   for (ptrdiff_t begin = groups.begin * kBlock; begin < groups.end * kBlock; begin += kBlock) {
     for (ptrdiff_t i = begin; i < begin + kBlock; ++i) {
-      target_[i] = i < w.count ? a_.targets[chain_.index(w.first + i)] : -1;
+      const bool exists = i < w.count && chain_.has(w.first + i);
+      target_[i] = exists ? a_.targets[chain_.index(w.first + i)] : -1;
       T* to = x_ + i * wide_;
       ptrdiff_t j = 0;
       if (target_[i] >= 0) {
@@ -32,8 +33,11 @@ void SoftmaxLoss<T>::take_rows(const Work& w) const {
       }
       for (; j < wide_; j += U) store(to + j, V{});
     }
-    transpose_rows<T>(xt_ + begin, stride_, kBlock, a_.inputs, false,
-                      [&](ptrdiff_t i) { return x_ + (begin + i) * wide_; });
+    transpose_cells(xt_ + begin, stride_, kBlock, a_.inputs, operands_,
+                    [&](ptrdiff_t i) -> const T* { return x_ + (begin + i) * wide_; });
+    if constexpr (std::is_same_v<T, float>)
+      for (ptrdiff_t i = begin; operands_.paired() && i < begin + kBlock; i += 2)
+        pair_rows(paired_x_ + i / 2 * wide_, x_ + i * wide_, x_ + (i + 1) * wide_, wide_, wide_);
   }
 }
 
@@ -76,8 +80,15 @@ void SoftmaxLoss<T>::form_exponentials(const Work& w, ptrdiff_t block, bool agai
   const Range classes = classes_of(block);
   const ptrdiff_t count = classes.end - classes.begin;
   T* z = block_logits(block, w.thread);
-  transposed_linear(a_.weight, a_.inputs, a_.bias, classes, xt_ + w.columns.begin, z + w.columns.begin, stride_,
-                    w.columns.end - w.columns.begin);
+  const T* weight = a_.weight + classes.begin * a_.inputs;
+  if constexpr (std::is_same_v<T, float>)
+    if (operands_.paired()) {
+      T* cells = own_ + w.thread * own_size_;
+      pair_grid(cells, operands_.cells(a_.inputs), {weight, 0, a_.inputs}, 1, count, a_.inputs);
+      weight = cells;
+    }
+  transposed_linear(weight, operands_.cells(a_.inputs), a_.bias, classes, xt_ + w.columns.begin, z + w.columns.begin,
+                    stride_, w.columns.end - w.columns.begin, operands_);
   if (!again)
     for (ptrdiff_t i = w.columns.begin; i < w.columns.end; ++i)
       if (target_[i] >= classes.begin && target_[i] < classes.end)
@@ -147,16 +158,29 @@ void SoftmaxLoss<T>::form_dlogits(const Work& w, ptrdiff_t block) const {
 // dW += dz x; the depth is the rows in the order of the chain.  z: the first of `classes`.
 template <class T>
 void SoftmaxLoss<T>::add_dweight(const Work& w, Range classes, Range inputs, const T* z) const {
-  T* to = a_.dweight + classes.begin * a_.inputs + inputs.begin;
-  product<T>({1,
-              classes.end - classes.begin,
-              w.count,
-              inputs.end - inputs.begin,
-              {z, 0, stride_},
-              {to, 0, a_.inputs},
-              {to, 0, a_.inputs},
-              x_ + inputs.begin,
-              wide_});
+  const bool paired = operands_.paired();
+  balanced(classes, paired ? kOutputBlock : classes.end - classes.begin, [&](ptrdiff_t c0, ptrdiff_t c1) {
+    Rows<const T> dz{z + (c0 - classes.begin) * stride_, 0, stride_};
+    if constexpr (std::is_same_v<T, float>)
+      if (paired) {
+        T* cells = own_ + w.thread * own_size_;
+        pair_grid(cells, stride_ / 2, dz, 1, c1 - c0, w.count);
+        dz = {cells, 0, stride_ / 2};
+      }
+    T* to = a_.dweight + c0 * a_.inputs + inputs.begin;
+    product<T>({1,
+                c1 - c0,
+                operands_.cells(w.count),
+                inputs.end - inputs.begin,
+                dz,
+                {to, 0, a_.inputs},
+                {to, 0, a_.inputs},
+                (paired ? paired_x_ : x_) + inputs.begin,
+                wide_,
+                1,
+                0,
+                operands_.tiles()});
+  });
 }
 
 // db += sums of the rows of dz, each one chain: squares are transposed so that a lane is a class.
@@ -193,26 +217,44 @@ void SoftmaxLoss<T>::add_dx(const Work& w, ptrdiff_t segment) const {
         store(dx_ + i * wide_ + j, V{});
   const ptrdiff_t begin = segment * kSegmentBlocks * kOutputBlock,
                   end = min_of(a_.classes, begin + kSegmentBlocks * kOutputBlock);
-  balanced({begin, end}, kClassDepth, [&](ptrdiff_t c0, ptrdiff_t c1) {
+  const ptrdiff_t pairs = operands_.paired() ? 2 : 1;  // classes are cut where no pair is
+  balanced({begin / pairs, ceil_div(end, pairs)}, kClassDepth / pairs, [&](ptrdiff_t first, ptrdiff_t last) {
+    const ptrdiff_t c0 = first * pairs, c1 = min_of(end, last * pairs);
     if (c1 < end) fetch(a_.weight + c1 * a_.inputs, min_of(kClassDepth, end - c1) * a_.inputs);
     for (ptrdiff_t c = c1; c < min_of(end, c1 + kClassDepth); ++c)
       fetch(z_ + (c - begin) * stride_ + s.rows.begin, s.rows.end - s.rows.begin);
-    outer_product<T>({1,
-                      c1 - c0,
-                      {z_ + (c0 - begin) * stride_ + s.rows.begin, 0, stride_},
-                      {a_.weight + c0 * a_.inputs + s.columns.begin, 0, a_.inputs},
-                      dx_ + s.rows.begin * wide_ + s.columns.begin,
-                      wide_,
-                      s.rows.end - s.rows.begin,
-                      width});
+    add_classes(w, {c0, c1}, z_ + (c0 - begin) * stride_ + s.rows.begin, s);
   });
   if (segment + 1 < segments_) return;
   for (ptrdiff_t i = s.rows.begin; i < s.rows.end; ++i) {
+    if (!chain_.has(w.first + i)) continue;
     T* to = chain_.at(a_.dx, w.first + i);
     const bool counted = target_[i] >= 0;
     for (ptrdiff_t j = s.columns.begin; j < s.columns.end; j += U)
       store_n(to + j, counted ? load(dx_ + i * wide_ + j) : V{}, min_of(U, s.columns.end - j));
   }
+}
+
+// dx += dz' W of some classes, for a share of dx.  z: of the first of these classes and rows.
+template <class T>
+void SoftmaxLoss<T>::add_classes(const Work& w, Range classes, const T* z, const MatrixShare& s) const {
+  const ptrdiff_t count = classes.end - classes.begin, rows = s.rows.end - s.rows.begin,
+                  width = s.columns.end - s.columns.begin;
+  Rows<const T> dz{z, 0, stride_}, weight{a_.weight + classes.begin * a_.inputs + s.columns.begin, 0, a_.inputs};
+  if constexpr (std::is_same_v<T, float>)
+    if (operands_.paired()) {
+      T *const cells = own_ + w.thread * own_size_, *const of_weight = cells + kClassDepth / 2 * stride_;
+      for (ptrdiff_t c = 0; c < count; c += 2) {
+        const T *even = z + c * stride_, *row = weight.p + c * a_.inputs;
+        pair_rows(cells + c / 2 * stride_, even, c + 1 < count ? even + stride_ : nullptr, round_to_block(rows), rows);
+        pair_rows(of_weight + c / 2 * wide_, row, c + 1 < count ? row + a_.inputs : nullptr, round_to_block(width),
+                  width);
+      }
+      dz.p = cells;
+      weight = {of_weight, 0, wide_};
+    }
+  outer_product<T>({1, operands_.cells(count), dz, weight, dx_ + s.rows.begin * wide_ + s.columns.begin, wide_, rows,
+                    width, -1, nullptr, operands_.tiles()});
 }
 
 }  // namespace fastrnn::FASTRNN_ISA

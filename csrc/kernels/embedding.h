@@ -22,7 +22,7 @@ void embedding(const Embedding<T>& a) noexcept {
 template <class T>
 void embedding_backward(const EmbeddingBackward<T>& a) noexcept {
   constexpr ptrdiff_t U = kLanes<T>;
-  const Chain chain{a.steps, a.rows};
+  const Chain chain{a.steps, a.rows, a.rows};
   auto body = [&](int thread) noexcept {
     const Range blocks = part(ceil_div(a.columns, kBlock), a.threads, thread);
     const ptrdiff_t begin = blocks.begin * kBlock, end = min_of(a.columns, blocks.end * kBlock);

@@ -1,36 +1,10 @@
 // Every register tile of this instruction set, and the loops around them.
 #include "kernels/gemm.h"
 
-#include <utility>
-
 namespace fastrnn::FASTRNN_ISA {
-namespace {
-
-template <class T, Layout kA, bool kPartial, int M, int... kVectors>
-constexpr void fill_row(TileFunction<T> (&row)[kTileVectors], std::integer_sequence<int, kVectors...>) {
-  ((row[kVectors] = &tile<FmaOperand<T>, M, kVectors + 1, kA, kPartial>), ...);
-}
-
-template <class T, Layout kA, bool kPartial, int... kRows>
-constexpr void fill(TileFunction<T> (&tiles)[kTileRows][kTileVectors], std::integer_sequence<int, kRows...>) {
-  (fill_row<T, kA, kPartial, kRows + 1>(tiles[kRows], std::make_integer_sequence<int, kTileVectors>{}), ...);
-}
 
 template <class T>
-constexpr Tiles<T> make_tiles() {
-  constexpr std::make_integer_sequence<int, kTileRows> rows;
-  Tiles<T> tiles{};
-  fill<T, Layout::kRowMajor, false>(tiles.of[0][0], rows);
-  fill<T, Layout::kRowMajor, true>(tiles.of[0][1], rows);
-  fill<T, Layout::kColumnMajor, false>(tiles.of[1][0], rows);
-  fill<T, Layout::kColumnMajor, true>(tiles.of[1][1], rows);
-  return tiles;
-}
-
-}  // namespace
-
-template <class T>
-constexpr Tiles<T> Tiles<T>::all = make_tiles<T>();
+constexpr Tiles<T> Tiles<T>::numbers = make_tiles<NumberCells<T>>();
 template struct Tiles<float>;
 template struct Tiles<double>;
 
@@ -59,7 +33,7 @@ void product(const Product<T>& p) noexcept {
     t.b_stride = packed ? (v1 - v0) * U : p.b_stride;
     t.b_outer = t.b_stride * p.depth;
     balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
-      const TileFunction<T> run = find_tile<T>(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
+      const TileFunction<T> run = p.tiles->find(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
       for (ptrdiff_t o = 0; o < other; ++o) {
         t.a = at(p.a, o, r0);
         t.in = at(p.in, o, r0) + v0 * U;
@@ -89,9 +63,9 @@ void outer_product(const OuterProduct<T>& p) noexcept {
       if (j1 < p.a_columns || p.next != nullptr)
         for (ptrdiff_t j = 0; j < kTileRows; ++j)
           for (ptrdiff_t v = v0; v < v1; ++v) __builtin_prefetch(next + j * p.c_stride + (v - v0) * U);
-      find_tile<T>(j1 - j0, v1 - v0, Layout::kColumnMajor,
-                   last != U)({p.a.p + j0, flat ? p.a.outer : p.a.inner, b.p, flat ? b.outer : b.inner, c, p.c_stride,
-                               c, p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, b.outer, last});
+      p.tiles->find(j1 - j0, v1 - v0, Layout::kColumnMajor,
+                    last != U)({p.a.p + j0, flat ? p.a.outer : p.a.inner, b.p, flat ? b.outer : b.inner, c, p.c_stride,
+                                c, p.c_stride, flat ? p.outer : p.inner, flat ? 1 : p.outer, p.a.outer, b.outer, last});
     });
   });
 }

@@ -5,6 +5,8 @@
 // tile shape, vector length, thread count and the other rows of the batch cannot change a bit.
 #pragma once
 
+#include <utility>
+
 #include "base/args.h"
 #include "kernels/vec.h"
 
@@ -44,17 +46,7 @@ FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {
   }
 }
 
-// What a compute type is made of.  bfloat16 pairs will be another operand type with float accumulators.
-template <class T>
-struct FmaOperand {
-  using Element = T;
-  using Acc = Vec<T>;
-  static constexpr int kLanesPerVector = kLanes<T>;
-  FASTRNN_INLINE Acc broadcast(const T* a) { return splat(*a); }
-  FASTRNN_INLINE Acc multiply_add(Acc a, Acc b, Acc c) { return fma(a, b, c); }
-};
-
-// out[m, n] = in[m, n] + sum over k of a[m, k] * b[k, n] for M rows and NV vectors of n.
+// out[m, n] = in[m, n] + sum over k of a[m, k] * b[k, n] for M rows and NV vectors of n; k counts cells.
 // The depth is outer x inner, so that rows of a batch inside steps of a sequence are one chain.
 template <class T>
 struct Tile {
@@ -83,12 +75,12 @@ FASTRNN_INLINE void pin(V& v) {
 #endif
 }
 
-template <class Op, int M, int NV, Layout kA, bool kPartial>
-void tile(const Tile<typename Op::Element>& arguments) noexcept {
-  const Tile<typename Op::Element> t = arguments;  // a copy that stores through `out` cannot change
-  using T = typename Op::Element;
-  using V = typename Op::Acc;
-  constexpr int U = Op::kLanesPerVector;
+template <class Cells, int M, int NV, Layout kA, bool kPartial>
+FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
+  const Tile<typename Cells::Element> t = arguments;  // a copy that stores through `out` cannot change
+  using T = typename Cells::Element;
+  using V = Vec<T>;
+  constexpr int U = kLanes<T>;
   constexpr bool kRegisters = M * NV + NV + 1 <= 32;  // else the last vector of b stays an operand in memory
   constexpr ptrdiff_t kAhead = 16;                    // one row is bound by reading b: 1.08x for B = 1, H = 128
   const auto partial = [&](int v) { return kPartial && v == NV - 1; };
@@ -114,9 +106,9 @@ void tile(const Tile<typename Op::Element>& arguments) noexcept {
       }
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
-        const V av = Op::broadcast(kA == Layout::kRowMajor ? a + m * t.a_stride : a + m);
+        const V av = splat(kA == Layout::kRowMajor ? a[m * t.a_stride] : a[m]);
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) acc[m][v] = Op::multiply_add(av, bv[v], acc[m][v]);
+        for (int v = 0; v < NV; ++v) acc[m][v] = Cells::multiply_add(av, bv[v], acc[m][v]);
       }
       a += kA == Layout::kRowMajor ? 1 : t.a_stride;
       b += t.b_stride;
@@ -134,33 +126,66 @@ void tile(const Tile<typename Op::Element>& arguments) noexcept {
     }
 }
 
+// What the numbers along the depth of a product lie in: cells of the size of T.  A cell is a number, or a pair of
+// bfloat16 (see bfloat16.h); sums are T either way.
 template <class T>
-using TileFunction = void (*)(const Tile<T>&) noexcept;
-
-// All tiles of this instruction set, instantiated in gemm.cc.
-template <class T>
-struct Tiles {
-  TileFunction<T> of[2][2][kTileRows][kTileVectors];  // layout of a, last vector partial, rows - 1, vectors - 1
-  static const Tiles all;
+struct NumberCells {
+  using Element = T;
+  FASTRNN_INLINE Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) { return fma(a, b, c); }
+  template <int M, int NV, Layout kA, bool kPartial>
+  static void run(const Tile<T>& t) noexcept {
+    tile<NumberCells, M, NV, kA, kPartial>(t);
+  }
 };
 
 template <class T>
-FASTRNN_INLINE TileFunction<T> find_tile(ptrdiff_t rows, ptrdiff_t vectors, Layout a, bool partial) {
-  return Tiles<T>::all.of[static_cast<int>(a)][partial][rows - 1][vectors - 1];
+using TileFunction = void (*)(const Tile<T>&) noexcept;
+
+// All tiles for one kind of cells: those of numbers are instantiated in gemm.cc, those of pairs in bfloat16.cc and
+// in the files of the instruction sets that multiply them.
+template <class T>
+struct Tiles {
+  TileFunction<T> of[2][2][kTileRows][kTileVectors];  // layout of a, last vector partial, rows - 1, vectors - 1
+  static const Tiles numbers;
+  __attribute__((always_inline)) TileFunction<T> find(ptrdiff_t rows, ptrdiff_t vectors, Layout a, bool partial) const {
+    return of[static_cast<int>(a)][partial][rows - 1][vectors - 1];
+  }
+};
+
+template <class Cells, Layout kA, bool kPartial, int M, int... kVectors>
+FASTRNN_INLINE constexpr void fill_tiles(TileFunction<typename Cells::Element> (&row)[kTileVectors],
+                                         std::integer_sequence<int, kVectors...>) {
+  ((row[kVectors] = &Cells::template run<M, kVectors + 1, kA, kPartial>), ...);
+}
+template <class Cells, Layout kA, bool kPartial, int... kRows>
+FASTRNN_INLINE constexpr void fill_tiles(TileFunction<typename Cells::Element> (&tiles)[kTileRows][kTileVectors],
+                                         std::integer_sequence<int, kRows...>) {
+  (fill_tiles<Cells, kA, kPartial, kRows + 1>(tiles[kRows], std::make_integer_sequence<int, kTileVectors>{}), ...);
+}
+template <class Cells>
+FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles() {
+  constexpr std::make_integer_sequence<int, kTileRows> rows;
+  Tiles<typename Cells::Element> tiles{};
+  fill_tiles<Cells, Layout::kRowMajor, false>(tiles.of[0][0], rows);
+  fill_tiles<Cells, Layout::kRowMajor, true>(tiles.of[0][1], rows);
+  fill_tiles<Cells, Layout::kColumnMajor, false>(tiles.of[1][0], rows);
+  fill_tiles<Cells, Layout::kColumnMajor, true>(tiles.of[1][1], rows);
+  return tiles;
 }
 
 // out = in + a b over a grid of rows.
 template <class T>
 struct Product {
-  ptrdiff_t outer, inner;  // rows
-  ptrdiff_t depth, columns;
-  Rows<const T> a;   // columns: depth
-  Rows<const T> in;  // may be out itself; strides 0 repeat one row
+  ptrdiff_t outer, inner;    // rows
+  ptrdiff_t depth, columns;  // depth in cells
+  Rows<const T> a;           // columns: depth
+  Rows<const T> in;          // may be out itself; strides 0 repeat one row
   Rows<T> out;
   const T* b;          // packed panels (b_stride = 0), or rows of `columns` elements
   ptrdiff_t b_stride;  // between rows of b; 0: packed
   ptrdiff_t runs = 1;  // the depth is `runs` runs of `depth` columns of a, run_stride apart
   ptrdiff_t run_stride = 0;
+  const Tiles<T>* tiles = &Tiles<T>::numbers;
 };
 
 template <class T>
@@ -187,6 +212,7 @@ struct OuterProduct {
   ptrdiff_t a_columns, b_columns;
   ptrdiff_t panel = -1;     // the only panel of b to take; -1: all
   const T* next = nullptr;  // c of the product that follows, to fetch ahead
+  const Tiles<T>* tiles = &Tiles<T>::numbers;
 };
 
 template <class T>

@@ -19,12 +19,13 @@ struct Scratch {
   }
 };
 
-// Place of a row: from the last step to the first, batch rows ascending within a step.
+// Place of a row: from the last step to the first, batch rows ascending within a step, which takes `places` >= rows.
 struct Chain {
-  ptrdiff_t steps, rows;
-  ptrdiff_t length() const { return steps * rows; }
-  ptrdiff_t step(ptrdiff_t place) const { return steps - 1 - place / rows; }
-  ptrdiff_t row(ptrdiff_t place) const { return place % rows; }
+  ptrdiff_t steps, rows, places;
+  ptrdiff_t length() const { return steps * places; }
+  ptrdiff_t step(ptrdiff_t place) const { return steps - 1 - place / places; }
+  ptrdiff_t row(ptrdiff_t place) const { return place % places; }
+  bool has(ptrdiff_t place) const { return row(place) < rows; }
   ptrdiff_t index(ptrdiff_t place) const { return step(place) * rows + row(place); }
   template <class T>
   T* at(const Rows<T>& a, ptrdiff_t place) const {

@@ -3,8 +3,8 @@
 
 #include "base/ops.h"
 #include "base/threads.h"
+#include "kernels/bfloat16.h"
 #include "kernels/grid.h"
-#include "kernels/transpose.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -12,10 +12,11 @@ namespace fastrnn::FASTRNN_ISA {
 inline constexpr ptrdiff_t kOutputBlock = 128;
 
 // z[o, r] = bias[o] + sum over i of weight[o, i] * xt[i, r] for outputs [begin, end) and `columns` rows of x: the
-// product transposed, so that the weight is the operand that needs no packing.  xt and z: `stride` between rows.
+// product transposed, so that the weight is the operand that needs no packing.  weight: from the first of these
+// outputs on, rows of `inputs` cells.  xt and z: `stride` between rows.
 template <class T>
 FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t inputs, const T* bias, Range outputs, const T* xt,
-                                      T* z, ptrdiff_t stride, ptrdiff_t columns) {
+                                      T* z, ptrdiff_t stride, ptrdiff_t columns, const Operands<T>& operands) {
   const ptrdiff_t count = outputs.end - outputs.begin;
   for (ptrdiff_t o = 0; o < count; ++o) {
     const Vec<T> b = bias == nullptr ? Vec<T>{} : splat(bias[outputs.begin + o]);
@@ -25,35 +26,51 @@ FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t inputs, const T
               count,
               inputs,
               columns,
-              {weight + outputs.begin * inputs, 0, inputs},
+              {weight, 0, inputs},
               {z, 0, stride},
               {z, 0, stride},
               xt,
-              stride});
+              stride,
+              1,
+              0,
+              operands.tiles()});
 }
 
 // Up to this many rows, packing the weight would cost as much as the product.
 inline constexpr ptrdiff_t kFewRows = 32;
+// Rows whose products go into a weight gradient together: its tiles are read and written once for so many.  Of x, so
+// many stay in the second-level cache while all panels pass.
+inline constexpr ptrdiff_t kGradientRows = 256;
 
 template <class T>
 struct LinearForward {
   const Linear<T>& a;
+  Operands<T> operands;
   ptrdiff_t total, stride;
-  T *xt, *z, *zero, *packed;
+  T *xt, *z, *zero, *packed, *paired;
 
   LinearForward(const Linear<T>& args, T* base, ptrdiff_t* used = nullptr)
-      : a(args), total(a.steps * a.rows), stride(round_to_block(total)), xt(), z(), zero(), packed() {
+      : a(args),
+        operands(args.pairs),
+        total(a.steps * a.rows),
+        stride(round_to_block(few() ? total : operands.cells(a.inputs))),
+        xt(),
+        z(),
+        zero(),
+        packed(),
+        paired() {
     Scratch<T> scratch{base};
     if (few()) {
       xt = scratch.take(a.inputs * stride);
       z = scratch.take(a.threads * kOutputBlock * stride);
     } else {
       zero = scratch.take(a.outputs + kBlock);
-      packed = scratch.take(ceil_div(a.outputs, kBlock) * kBlock * a.inputs);
+      packed = scratch.take(ceil_div(a.outputs, kBlock) * kBlock * operands.cells(a.inputs));
+      paired = scratch.take(operands.paired() ? a.threads * kGradientRows * stride : 0);
     }
     if (used != nullptr) *used = scratch.used;
   }
-  bool few() const { return total <= kFewRows; }
+  bool few() const { return total <= kFewRows && !operands.paired(); }
 
   // Rows of x as columns, in memory order; small, so the first thread does it all.
   void pack_few() const {
@@ -64,7 +81,7 @@ struct LinearForward {
     const Range outputs = part(a.outputs, a.threads, thread);
     T* block = z + thread * kOutputBlock * stride;
     balanced(outputs, kOutputBlock, [&](ptrdiff_t o0, ptrdiff_t o1) {
-      transposed_linear(a.weight, a.inputs, a.bias, {o0, o1}, xt, block, stride, stride);
+      transposed_linear<T>(a.weight + o0 * a.inputs, a.inputs, a.bias, {o0, o1}, xt, block, stride, stride, operands);
       for (ptrdiff_t r = 0; r < total; ++r) {
         T* y = moved(a.y, r / a.rows, r % a.rows, o0).p;
         for (ptrdiff_t o = 0; o < o1 - o0; ++o) y[o] = block[o * stride + r];
@@ -86,9 +103,9 @@ struct LinearForward {
 
   void pack_panels(int thread) const {
     panels(part(panel_count(), a.threads, thread), [&](ptrdiff_t column, ptrdiff_t width) {
-      T* panel = packed + column * a.inputs;
+      T* panel = packed + column * operands.cells(a.inputs);
       for (ptrdiff_t j = 0; j < width; j += kLanes<T>)
-        transpose_rows<T>(panel + j, width, kLanes<T>, a.inputs, false, [&](ptrdiff_t i) -> const T* {
+        transpose_cells(panel + j, width, kLanes<T>, a.inputs, operands, [&](ptrdiff_t i) -> const T* {
           const ptrdiff_t o = column + j + i;
           return o < a.outputs ? a.weight + o * a.inputs : nullptr;
         });
@@ -100,20 +117,32 @@ struct LinearForward {
     const bool by_rows = total >= 2 * kTileRows * a.threads;
     const Range rows = by_rows ? part(total, a.threads, thread) : Range{0, total};
     const T* bias = a.bias == nullptr ? zero : a.bias;
-    // Blocks of rows outside: their x stays in the second-level cache while all panels pass.
-    balanced(rows, 256, [&](ptrdiff_t r0, ptrdiff_t r1) {
+    balanced(rows, kGradientRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
+      const auto cells = [&](ptrdiff_t t, ptrdiff_t b, ptrdiff_t width_rows) -> Rows<const T> {
+        if (!operands.paired()) return moved(a.x, t, b);
+        return {paired + (thread * kGradientRows + t * a.rows + b - r0) * stride, width_rows * stride, stride};
+      };
+      if constexpr (std::is_same_v<T, float>)
+        if (operands.paired())
+          rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
+            pair_grid(paired + (thread * kGradientRows + t * a.rows + b - r0) * stride, stride, moved(a.x, t, b), steps,
+                      width_rows, a.inputs);
+          });
       panels(by_rows ? Range{0, panel_count()} : part(panel_count(), a.threads, thread),
              [&](ptrdiff_t column, ptrdiff_t width) {
                rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
                  product<T>({steps,
                              width_rows,
-                             a.inputs,
+                             operands.cells(a.inputs),
                              min_of(width, a.outputs - column),
-                             moved(a.x, t, b),
+                             cells(t, b, width_rows),
                              {bias + column, 0, 0},
                              moved(a.y, t, b, column),
-                             packed + column * a.inputs,
-                             0});
+                             packed + column * operands.cells(a.inputs),
+                             0,
+                             1,
+                             0,
+                             operands.tiles()});
                });
              });
     });
@@ -142,37 +171,92 @@ void linear(const Linear<T>& a) noexcept {
   run_team(a.threads, body);
 }
 
-// Rows whose products go into a weight gradient together: its tiles are read and written once for so many.
-inline constexpr ptrdiff_t kGradientRows = 256;
-
 template <class T>
-FASTRNN_INLINE void linear_dx(const LinearBackward<T>& a, const T* zero, int thread) {
-  const MatrixShare s = matrix_share<T>(a.steps * a.rows, a.inputs, a.threads, thread);
-  if (s.empty()) return;
-  rectangles(a.rows, s.rows, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t rows) {
-    product<T>({steps,
-                rows,
-                a.outputs,
-                s.columns.end - s.columns.begin,
-                moved(a.dy, t, b),
-                {zero, 0, 0},
-                moved(a.dx, t, b, s.columns.begin),
-                a.weight + s.columns.begin,
-                a.inputs});
-  });
-}
+struct LinearGradients {
+  const LinearBackward<T>& a;
+  Operands<T> operands;
+  ptrdiff_t inputs, outputs, depth;  // rows of cells: of W and x; of dy; of the pairs of rows of a chunk, at most
+  T *zeros, *weight;                 // [inputs], [outputs / 2, inputs]
+  T* own;                            // of each thread
 
-template <class T>
-FASTRNN_INLINE void linear_dweight(const LinearBackward<T>& a, int thread) {
-  const MatrixShare s = matrix_share<T>(a.outputs, a.inputs, a.threads, thread);
-  if (s.empty()) return;
-  const ptrdiff_t steps_at_once = max_of(1, kGradientRows / a.rows);
-  for (ptrdiff_t t = a.steps; t > 0; t -= min_of(t, steps_at_once)) {
-    const ptrdiff_t steps = min_of(t, steps_at_once);
-    balanced({0, a.rows}, kGradientRows, [&](ptrdiff_t b0, ptrdiff_t b1) {
-      const Rows<const T> dy = moved(a.dy, t - 1, b0, s.rows.begin), x = moved(a.x, t - 1, b0, s.columns.begin);
+  LinearGradients(const LinearBackward<T>& args, T* base, ptrdiff_t* used = nullptr)
+      : a(args),
+        operands(args.pairs),
+        inputs(round_to_block(a.inputs)),
+        outputs(round_to_block(operands.cells(a.outputs))),
+        depth(min_of(a.steps, steps_at_once()) * min_of(kGradientRows, ceil_div(a.rows, 2))) {
+    Scratch<T> scratch{base};
+    zeros = scratch.take(inputs);
+    weight = scratch.take(operands.paired() ? operands.cells(a.outputs) * inputs : 0);
+    own = scratch.take(operands.paired() ? a.threads * own_size() : 0);
+    if (used != nullptr) *used = scratch.used;
+  }
+  ptrdiff_t steps_at_once() const { return max_of(1, kGradientRows / a.rows); }
+  ptrdiff_t own_size() const { return max_of(kGradientRows * outputs, depth * (inputs + kOutputBlock)); }
+
+  void prepare(int thread) const {
+    if (thread == 0)
+      for (ptrdiff_t i = 0; i < a.inputs; ++i) zeros[i] = T(0);
+    if constexpr (std::is_same_v<T, float>) {
+      if (!operands.paired() || a.dx.p == nullptr) return;
+      const Range share = part(operands.cells(a.outputs), a.threads, thread);
+      for (ptrdiff_t o = share.begin; o < share.end; ++o) {
+        const T* even = a.weight + 2 * o * a.inputs;
+        pair_rows(weight + o * inputs, even, 2 * o + 1 < a.outputs ? even + a.inputs : nullptr, inputs, a.inputs);
+      }
+    }
+  }
+
+  void dx(int thread) const {
+    const MatrixShare s = matrix_share<T>(a.steps * a.rows, a.inputs, a.threads, thread);
+    if (s.empty()) return;
+    const bool paired = operands.paired();
+    balanced(s.rows, paired ? kGradientRows : s.rows.end - s.rows.begin, [&](ptrdiff_t r0, ptrdiff_t r1) {
+      T* cells = own + thread * own_size();
+      rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t rows) {
+        Rows<const T> dy = moved(a.dy, t, b);
+        if constexpr (std::is_same_v<T, float>)
+          if (paired) {
+            pair_grid(cells, outputs, dy, steps, rows, a.outputs);
+            dy = {cells, rows * outputs, outputs};
+          }
+        product<T>({steps,
+                    rows,
+                    operands.cells(a.outputs),
+                    s.columns.end - s.columns.begin,
+                    dy,
+                    {zeros, 0, 0},
+                    moved(a.dx, t, b, s.columns.begin),
+                    (paired ? weight : a.weight) + s.columns.begin,
+                    paired ? inputs : a.inputs,
+                    1,
+                    0,
+                    operands.tiles()});
+      });
+    });
+  }
+
+  // Steps descend; f(last step, steps, rows) for what goes into dW together, rows a part of the batch.
+  template <class F>
+  void for_chunks(F f) const {
+    for (ptrdiff_t t = a.steps; t > 0; t -= min_of(t, steps_at_once())) {
+      const ptrdiff_t steps = min_of(t, steps_at_once());
+      if (operands.paired())
+        balanced({0, ceil_div(a.rows, 2)}, kGradientRows,
+                 [&](ptrdiff_t p0, ptrdiff_t p1) { f(t - 1, steps, Range{2 * p0, min_of(a.rows, 2 * p1)}); });
+      else
+        balanced({0, a.rows}, kGradientRows, [&](ptrdiff_t b0, ptrdiff_t b1) { f(t - 1, steps, Range{b0, b1}); });
+    }
+  }
+
+  void dweight(int thread) const {
+    const MatrixShare s = matrix_share<T>(a.outputs, a.inputs, a.threads, thread);
+    if (s.empty()) return;
+    for_chunks([&](ptrdiff_t t, ptrdiff_t steps, Range rows) {
+      if (operands.paired()) return paired_dweight(t, steps, rows, s, own + thread * own_size());
+      const Rows<const T> dy = moved(a.dy, t, rows.begin, s.rows.begin), x = moved(a.x, t, rows.begin, s.columns.begin);
       outer_product<T>({steps,
-                        b1 - b0,
+                        rows.end - rows.begin,
                         {dy.p, -dy.outer, dy.inner},
                         {x.p, -x.outer, x.inner},
                         a.dweight + s.rows.begin * a.inputs + s.columns.begin,
@@ -181,26 +265,67 @@ FASTRNN_INLINE void linear_dweight(const LinearBackward<T>& a, int thread) {
                         s.columns.end - s.columns.begin});
     });
   }
-}
+  // Rows of a step are paired, an odd one with zeros.
+  void paired_dweight(ptrdiff_t last, ptrdiff_t steps, Range rows, const MatrixShare& s, T* cells) const {
+    if constexpr (std::is_same_v<T, float>) {
+      const auto pair_columns = [&](T* to, const Rows<const T>& from, Range columns, ptrdiff_t stride) {
+        const ptrdiff_t count = columns.end - columns.begin;
+        for (ptrdiff_t t = last; t > last - steps; --t)
+          for (ptrdiff_t b = rows.begin; b < rows.end; b += 2, to += stride) {
+            const T* even = moved(from, t, b, columns.begin).p;
+            pair_rows(to, even, b + 1 < rows.end ? even + from.inner : nullptr, stride, count);
+          }
+      };
+      const ptrdiff_t pairs = steps * ceil_div(rows.end - rows.begin, 2);
+      T* const by_output = cells + depth * inputs;
+      pair_columns(cells, a.x, s.columns, inputs);
+      balanced(s.rows, kOutputBlock, [&](ptrdiff_t o0, ptrdiff_t o1) {
+        pair_columns(by_output, a.dy, {o0, o1}, kOutputBlock);
+        outer_product<T>({1,
+                          pairs,
+                          {by_output, 0, kOutputBlock},
+                          {cells, 0, inputs},
+                          a.dweight + o0 * a.inputs + s.columns.begin,
+                          a.inputs,
+                          o1 - o0,
+                          s.columns.end - s.columns.begin,
+                          -1,
+                          nullptr,
+                          operands.tiles()});
+      });
+    }
+  }
+
+  void dbias(int thread) const {
+    const Range blocks = part(ceil_div(a.outputs, kBlock), a.threads, thread);
+    for (ptrdiff_t o = blocks.begin * kBlock; o < min_of(a.outputs, blocks.end * kBlock); o += kLanes<T>) {
+      const ptrdiff_t n = min_of(kLanes<T>, a.outputs - o);
+      Vec<T> sum = load_n(a.dbias + o, n);
+      for (ptrdiff_t t = a.steps - 1; t >= 0; --t)
+        for (ptrdiff_t b = 0; b < a.rows; ++b) sum += load_n(moved(a.dy, t, b, o).p, n);
+      store_n(a.dbias + o, sum, n);
+    }
+  }
+};
 
 template <class T>
-FASTRNN_INLINE void linear_dbias(const LinearBackward<T>& a, int thread) {
-  const Range blocks = part(ceil_div(a.outputs, kBlock), a.threads, thread);
-  for (ptrdiff_t o = blocks.begin * kBlock; o < min_of(a.outputs, blocks.end * kBlock); o += kLanes<T>) {
-    const ptrdiff_t n = min_of(kLanes<T>, a.outputs - o);
-    Vec<T> sum = load_n(a.dbias + o, n);
-    for (ptrdiff_t t = a.steps - 1; t >= 0; --t)
-      for (ptrdiff_t b = 0; b < a.rows; ++b) sum += load_n(moved(a.dy, t, b, o).p, n);
-    store_n(a.dbias + o, sum, n);
-  }
+ptrdiff_t linear_backward_scratch(const LinearBackward<T>& a) noexcept {
+  ptrdiff_t used = 0;
+  LinearGradients<T>(a, nullptr, &used);
+  return used;
 }
 
 template <class T>
 void linear_backward(const LinearBackward<T>& a) noexcept {
+  const LinearGradients<T> call(a, a.scratch);
+  Barrier barrier(a.threads);
   auto body = [&](int thread) noexcept {
-    if (a.dx.p != nullptr) linear_dx(a, a.zeros, thread);
-    if (a.dweight != nullptr) linear_dweight(a, thread);
-    if (a.dbias != nullptr) linear_dbias(a, thread);
+    call.prepare(thread);
+    if (a.dweight != nullptr) call.dweight(thread);
+    if (a.dbias != nullptr) call.dbias(thread);
+    if (a.dx.p == nullptr) return;
+    barrier.wait();
+    call.dx(thread);
   };
   run_team(a.threads, body);
 }

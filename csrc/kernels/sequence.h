@@ -7,9 +7,9 @@
 
 #include "base/interrupt.h"
 #include "base/threads.h"
+#include "kernels/bfloat16.h"
 #include "kernels/cell.h"
 #include "kernels/grid.h"
-#include "kernels/transpose.h"
 
 namespace fastrnn::FASTRNN_ISA {
 
@@ -101,13 +101,14 @@ FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
 
 // Packs w [G*H, depth] transposed, for in + x w': panels of the columns of one group.
 template <class T>
-void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks) noexcept;
+void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks,
+                     bool paired) noexcept;
 
 // Packs w [G*H, columns] for dG w: its rows become the depth, in column order; columns [c0, c1), zeros to a full
 // vector.
 template <class T>
-void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks,
-               Range range) noexcept;
+void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks, Range range,
+               bool paired) noexcept;
 
 // Where the states of a call live.  A product may read a state of a step while other threads make the next one.
 template <class Cell>
@@ -159,14 +160,20 @@ FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
     store_n(p, v, valid);
 }
 
-// to[0 .. count) += every row, in order.
-template <class T>
-FASTRNN_INLINE void add_rows(T* to, Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {
-  Vec<T> sum[kBlock / kLanes<T>];
-  for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = load_units(to + v * kLanes<T>, count - v * kLanes<T>);
+// to[k][0 .. count) += every row, in order.
+template <int kSums, class T>
+FASTRNN_INLINE void add_rows(T* const (&to)[kSums], Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {
+  constexpr int kVectors = kBlock / kLanes<T>;
+  Vec<T> sum[kSums][kVectors];
+  for (int k = 0; k < kSums; ++k)
+    for (int v = 0; v < kVectors; ++v) sum[k][v] = load_units(to[k] + v * kLanes<T>, count - v * kLanes<T>);
   for (ptrdiff_t i = 0; i < rows; ++i)
-    for (int v = 0; v < kBlock / kLanes<T>; ++v) sum[v] = sum[v] + load(from.p + i * from.inner + v * kLanes<T>);
-  for (int v = 0; v < kBlock / kLanes<T>; ++v) store_units(to + v * kLanes<T>, sum[v], count - v * kLanes<T>);
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec<T> row = load(from.p + i * from.inner + v * kLanes<T>);
+      for (int k = 0; k < kSums; ++k) sum[k][v] = sum[k][v] + row;
+    }
+  for (int k = 0; k < kSums; ++k)
+    for (int v = 0; v < kVectors; ++v) store_units(to[k] + v * kLanes<T>, sum[k][v], count - v * kLanes<T>);
 }
 
 // Calls f(row, unit) for every vector of units in some blocks.

@@ -14,7 +14,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   using Base = ChunkGradients<Cell, T>;
   using Of = typename Base::Of;
   using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::units, Base::zeros, Base::zero_count;
-  using Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at, Base::hidden_before, Base::kAgain;
+  using Base::operands, Base::dg_at, Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at,
+      Base::hidden_before, Base::kAgain;
   static constexpr ptrdiff_t kColumnBlocks = kGroupColumns / kBlock;  // an operand has one column for each unit
   using Wanted = WantedGradients<T>;
   using Local = LocalGradients<T, Cell::kStates>;  // a stage may want those of all states at once, or of one value
@@ -52,7 +53,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
         this->through(feed.slots, from, 1, live - rows.begin,
                       this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), rows.begin, feed.slots), in, out,
-                      columns, this->feed_panels[k] + from * kBlock * feed.slots.count * first);
+                      columns, this->feed_panels[k] + this->operands.cells(from * kBlock * feed.slots.count) * first);
       }
     });
     constexpr bool dropped = kStage == Of::kLast ? Base::kReadsHidden : Of::drops_made();
@@ -79,6 +80,23 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         store_units(dside.p + b * dside.inner + unit, load(saved_at(t, b) + slot_of<Cell>(unit, Cell::kSide)),
                     s.hidden - unit);
       });
+    if constexpr (!Of::kByRow) pair_gradients(t, rows, blocks, Cell::gradients_in(kStage));
+  }
+
+  // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
+  void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!operands.paired()) return;
+      const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);
+      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+        const T* from = saved_at(t, b);
+        T* to = dg_at(t, b);
+        for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
+          const ptrdiff_t at = (block * Cell::kSlots + slots.first) * kBlock;
+          pair_row(to + at / 2, from + at, count * kBlock);
+        }
+      }
+    }
   }
 
   // Whole rows through a stage and those behind it that want no product.
@@ -89,6 +107,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       for_constants<kStage - Of::back_through(kStage) + 1>([&](auto k) {
         units_through<kStage - k>(t, t1, {b, b + 1}, {0, geometry.blocks}, of_step());
         norms.template back<kStage - k>(saved_at(t, b), this->terms_at(t, b, t1));
+        pair_gradients(t, {b, b + 1}, {0, geometry.blocks}, {0, Cell::kSlots});
       });
   }
 
@@ -231,9 +250,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       const Range own = share.of(Cell::kProjects && this->geometry.reads_hidden(feed));
       balanced(own, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
         if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups)
-          pack_rows(this->feed_panels[k] + from * kBlock * feed.slots.count * b0 * kBlock,
+          pack_rows(this->feed_panels[k] + this->operands.cells(from * kBlock * feed.slots.count) * b0 * kBlock,
                     f.weights.recurrent[feed.matrix], this->geometry.width_of(feed),
-                    this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock});
+                    this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock},
+                    this->operands.paired());
       });
     });
     if (thread == f.plan.threads() - 1) {

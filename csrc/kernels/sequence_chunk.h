@@ -16,16 +16,24 @@ struct ChunkMemory {
   const Shape& s;
   Geometry<Cell> geometry;
   StateSteps states;
+  Operands<T> operands;
   T *input_panels, *feed_panels[Of::kFeeds + 1], *units, *gain, *by_token, *zeros;
   T *carried, *by_operand;  // [states][B, padded]; the latter of a step, if its rows are shared out apart
   // Of a chunk; two of each, as threads may be a chunk apart: the rows of x and of h(t-1), packed for the weight
   // gradients, and [kAgain][chunk + 1][B, padded].
   T *packed_x[2], *packed_h[2], *again[2];
   T* terms[2];  // of the gradients of gains: [chunk, B, row]
+  // Cells: of dG of a chunk, two of them, [chunk, B, row / 2] in the order of `saved`; and of each thread, of the depth
+  // of weight gradients: its runs of dG, [runs][depth][16], and a panel of the other operand.
+  T *paired_dg[2], *paired_runs, *paired_panel;
   ptrdiff_t panels_used, used;
 
   explicit ChunkMemory(const Backward<T>& args)
-      : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.plan.chunk)) {
+      : f(args),
+        s(args.shape),
+        geometry(s, sizeof(T)),
+        states(state_steps<Cell>(s.steps, args.plan.chunk)),
+        operands(args.plan.pairs) {
     Scratch<T> scratch{args.scratch}, panels{args.panels};
     input_panels = panels.take(geometry.padded * Cell::kInput.count * round_to_block(s.inputs));
     for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
@@ -38,15 +46,33 @@ struct ChunkMemory {
     const ptrdiff_t rows = f.plan.chunk * s.rows;
     for (int i = 0; i < 2; ++i) {
       packed_x[i] = scratch.take(packs_x() ? rows * round_to_block(s.inputs) : 0);
-      packed_h[i] = scratch.take(kReadsHidden ? rows * round_to_block(geometry.output) : 0);
+      packed_h[i] = scratch.take(packs_h() ? rows * round_to_block(geometry.output) : 0);
+      paired_dg[i] = scratch.take(operands.paired() ? rows * geometry.row / 2 : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
       terms[i] = scratch.take(Of::kByRow ? rows * geometry.row : 0);
     }
+    paired_runs = scratch.take(operands.paired() ? f.plan.threads() * runs_size() : 0);
+    paired_panel = scratch.take(operands.paired() ? f.plan.threads() * panel_size() : 0);
     panels_used = panels.used;
     used = scratch.used;
   }
   // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.
-  bool packs_x() const { return s.vocabulary == 0 && geometry.blocks * Cell::kInput.count > 2 * f.plan.threads(); }
+  bool packs_x() const {
+    return !operands.paired() && s.vocabulary == 0 && geometry.blocks * Cell::kInput.count > 2 * f.plan.threads();
+  }
+  bool packs_h() const { return !operands.paired() && kReadsHidden; }
+
+  // The most cells of a weight gradient's depth: rows of a step are paired, an odd one with zeros, so that a step gives
+  // the same sums in any chunk.
+  ptrdiff_t most_pairs() const { return max_of(f.plan.chunk * ceil_div(s.rows, 2), ceil_div(s.vocabulary, 2)); }
+  ptrdiff_t runs_size() const {
+    return ceil_div(geometry.blocks * Cell::kSlots, f.plan.threads()) * kBlock * most_pairs();
+  }
+  ptrdiff_t panel_size() const { return max_of(kTileVectors * kLanes<T> * most_pairs(), kRowBlock * geometry.row / 2); }
+  T* dg_at(ptrdiff_t t, ptrdiff_t b) const {
+    const ptrdiff_t chunk = (s.steps - 1 - t) / f.plan.chunk, last = s.steps - chunk * f.plan.chunk - 1;
+    return paired_dg[chunk % 2] + (s.place(t) - s.place(last) + b) * (geometry.row / 2);
+  }
   ptrdiff_t zero_count() const { return max_of(kGroupColumns, round_to_block(s.inputs)); }
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const { return f.saved + (s.place(t) + b) * geometry.row; }
   // Row 0 of state i >= 1 before step t of the chunk that ends with t1, or (i >= kStates) of what step t has made.
@@ -66,7 +92,10 @@ struct ChunkMemory {
     return terms[chunk_of(t1) % 2] + (s.place(t) - s.place(t1 - 1) + b) * geometry.row;
   }
   T* carried_at(int i, ptrdiff_t b) const { return carried + (i * s.rows + b) * geometry.padded; }
+  // dG of some slots, steps ascending; as cells.
   Rows<const T> gradients(ptrdiff_t t, ptrdiff_t b, Slots slots) const {
+    if (operands.paired())
+      return {dg_at(t, b) + slots.first * kBlock / 2, -s.rows * geometry.row / 2, geometry.row / 2};
     return {saved_at(t, b) + slots.first * kBlock, -s.rows * geometry.row, geometry.row};
   }
 
@@ -120,7 +149,7 @@ struct ChunkMemory {
         pack_grid<T>(packed_x[buffer], total, 0, {f.x.p + (t1 - 1) * f.x.outer, -f.x.outer, f.x.inner}, t1 - t0, s.rows,
                      s.inputs, panels);
     }
-    if constexpr (!kReadsHidden) return;
+    if (!packs_h()) return;
     const Range panels = part(panel_count<T>(geometry.output), f.plan.threads(), thread);
     ptrdiff_t at = 0;
     for (ptrdiff_t t = t1; t-- > t0; at += s.count(t)) {
@@ -142,8 +171,8 @@ struct ChunkMemory {
     ptrdiff_t turn = 0;
     balanced({0, ceil_div(s.inputs, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
       if (turn++ % f.plan.threads() == thread)
-        pack_rows(input_panels + v0 * U * depth, f.weights.input, s.inputs, s.hidden, Cell::kInput, geometry.blocks,
-                  {v0 * U, v1 * U});
+        pack_rows(input_panels + v0 * U * operands.cells(depth), f.weights.input, s.inputs, s.hidden, Cell::kInput,
+                  geometry.blocks, {v0 * U, v1 * U}, operands.paired());
     });
   }
 };

@@ -9,7 +9,7 @@ template <class Cell, class T>
 struct ForwardRun : ForwardInputs<Cell, T> {
   using Base = ForwardInputs<Cell, T>;
   using Of = typename Base::Of;
-  using Base::Base, Base::f, Base::s, Base::geometry, Base::states, Base::units, Base::made;
+  using Base::Base, Base::f, Base::s, Base::geometry, Base::states, Base::units, Base::made, Base::operands;
   using Base::saved_at, Base::state_at, Base::hidden_before;
 
   template <int kStage>
@@ -27,9 +27,11 @@ struct ForwardRun : ForwardInputs<Cell, T> {
         const Rows<T> out{this->saved_at(t, rows.begin) + first, 0, row};
         const Rows<const T> in =
             Of::begins(feed) ? Rows<const T>{this->bias + first, 0, 0} : Rows<const T>{out.p, 0, row};
-        product<T>({1, rows.end - rows.begin, depth, (blocks.end - blocks.begin) * kBlock * feed.slots.count,
-                    moved(this->operand(feed, t), 0, rows.begin), in, out,
-                    this->feed_panels[k] + this->panel_offset(depth, feed.slots, blocks), 0});
+        product<T>({1, rows.end - rows.begin, this->operands.cells(depth),
+                    (blocks.end - blocks.begin) * kBlock * feed.slots.count,
+                    moved(this->cells_read(k, t), 0, rows.begin), in, out,
+                    this->feed_panels[k] + this->panel_offset(depth, feed.slots, blocks), 0, 1, 0,
+                    this->operands.tiles()});
       }
     });
   }
@@ -49,6 +51,28 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       });
     if (kStage == Of::kLast && f.noise.drop.p != nullptr)
       drop_hidden(f.noise, s, t + 1, hidden_before(t + 1), rows, blocks);
+    pair_made<kStage>(t, rows, blocks);
+  }
+
+  // As cells, what feeds will read of that, in later stages and in the next step.
+  template <int kStage>
+  void pair_made(ptrdiff_t t, Range rows, Range blocks) const {
+    for_constants<Of::kFeeds>([&](auto k) {
+      constexpr Feed feed = Cell::kFeeds.at[k];
+      if constexpr (Of::wanted_in(feed) == kStage)
+        pair_read(k, t + (feed.operand == Operand::kBefore ? 1 : 0), rows, blocks);
+    });
+  }
+  void pair_read(int k, ptrdiff_t t, Range rows, Range blocks) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!operands.paired()) return;
+      const Feed& feed = Cell::kFeeds.at[k];
+      const Rows<const T> from = this->numbers_read(feed, t);
+      const ptrdiff_t first = blocks.begin * kBlock, row = this->paired_row(feed);
+      const ptrdiff_t count = min_of(geometry.width_of(feed), blocks.end * kBlock) - first;
+      T* to = this->paired[k] + t % 2 * s.rows * row + first / 2;
+      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) pair_row(to + b * row, from.p + b * from.inner + first, count);
+    }
   }
 
   // Whole rows through a stage and those behind it that have no product.
@@ -128,6 +152,9 @@ struct ForwardRun : ForwardInputs<Cell, T> {
         store(state_at(j, 0) + b * geometry.padded + unit,
               load_units(f.initial[j] + b * f.initial_stride[j] + unit, s.hidden - unit));
       });
+    for (int k = 0; k < Of::kFeeds; ++k)
+      if (Cell::kFeeds.at[k].operand == Operand::kBefore)
+        pair_read(k, 0, share.rows, geometry.reads_hidden(Cell::kFeeds.at[k]) ? share.outputs : share.blocks);
   }
 
   void finish(const Share& share) const {
@@ -144,6 +171,14 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       });
   }
 
+  void pair_table(int thread) const {
+    if constexpr (std::is_same_v<T, float>) {
+      const Range own = part(s.vocabulary, f.plan.threads(), thread);
+      pair_grid(this->paired_x + own.begin * this->x_row(), this->x_row(),
+                {f.table + own.begin * s.inputs, 0, s.inputs}, 1, own.end - own.begin, s.inputs);
+    }
+  }
+
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
     const Share share = share_of(f.plan, thread, s.rows, geometry);
@@ -154,6 +189,10 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       balanced(blocks, most, [&](ptrdiff_t b0, ptrdiff_t b1) { g(Range{b0, b1}); });
     };
     // The groups of one unit group are prepared by all row groups together.
+    if (operands.paired() && f.tokens != nullptr && !f.prepared) {
+      pair_table(thread);
+      barriers.team.wait();
+    }
     ptrdiff_t turn = 0;
     const auto my_turn = [&] { return turn++ % f.plan.row_groups == thread / f.plan.unit_groups; };
     if (!f.prepared) {
@@ -170,8 +209,10 @@ struct ForwardRun : ForwardInputs<Cell, T> {
     bool stop = false;
     for (ptrdiff_t t0 = 0; t0 < s.steps && !stop; t0 += f.plan.chunk) {
       const ptrdiff_t t1 = min_of(s.steps, t0 + f.plan.chunk);
-      if (f.tokens == nullptr)
-        for_groups(share.blocks, [&](Range blocks) { this->project_chunk(t0, t1, rows, blocks); });
+      if (f.tokens == nullptr) {
+        const Rows<const T> x = this->pair_chunk(t0, t1, rows, thread);
+        for_groups(share.blocks, [&](Range blocks) { this->project_chunk(t0, t1, x, rows, blocks); });
+      }
       for (ptrdiff_t t = t0; t < t1 && !stop; ++t) {
         stop = interrupt.check(thread);
         const auto meet = [&] {

@@ -11,14 +11,21 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
   using Of = typename Base::Of;
   using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::zeros, Base::by_token, Base::kAgain;
   using Base::packed_x, Base::packed_h, Base::saved_at, Base::again_at, Base::terms_at, Base::gradients;
-  using Base::packs_x, Base::chunk_of, Base::of_chunk;
+  using Base::packs_x, Base::chunk_of, Base::of_chunk, Base::operands;
 
-  // out = in + dG w for rows of dG, the slots of the first `blocks` blocks, and panels of some columns of w.
+  static constexpr bool one_bias() {
+    if (Of::kByRow || Of::kFeeds != 1) return false;
+    const Slots w = Cell::kInput, r = Cell::kFeeds.at[0].slots;
+    return w.first == r.first && w.count == r.count && w.gate == r.gate && w.rotate == r.rotate;
+  }
+  static constexpr bool kOneBias = one_bias();
+
+  // out = in + dG w for rows of dG in cells, the slots of the first `blocks` blocks, and panels of some columns of w.
   void through(Slots slots, ptrdiff_t blocks, ptrdiff_t outer, ptrdiff_t inner, Rows<const T> dg, Rows<const T> in,
                Rows<T> out, ptrdiff_t columns, const T* panels) const {
     const bool whole = slots.count == Cell::kSlots;  // the slots of all blocks lie together
-    product<T>({outer, inner, (whole ? blocks : 1) * slots.count * kBlock, columns, dg, in, out, panels, 0,
-                whole ? 1 : blocks, Cell::kSlots * kBlock});
+    product<T>({outer, inner, operands.cells((whole ? blocks : 1) * slots.count * kBlock), columns, dg, in, out, panels,
+                0, whole ? 1 : blocks, operands.cells(Cell::kSlots * kBlock), operands.tiles()});
   }
 
   // dx of steps [t0, t1): the rows are dealt to the whole team.
@@ -46,8 +53,10 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
   void weight_gradients(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const ptrdiff_t buffer = chunk_of(t1) % 2, rows = s.between(t0, t1);
     const auto sums = [&](T* to, const T* from, ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      if (to != nullptr) add_rows(to + matrix_row, {from + column, 0, geometry.row}, rows, count);
+      if (to != nullptr) add_rows<1>({to + matrix_row}, {from + column, 0, geometry.row}, rows, count);
     };
+    // Where W and R feed the same slots, one pass over dG is for both biases.
+    const bool together = kOneBias && f.grads.input_bias != nullptr && f.grads.recurrent_bias != nullptr;
     // A bias belongs to the slot that its product gets into, a gain to that of the product.
     const auto unit_sums = [&](Slots slots, T* bias, T* gains, ptrdiff_t column, ptrdiff_t matrix_row,
                                ptrdiff_t count) {
@@ -58,10 +67,17 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
       unit_sums(Cell::kInner, f.grads.inner_bias, f.grads.inner_gain, column, matrix_row, count);
     });
     for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
-      unit_sums(Cell::kInput, f.grads.input_bias, f.grads.input_gain, column, matrix_row, count);
+      if (together)
+        add_rows<2>({f.grads.input_bias + matrix_row, f.grads.recurrent_bias + matrix_row},
+                    {saved_at(t1 - 1, 0) + column, 0, geometry.row}, rows, count);
+      else
+        unit_sums(Cell::kInput, f.grads.input_bias, f.grads.input_gain, column, matrix_row, count);
       if (f.tokens != nullptr) sum_by_token(t0, t1, column);  // their weights: see token_gradients
     });
-    if (f.tokens == nullptr && f.grads.input != nullptr)
+    if (f.tokens == nullptr && f.grads.input != nullptr && operands.paired())
+      paired_gradient(t0, t1, Cell::kInput, s.hidden, s.inputs, thread, f.grads.input,
+                      [&](ptrdiff_t t) { return s.at(f.x, t); });
+    else if (f.tokens == nullptr && f.grads.input != nullptr)
       for_own_panels(Cell::kInput, s.hidden, s.inputs, thread, f.grads.input,
                      [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
                        by_input(t0, t1, column, to, count, panel, next);
@@ -70,11 +86,14 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
       constexpr Feed feed = Cell::kFeeds.at[k];
       T* const weight = this->f.grads.recurrent[feed.matrix];
       const ptrdiff_t units = this->geometry.units_in(feed.stage), width = this->geometry.width_of(feed);
-      if constexpr (feed.matrix == 0)
+      if (feed.matrix == 0 && !together)
         for_own_runs(feed.slots, units, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
           unit_sums(feed.slots, this->f.grads.recurrent_bias, this->f.grads.recurrent_gain, column, matrix_row, count);
         });
-      if (weight != nullptr)
+      if (weight != nullptr && operands.paired())
+        paired_gradient(t0, t1, feed.slots, units, width, thread, weight,
+                        [&](ptrdiff_t t) { return this->template read_at<feed>(t, t1); });
+      else if (weight != nullptr)
         for_own_panels(feed.slots, units, width, thread, weight,
                        [&](ptrdiff_t panel, ptrdiff_t column, T* to, ptrdiff_t count, const T* next) {
                          if constexpr (feed.operand == Operand::kBefore && feed.index == 0)
@@ -93,6 +112,76 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
                        });
     });
     if (Of::kUnits > 0 && f.grads.units != nullptr) unit_gradients(t0, t1, thread);
+  }
+
+  // The numbers that a feed read at step t.
+  template <Feed feed>
+  Rows<const T> read_at(ptrdiff_t t, ptrdiff_t t1) const {
+    constexpr int i = feed.operand == Operand::kMade ? Cell::kStates + feed.index : feed.index;
+    if constexpr (feed.operand == Operand::kBefore && feed.index == 0) {
+      if (f.noise.drop.p != nullptr) return {f.noise.at(s, t), 0, round_to_block(geometry.output)};
+      return this->hidden_before(t);
+    } else {
+      return {again_at(i, t + (feed.operand == Operand::kAfter ? 1 : 0), t1), 0, geometry.padded};
+    }
+  }
+
+  // weight += dG' operand over steps [t0, t1), in pairs of rows; operand(t): its rows at a step.
+  template <class F>
+  void paired_gradient(ptrdiff_t t0, ptrdiff_t t1, Slots slots, ptrdiff_t units, ptrdiff_t width, int thread, T* weight,
+                       F operand) const {
+    paired_product(slots, units, width, thread, weight, [&](auto visit) {
+      for (ptrdiff_t t = t1; t-- > t0;) {
+        const Rows<const T> rows = operand(t);
+        const ptrdiff_t count = s.count(t), row = geometry.row;
+        for (ptrdiff_t b = 0; b < count; b += 2)
+          visit(saved_at(t, b), b + 1 < count ? row : 0, rows.p + b * rows.inner, b + 1 < count ? rows.inner : 0);
+      }
+    });
+  }
+  // The same over any pairs of rows: for_pairs calls visit(row of dG, from there to its second row or 0, row of the
+  // operand, likewise).
+  template <class F>
+  void paired_product(Slots slots, ptrdiff_t units, ptrdiff_t width, int thread, T* weight, F for_pairs) const {
+    if constexpr (std::is_same_v<T, float>) {
+      constexpr ptrdiff_t U = kLanes<T>;
+      T* const runs = this->paired_runs + thread * this->runs_size();
+      T* const panel = this->paired_panel + thread * this->panel_size();
+      const auto second = [](const T* row, ptrdiff_t step) { return step == 0 ? nullptr : row + step; };
+      ptrdiff_t depth = 0, size = 0;
+      for_pairs([&](const T*, ptrdiff_t, const T*, ptrdiff_t) { ++depth; });
+      for_own_runs(slots, units, thread, [&](ptrdiff_t column, ptrdiff_t, ptrdiff_t) {
+        T* to = runs + size;
+        for_pairs([&](const T* dg, ptrdiff_t step, const T*, ptrdiff_t) {
+          pair_rows(to, dg + column, second(dg + column, step), kBlock, kBlock);
+          to += kBlock;
+        });
+        size += depth * kBlock;
+      });
+      balanced({0, ceil_div(width, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+        const ptrdiff_t first = v0 * U, lanes = (v1 - v0) * U;
+        T* to = panel;
+        for_pairs([&](const T*, ptrdiff_t, const T* row, ptrdiff_t step) {
+          pair_rows(to, row + first, second(row + first, step), lanes, width - first);
+          to += lanes;
+        });
+        const T* run = runs;
+        for_own_runs(slots, units, thread, [&](ptrdiff_t, ptrdiff_t matrix_row, ptrdiff_t count) {
+          outer_product<T>({1,
+                            depth,
+                            {run, 0, kBlock},
+                            {panel, 0, lanes},
+                            weight + matrix_row * width + first,
+                            width,
+                            count,
+                            min_of(lanes, width - first),
+                            -1,
+                            nullptr,
+                            operands.tiles()});
+          run += depth * kBlock;
+        });
+      });
+    }
   }
 
   void by_input(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count, ptrdiff_t panel,
@@ -200,7 +289,14 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
   }
 
   void token_gradients(int thread) const {
-    if (f.grads.input != nullptr)
+    if (f.grads.input != nullptr && operands.paired())
+      paired_product(Cell::kInput, s.hidden, s.inputs, thread, f.grads.input, [&](auto visit) {
+        for (ptrdiff_t v = 0; v < s.vocabulary; v += 2) {
+          const bool two = v + 1 < s.vocabulary;
+          visit(by_token + v * geometry.row, two ? geometry.row : 0, f.table + v * s.inputs, two ? s.inputs : 0);
+        }
+      });
+    else if (f.grads.input != nullptr)
       for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
         T* const to = f.grads.input + matrix_row * s.inputs;
         const Rows<const T> sums{by_token + column, 0, geometry.row};
@@ -208,10 +304,20 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
       });
     if (f.dtable == nullptr) return;
     const Range rows = part(s.vocabulary, f.plan.threads(), thread);
-    T* to = f.dtable + rows.begin * s.inputs;
-    through(Cell::kInput, geometry.blocks, 1, rows.end - rows.begin,
-            {by_token + rows.begin * geometry.row + Cell::kInput.first * kBlock, 0, geometry.row}, {to, 0, s.inputs},
-            {to, 0, s.inputs}, s.inputs, input_panels);
+    const auto add = [&](Rows<const T> sums, Range of) {
+      T* to = f.dtable + of.begin * s.inputs;
+      sums.p += operands.cells(Cell::kInput.first * kBlock);
+      through(Cell::kInput, geometry.blocks, 1, of.end - of.begin, sums, {to, 0, s.inputs}, {to, 0, s.inputs}, s.inputs,
+              input_panels);
+    };
+    if constexpr (std::is_same_v<T, float>)
+      if (operands.paired())
+        return balanced(rows, kRowBlock, [&](ptrdiff_t v0, ptrdiff_t v1) {
+          T* const cells = this->paired_panel + thread * this->panel_size();
+          pair_grid(cells, geometry.row / 2, {by_token + v0 * geometry.row, 0, geometry.row}, 1, v1 - v0, geometry.row);
+          add({cells, 0, geometry.row / 2}, {v0, v1});
+        });
+    add({by_token + rows.begin * geometry.row, 0, geometry.row}, rows);
   }
 };
 

@@ -12,13 +12,20 @@ struct ForwardInputs {
   const Shape& s;
   Geometry<Cell> geometry;
   StateSteps states;
+  Operands<T> operands;
   T *input_panels, *feed_panels[Of::kFeeds + 1], *bias, *gain, *units;
-  T* projected;  // [vocabulary, row], the table times W
-  T* made;       // [kMade][B, padded], of the step
+  T* projected;                          // [vocabulary, row], the table times W
+  T* made;                               // [kMade][B, padded], of the step
+  T *paired[Of::kFeeds + 1], *paired_x;  // cells of what feeds read, [2][B, row], of two steps; of x of a chunk, of
+                                         // each thread, or of the table
   ptrdiff_t panels_used, stash_used, used;
 
   explicit ForwardInputs(const Forward<T>& args)
-      : f(args), s(args.shape), geometry(s, sizeof(T)), states(state_steps<Cell>(s.steps, args.keep)) {
+      : f(args),
+        s(args.shape),
+        geometry(s, sizeof(T)),
+        states(state_steps<Cell>(s.steps, args.keep)),
+        operands(args.plan.pairs) {
     Scratch<T> scratch{args.scratch}, panels{args.panels};
     input_panels = panels.take(round_to_block(s.inputs) * geometry.padded * Cell::kInput.count);
     for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
@@ -27,11 +34,20 @@ struct ForwardInputs {
     units = scratch.take(geometry.padded * Of::kUnits);
     projected = scratch.take(s.vocabulary * geometry.row);
     stash_used = (Cell::kStates - 1) * states.kept() * s.rows * geometry.padded;
-    made = f.stash == nullptr ? nullptr : f.stash + stash_used;
-    stash_used += Cell::kMade * s.rows * geometry.padded;
+    Scratch<T> more{f.stash, stash_used};
+    made = more.take(Cell::kMade * s.rows * geometry.padded);
+    for (int i = 0; i < Of::kFeeds; ++i)
+      paired[i] = more.take(operands.paired() ? 2 * s.rows * paired_row(Cell::kFeeds.at[i]) : 0);
+    paired_x = more.take(operands.paired() ? max_of(s.vocabulary, f.plan.threads() * chunk_rows()) * x_row() : 0);
+    stash_used = more.used;
     panels_used = panels.used;
     used = scratch.used;
   }
+
+  // Cells of a row.
+  ptrdiff_t paired_row(const Feed& feed) const { return round_to_block(operands.cells(geometry.width_of(feed))); }
+  ptrdiff_t x_row() const { return round_to_block(operands.cells(s.inputs)); }
+  ptrdiff_t chunk_rows() const { return f.plan.chunk * ceil_div(s.rows, f.plan.row_groups); }  // of one thread, at most
 
   // Everything of a group of blocks that does not depend on the step: of the cell, then of a projection.
   template <bool kProjection>
@@ -41,12 +57,12 @@ struct ForwardInputs {
       if constexpr (Of::projects_in(feed.stage) == kProjection) {
         const ptrdiff_t depth = geometry.width_of(feed);
         pack_transposed(feed_panels[k] + panel_offset(depth, feed.slots, blocks), f.weights.recurrent[feed.matrix],
-                        depth, geometry.units_in(feed.stage), feed.slots, blocks);
+                        depth, geometry.units_in(feed.stage), feed.slots, blocks, operands.paired());
       }
     });
     if constexpr (kProjection) return;
     pack_transposed(input_panels + panel_offset(s.inputs, Cell::kInput, blocks), f.weights.input, s.inputs, s.hidden,
-                    Cell::kInput, blocks);
+                    Cell::kInput, blocks, operands.paired());
     const auto add = [&](T* to, const T* from, Slots slots) { add_slots<Cell>(to, from, slots, s.hidden, blocks); };
     clear_slots<Cell>(bias, blocks);
     add(bias, f.weights.input_bias, Of::value_of(Cell::kInput));
@@ -57,26 +73,31 @@ struct ForwardInputs {
       if constexpr (feed.matrix == 0) add(bias, f.weights.recurrent_bias, Of::value_of(feed.slots));
     });
     pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, blocks);
-    if (f.tokens != nullptr) project({projected, 0, geometry.row}, {f.table, 0, s.inputs}, 1, s.vocabulary, blocks);
+    if (f.tokens == nullptr) return;
+    const Rows<const T> table{operands.paired() ? paired_x : f.table, 0, operands.paired() ? x_row() : s.inputs};
+    project({projected, 0, geometry.row}, table, 1, s.vocabulary, blocks);
   }
 
   static ptrdiff_t column(Range blocks) { return blocks.begin * kBlock * Cell::kSlots; }
-  static ptrdiff_t panel_offset(ptrdiff_t depth, Slots slots, Range blocks) {
-    return depth * blocks.begin * kBlock * slots.count;
+  ptrdiff_t panel_offset(ptrdiff_t depth, Slots slots, Range blocks) const {
+    return operands.cells(depth) * blocks.begin * kBlock * slots.count;
   }
 
-  // out = bias + x W' for a grid of rows.
+  // out = bias + x W' for a grid of rows; x in cells.
   void project(Rows<T> out, Rows<const T> x, ptrdiff_t outer, ptrdiff_t inner, Range blocks) const {
     const ptrdiff_t first = column(blocks) + Cell::kInput.first * kBlock;
     product<T>({outer,
                 inner,
-                s.inputs,
+                operands.cells(s.inputs),
                 (blocks.end - blocks.begin) * kBlock * Cell::kInput.count,
                 x,
                 {bias + first, 0, 0},
                 {out.p + first, out.outer, out.inner},
                 input_panels + panel_offset(s.inputs, Cell::kInput, blocks),
-                0});
+                0,
+                1,
+                0,
+                operands.tiles()});
     if constexpr (Of::wants_bias())
       for (ptrdiff_t i = 0; i < outer; ++i)
         for (ptrdiff_t j = 0; j < inner; ++j)
@@ -106,7 +127,14 @@ struct ForwardInputs {
     const Rows<T> y = s.at(f.y, t - 1);
     return {y.p, 0, y.inner};
   }
-  Rows<const T> operand(const Feed& feed, ptrdiff_t t) const {
+  // What a feed reads at step t; as cells, with k its place in the list.
+  Rows<const T> cells_read(int k, ptrdiff_t t) const {
+    const Feed& feed = Cell::kFeeds.at[k];
+    if (!operands.paired()) return numbers_read(feed, t);
+    const ptrdiff_t row = paired_row(feed);
+    return {paired[k] + t % 2 * s.rows * row, 0, row};
+  }
+  Rows<const T> numbers_read(const Feed& feed, ptrdiff_t t) const {
     if (feed.operand == Operand::kMade) return {made + feed.index * s.rows * geometry.padded, 0, geometry.padded};
     const ptrdiff_t when = feed.operand == Operand::kBefore ? t : t + 1;
     if (feed.index == 0 && f.noise.drop.p != nullptr) return {f.noise.at(s, when), 0, round_to_block(geometry.output)};
@@ -125,13 +153,31 @@ struct ForwardInputs {
       }
   }
 
-  // The input's share of the pre-activations of steps [t0, t1).
-  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, Range blocks) const {
-    if (s.ragged())  // one row group has them all, and they lie together
-      project({saved_at(t1 - 1, 0), 0, geometry.row}, s.at(f.x, t1 - 1), 1, s.between(t0, t1), blocks);
+  // The rows of x of steps [t0, t1) that a thread projects: one behind the other with rows of unlike lengths, which one
+  // row group has all of.
+  Rows<const T> chunk_of_x(ptrdiff_t t0, ptrdiff_t t1, Range rows) const {
+    return s.ragged() ? s.at(f.x, t1 - 1) : moved(f.x, t0, rows.begin);
+  }
+  // As cells.
+  Rows<const T> pair_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, int thread) const {
+    const Rows<const T> x = chunk_of_x(t0, t1, rows);
+    if constexpr (std::is_same_v<T, float>)
+      if (operands.paired()) {
+        T* to = paired_x + thread * chunk_rows() * x_row();
+        const ptrdiff_t inner = s.ragged() ? s.between(t0, t1) : rows.end - rows.begin;
+        pair_grid(to, x_row(), x, s.ragged() ? 1 : t1 - t0, inner, s.inputs);
+        return {to, inner * x_row(), x_row()};
+      }
+    return x;
+  }
+
+  // The input's share of the pre-activations of steps [t0, t1); x as pair_chunk gives it.
+  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, Rows<const T> x, Range rows, Range blocks) const {
+    if (s.ragged())
+      project({saved_at(t1 - 1, 0), 0, geometry.row}, x, 1, s.between(t0, t1), blocks);
     else
-      project({saved_at(t0, rows.begin), -s.rows * geometry.row, geometry.row}, moved(f.x, t0, rows.begin), t1 - t0,
-              rows.end - rows.begin, blocks);
+      project({saved_at(t0, rows.begin), -s.rows * geometry.row, geometry.row}, x, t1 - t0, rows.end - rows.begin,
+              blocks);
   }
 };
 

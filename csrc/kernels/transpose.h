@@ -29,10 +29,18 @@ FASTRNN_INLINE void transpose(Vec<T> (&r)[kLanes<T>]) {
   }
 }
 
+template <class T>
+struct LoadNumbers {
+  Vec<T> operator()(const T* from, ptrdiff_t j, ptrdiff_t n) const {
+    return n == kLanes<T> ? load(from + j) : load_n(from + j, n);
+  }
+};
+
 // to[j * to_stride + i] = row(i)[j] for i < rows, j < columns; a null row is zeros.  Rows are written in full vectors
-// (zeros past `rows`) unless `exact`.
-template <class T, class Row>
-FASTRNN_INLINE void transpose_rows(T* to, ptrdiff_t to_stride, ptrdiff_t rows, ptrdiff_t columns, bool exact, Row row) {
+// (zeros past `rows`) unless `exact`.  load_at(row, j, n) gives columns [j, j + n) of a row.
+template <class T, class Row, class Load = LoadNumbers<T>>
+FASTRNN_INLINE void transpose_rows(T* to, ptrdiff_t to_stride, ptrdiff_t rows, ptrdiff_t columns, bool exact, Row row,
+                                   Load load_at = {}) {
   constexpr ptrdiff_t U = kLanes<T>;
   for (ptrdiff_t i = 0; i < rows; i += U) {
     const T* from[U];
@@ -46,9 +54,9 @@ FASTRNN_INLINE void transpose_rows(T* to, ptrdiff_t to_stride, ptrdiff_t rows, p
       const ptrdiff_t n = min_of(U, columns - j);
       Vec<T> square[U];
       if (all && n == U)
-        for (ptrdiff_t k = 0; k < U; ++k) square[k] = load(from[k] + j);
+        for (ptrdiff_t k = 0; k < U; ++k) square[k] = load_at(from[k], j, U);
       else
-        for (ptrdiff_t k = 0; k < U; ++k) square[k] = from[k] == nullptr ? Vec<T>{} : load_n(from[k] + j, n);
+        for (ptrdiff_t k = 0; k < U; ++k) square[k] = from[k] == nullptr ? Vec<T>{} : load_at(from[k], j, n);
       transpose<T>(square);
       for (ptrdiff_t k = 0; k < n; ++k)
         if (width == U)

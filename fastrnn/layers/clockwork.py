@@ -120,7 +120,10 @@ class ClockworkRNN(_Recurrent):
         _check.array("x", x, (*x.shape[:-1], weights[0].shape[1]), weights[0].dtype, letters)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
-        parts = [(module, _core.Prepared("rnn_tanh", module.cut(weights))) for module in self._modules]
+        parts = [
+            (module, _core.Prepared("rnn_tanh", module.cut(weights), bfloat16=self._bfloat16))
+            for module in self._modules
+        ]
 
         def step(x: Array, h: Array, phase: int) -> Array:
             new = h.copy()

@@ -29,6 +29,9 @@ class Attention(Composite):
     query_size, memory_size : int
         D and E.
     dtype : {"float32", "float64"}
+    compute : {"bfloat16"}, optional
+        What the products with W and U are computed in, if not in the dtype; see `set_compute`, also for
+        `strict`. Scores and sums over the memory are of the dtype.
     seed : int, optional
 
     References
@@ -43,6 +46,8 @@ class Attention(Composite):
         memory_size: int,
         *,
         dtype: str = "float32",
+        compute: str | None = None,
+        strict: bool = False,
         seed: int | None = None,
     ) -> None:
         self.kind = _check.choice("kind", kind, KINDS)
@@ -60,6 +65,7 @@ class Attention(Composite):
             children["queries"] = Linear(query_size, query_size, dtype=dtype, seed=seeds[1])
             children["energy"] = Energy(query_size, dtype=dtype, seed=seeds[2])
         self._compose(children)
+        self.set_compute(compute, strict=strict)
 
     def __call__(self, query: Array, memory: Array, lengths: Any = None) -> tuple[Array, Array]:
         """Attend to the memory.

@@ -28,6 +28,8 @@ class Way(NamedTuple):
         The absolute step of x[0].
     noise : Noise
         What is done to the states besides the cell.
+    bfloat16 : bool
+        Operands of products are rounded.
     """
 
     level: int
@@ -37,6 +39,7 @@ class Way(NamedTuple):
     keep: bool
     step: int
     noise: Noise = NONE
+    bfloat16: bool = False
 
     @property
     def reverse(self) -> bool:
@@ -125,7 +128,7 @@ class CellPass:
         self.side, self.cells = side, cells
         self.y, self.last, self.saved = _core.recurrent_forward(
             cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths,
-            *way.noise, side, cells,
+            *way.noise, side, cells, way.bfloat16,
         )  # fmt: skip
 
     def backward(

@@ -23,9 +23,13 @@ class Linear(Layer):
     bias : bool
         Have a bias.
     dtype : {"float32", "float64"}
+    compute : {"bfloat16"}, optional
+        What products are computed in, if not in the dtype; see `set_compute`, also for `strict`.
     seed : int, optional
         For the initial parameters, U(-1/sqrt(I), 1/sqrt(I)) as in PyTorch.
     """
+
+    _multiplies = True
 
     def __init__(
         self,
@@ -34,6 +38,8 @@ class Linear(Layer):
         bias: bool = True,
         *,
         dtype: str = "float32",
+        compute: str | None = None,
+        strict: bool = False,
         seed: int | None = None,
     ) -> None:
         self.in_features = _check.integer("in_features", in_features, 1)
@@ -44,6 +50,7 @@ class Linear(Layer):
             shapes["bias"] = (self.out_features,)
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.in_features**-0.5, seed)
+        self.set_compute(compute, strict=strict)
 
     def __call__(self, x: Array) -> Array:
         """Map x, [N, I] or [T, B, I] with a contiguous last axis, to [N, O] or [T, B, O].
@@ -53,12 +60,14 @@ class Linear(Layer):
         ValueError, TypeError
             A shape or a dtype is wrong.
         """
-        return _core.linear(x, *self._weights)
+        weight, bias = self._weights
+        return _core.linear(x, weight, bias, self._bfloat16)
 
     def vjp(self, x: Array, key: int | None = None, step: int = 0) -> tuple[Array, LinearPullback]:
         """As a plain call, and a pullback. `key` and `step` are not used; all layers take them."""
         weight, bias = self._weights
-        return _core.linear(x, weight, bias), LinearPullback(self, x, weight)
+        rounds = self._bfloat16
+        return _core.linear(x, weight, bias, rounds), LinearPullback(self, x, weight, rounds)
 
     def _pack(self, named: Mapping[str, Array]) -> Any:
         return (named["weight"], named.get("bias"))
@@ -76,6 +85,6 @@ class LinearPullback(OnceAdding):
     __slots__ = ()
 
     def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
-        x, weight = self._take()
+        x, weight, rounds = self._take()
         dweight, dbias = into
-        return _core.linear_backward(dy, x, weight, dweight, dbias, want_dx)
+        return _core.linear_backward(dy, x, weight, dweight, dbias, want_dx, rounds)

@@ -53,6 +53,9 @@ class Recurrent(_RecurrentParameters):
         P of an LSTM whose h is projected to fewer numbers, 0 for none; other cells take 0 alone.
     dtype : {"float32", "float64"}
         Of parameters, input and output.
+    compute : {"bfloat16"}, optional
+        What products are computed in, if not in the dtype; `strict` raises where the processor cannot. See
+        `set_compute`.
     seed : int, optional
         For the initial parameters, U(-1/sqrt(H), 1/sqrt(H)) as in PyTorch; without it they differ from run
         to run. `fastrnn.init` has others. Gains of layer normalisation begin with 1, ``bias_ch`` with 0.
@@ -66,6 +69,7 @@ class Recurrent(_RecurrentParameters):
 
     recurrent = True
     _ragged = True
+    _multiplies = True
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class Recurrent(_RecurrentParameters):
         zoneout: float | tuple[float, ...] = 0.0,
         proj_size: int = 0,
         dtype: str = "float32",
+        compute: str | None = None,
+        strict: bool = False,
         seed: int | None = None,
         **others: object,
     ) -> None:
@@ -111,6 +117,7 @@ class Recurrent(_RecurrentParameters):
         self._declare(shapes, _check.dtype("dtype", dtype))
         self._initialise(self.hidden_size**-0.5, seed)
         kinds.first_values(self.params)
+        self.set_compute(compute, strict=strict)
 
     @property
     def _one_pass(self) -> bool:
@@ -203,7 +210,7 @@ class Recurrent(_RecurrentParameters):
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
         """Pack one level: x, [B, I] or [T, B, I], and the states before it to y and the states after it."""
-        return _core.Prepared(self.cell, weights, state_noise.of_inference(self).zone)
+        return _core.Prepared(self.cell, weights, state_noise.of_inference(self).zone, self._bfloat16)
 
     def _infer(
         self, x: Array, state: State | None, table: Array | None, lengths: Any = None

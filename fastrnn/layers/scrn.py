@@ -138,7 +138,7 @@ class SCRN(_Recurrent):
         return ScrnPass(*self._cells(weights), way, x, first, y)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
-        context, hidden = (_core.Prepared(*cell) for cell in self._cells(weights))
+        context, hidden = (_core.Prepared(*cell, bfloat16=self._bfloat16) for cell in self._cells(weights))
 
         def run(x: Array, state: State | None) -> tuple[Array, State]:
             s, (last_s,) = context(x, state and state[1:])

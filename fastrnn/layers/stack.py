@@ -133,7 +133,7 @@ class _Level:
                 noise = of_training(layer, place, x.shape, stack.key, stack.step, ragged)
             elif layer._noisy:
                 noise = of_inference(layer)
-            way = Way(number, direction, layer.batch_first, lengths, keep, stack.step, noise)
+            way = Way(number, direction, layer.batch_first, lengths, keep, stack.step, noise, layer._bfloat16)
             under = None if below is None else below.passes[direction]
             if ragged is None:
                 part = None if whole is None else whole[..., self._columns(direction)]

@@ -55,6 +55,7 @@ class Model(Composite):
         progress: bool = True,
         info: dict[str, Any] | None = None,
         distributed: Any = False,
+        compute: str | None = None,
         unit: str = "token",
     ) -> History:
         """
@@ -75,6 +76,7 @@ class Model(Composite):
         progress
             Show a bar on stderr; `unit` is what a target is called there.
         max_norm, clip_value, accumulate, seed, callbacks, checkpoint, checkpoint_every, info, distributed
+        compute
             See `Trainer`.
         resume
             See `Trainer.fit`.
@@ -119,6 +121,7 @@ class Model(Composite):
             checkpoint_every=checkpoint_every,
             info=info,
             distributed=distributed,
+            compute=compute,
         )
         trainer.fit(data, epochs, held_out, resume=resume)
         return history

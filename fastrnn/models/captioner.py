@@ -50,6 +50,8 @@ class Captioner(Decoding):
         Before the head and between layers; after the embedding.
     tied, label_smoothing
         See `Seq2Seq`.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     seed
         Of the initial parameters, but for the encoder's; the dtype is the encoder's.
 
@@ -80,6 +82,7 @@ class Captioner(Decoding):
         embedding_dropout: float = 0.0,
         tied: bool = False,
         label_smoothing: float = 0.0,
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(encoder, Layer):
@@ -97,6 +100,7 @@ class Captioner(Decoding):
         width = self._numbers * self.config["num_layers"] * self.config["hidden_size"]
         bridge = Linear(self.vector_size, width, dtype=dtype, seed=seeds[5])
         self._compose({"encoder": encoder, "bridge": bridge, **decoder})
+        self.set_compute(compute)
 
     def _first(self, flat: Any) -> Any:
         """The states of the decoder, each [L, B, H], out of [B, numbers * L * H]."""

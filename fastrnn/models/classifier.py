@@ -66,6 +66,8 @@ class SequenceClassifier(Model):
         be known by their vectors: put them into the vocabulary.
     freeze_embedding
         Training leaves the embedding as it is.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -93,6 +95,7 @@ class SequenceClassifier(Model):
         vectors: Any = None,
         freeze_embedding: bool = False,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.vocabulary = word_vocabulary("vocabulary", vocabulary)
@@ -126,6 +129,7 @@ class SequenceClassifier(Model):
         self.body = Sequential(*parts)
         self.head = LinearCrossEntropy(size, len(self.labels), dtype=dtype, seed=seeds[2])
         self._compose({"body": self.body, "head": self.head})
+        self.set_compute(compute)
         self.config: dict[str, Any] = {
             "hidden_size": width,
             "num_layers": _check.integer("num_layers", num_layers, 1),

@@ -56,6 +56,8 @@ class Forecaster(ForecastNetwork):
         Add the linear part.
     dropout
         Before the head and between layers.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -82,6 +84,7 @@ class Forecaster(ForecastNetwork):
         autoregressive: bool = True,
         dropout: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.names = [] if isinstance(columns, (int, np.integer)) else [str(name) for name in columns]
@@ -106,6 +109,7 @@ class Forecaster(ForecastNetwork):
             children["linear"] = Linear(self.window, self.horizon, dtype=dtype, seed=seeds[2])
             children["linear"].flat_params.fill(0)
         self._compose(children)
+        self.set_compute(compute)
         self.scaling: Scaling | None = None
         self.errors: Floats | None = None
         self.config: dict[str, Any] = {

@@ -51,6 +51,8 @@ class LanguageModel(Model):
         Between the layers and before the head, as Zaremba et al. 2014 (arXiv:1409.2329).
     embedding_dropout
         After the embedding. Above 0 the input product can no longer be formed once for each row of the table.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype
         ``"float32"`` or ``"float64"``.
     seed
@@ -75,6 +77,7 @@ class LanguageModel(Model):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(vocabulary, Vocabulary):
@@ -101,6 +104,7 @@ class LanguageModel(Model):
         else:
             self.head = LinearCrossEntropy(layer.output_size, len(vocabulary), dtype=dtype, seed=seeds[2])
         self._compose({"body": self.body, "head": self.head})
+        self.set_compute(compute)
         self.config: dict[str, Any] = {
             "hidden_size": layer.hidden_size,
             "num_layers": layer.num_layers,

@@ -50,6 +50,8 @@ class MLP(Model):
         ``"relu"``, ``"tanh"``, ``"sigmoid"`` or ``"identity"``.
     dropout
         After each of them.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters: weights U(-b, b) with b = sqrt(6 / I) for
         "relu" (He et al. 2015), as a `Linear` layer's otherwise.
@@ -70,6 +72,7 @@ class MLP(Model):
         activation: str = "relu",
         dropout: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.width = _check.integer("in_features", in_features, 1)
@@ -96,6 +99,7 @@ class MLP(Model):
             self.head = Linear(wide, count, dtype=dtype, seed=last)
         self._loss = MSE()
         self._compose({"body": self.body, "head": self.head})
+        self.set_compute(compute)
         self.config: dict[str, Any] = {
             "in_features": self.width,
             "out_features": None if labels is not None else int(out_features or 0),

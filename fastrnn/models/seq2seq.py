@@ -63,6 +63,8 @@ class Seq2Seq(Seq2SeqNetwork):
         is H.
     label_smoothing
         See `LinearCrossEntropy`; losses on held-out data are without it.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -90,6 +92,7 @@ class Seq2Seq(Seq2SeqNetwork):
         tied: bool = False,
         label_smoothing: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.source, self.target = word_vocabulary("source", source), word_vocabulary("target", target)
@@ -116,6 +119,7 @@ class Seq2Seq(Seq2SeqNetwork):
         }
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(8)]
         self._make(len(self.source), len(self.target), seeds)
+        self.set_compute(compute)
 
     def fit(
         self,

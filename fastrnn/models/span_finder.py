@@ -63,6 +63,8 @@ class SpanFinder(SpanNetwork):
         ``"dot"``, ``"general"`` or ``"additive"``; see `Attention`.
     dropout, embedding_dropout
         Before and after the second layer; after the embedding.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -88,6 +90,7 @@ class SpanFinder(SpanNetwork):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.vocabulary = word_vocabulary("vocabulary", vocabulary)
@@ -104,6 +107,7 @@ class SpanFinder(SpanNetwork):
             "dtype": dtype,
         }
         self._make(len(self.vocabulary), seeds)
+        self.set_compute(compute)
 
     def fit(
         self,

@@ -68,6 +68,8 @@ class SequenceTagger(Model):
     character_options
         ``embedding_size`` 25, of a letter; ``hidden_size`` 25, of one direction or the filters of each width;
         ``widths`` (2, 3, 4), of the filters.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -96,6 +98,7 @@ class SequenceTagger(Model):
         join: str = "concatenate",
         character_options: dict[str, Any] | None = None,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.vocabulary = word_vocabulary("vocabulary", vocabulary)
@@ -129,6 +132,7 @@ class SequenceTagger(Model):
         self.body = Sequential(*parts) if parts else Sequential(Activation("identity"))
         self.head = LinearCrossEntropy(size, len(self.labels), dtype=dtype, seed=seeds[2])
         self._compose({**first, "body": self.body, "head": self.head})
+        self.set_compute(compute)
         self.config: dict[str, Any] = {
             "hidden_size": width,
             "num_layers": _check.integer("num_layers", num_layers, 1),

@@ -35,6 +35,8 @@ class WindowLanguageModel(Model):
         E and H.
     dropout, embedding_dropout
         Before the head; after the embedding.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for the dtype; see ``Layer.set_compute``.
     dtype, seed
         ``"float32"`` or ``"float64"``; of the initial parameters.
 
@@ -55,6 +57,7 @@ class WindowLanguageModel(Model):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         dtype: str = "float32",
+        compute: str | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(vocabulary, Vocabulary):
@@ -70,6 +73,7 @@ class WindowLanguageModel(Model):
         self.body = Sequential(*before, inner, Activation("tanh"), *after)
         self.head = LinearCrossEntropy(width, len(vocabulary), dtype=dtype, seed=seeds[2])
         self._compose({"table": self.table, "body": self.body, "head": self.head})
+        self.set_compute(compute)
         self.config: dict[str, Any] = {
             "context": self.context,
             "embedding_size": size,

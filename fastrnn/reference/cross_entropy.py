@@ -48,6 +48,7 @@ def cross_entropy(
     ignore_index: int = -100,
     mean: bool = True,
     mask: Mask | None = None,
+    bfloat16: bool = False,
 ) -> tuple[Any, int]:
     """Loss and number of rows that count.
 
@@ -69,7 +70,7 @@ def cross_entropy(
     count : int
     """
     rows, classes, counted = _rows(x, targets, ignore_index, mask)
-    log_p = _log_softmax(linear(rows, weight, bias))
+    log_p = _log_softmax(linear(rows, weight, bias, bfloat16))
     total = -np.where(counted, log_p[np.arange(len(rows)), classes], 0).sum()
     count = int(counted.sum())
     if mean:
@@ -86,15 +87,18 @@ def cross_entropy_backward(
     mean: bool = True,
     scale: float = 1.0,
     mask: Mask | None = None,
+    bfloat16: bool = False,
 ) -> Gradients:
     """Gradients of ``scale * loss``: for the logits ``(softmax(z) - onehot(target)) * scale / count``.
 
     With no counted row all gradients are zero.
     """
     rows, classes, counted = _rows(x, targets, ignore_index, mask)
-    dz = np.exp(_log_softmax(linear(rows, weight, bias)))
+    dz = np.exp(_log_softmax(linear(rows, weight, bias, bfloat16)))
     dz[np.arange(len(rows)), classes] -= 1
     count = max(int(counted.sum()), 1) if mean else 1
     dz = np.where(counted[:, None], dz * (scale / count), 0)
-    g = linear_backward(dz.astype(x.dtype), rows, weight)
-    return Gradients(g.x.reshape(x.shape), g.weight, g.bias)
+    rows = np.where(counted[:, None], rows, 0)  # what they hold, a NaN too, stays out of the gradients
+    by_logits = dz.astype(x.dtype).reshape(*x.shape[:-1], len(weight))
+    g = linear_backward(by_logits, rows.reshape(x.shape), weight, bfloat16)
+    return Gradients(g.x, g.weight, g.bias)

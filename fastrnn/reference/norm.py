@@ -58,21 +58,25 @@ class Gradients(NamedTuple):
     gain: Array | None
 
 
-def affine(x: Array, weight: Array, bias: Array | None, gain: Array | None, groups: Groups) -> Array:
+def affine(
+    x: Array, weight: Array, bias: Array | None, gain: Array | None, groups: Groups, bfloat16: bool = False
+) -> Array:
     """``x W' + b``; with `groups`, ``gain (x W')^ + b``."""
     if not groups:
-        return linear(x, weight, bias)
+        return linear(x, weight, bias, bfloat16)
     assert gain is not None
-    y = gain * normalise(linear(x, weight), groups)[0]
+    y = gain * normalise(linear(x, weight, None, bfloat16), groups)[0]
     return y if bias is None else y + bias
 
 
-def affine_backward(dy: Array, x: Array, weight: Array, gain: Array | None, groups: Groups) -> Gradients:
+def affine_backward(
+    dy: Array, x: Array, weight: Array, gain: Array | None, groups: Groups, bfloat16: bool = False
+) -> Gradients:
     """Gradients of ``<dy, affine(x)>``."""
     if not groups:
-        return Gradients(*linear_backward(dy, x, weight), None)
+        return Gradients(*linear_backward(dy, x, weight, bfloat16), None)
     assert gain is not None
-    normal, inverse = normalise(linear(x, weight), groups)
-    found = linear_backward(normalise_backward(dy * gain, normal, inverse, groups), x, weight)
+    normal, inverse = normalise(linear(x, weight, None, bfloat16), groups)
+    found = linear_backward(normalise_backward(dy * gain, normal, inverse, groups), x, weight, bfloat16)
     rows = range(dy.ndim - 1)
     return Gradients(found.x, found.weight, *(a.sum(axis=tuple(rows)) for a in (dy, dy * normal)))

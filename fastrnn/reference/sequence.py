@@ -15,7 +15,8 @@ import numpy as np
 from ._types import Array
 from .cells import Cell, States
 from .embedding import embedding, embedding_backward
-from .norm import affine, affine_backward
+from .linear import linear, linear_backward
+from .norm import affine, affine_backward, normalise, normalise_backward
 from .state_noise import NONE, Noise
 
 
@@ -41,8 +42,10 @@ class Weights(NamedTuple):
 class Products:
     """The recurrent products of a layer, and the gradients of their weights."""
 
-    def __init__(self, cell: Cell, weights: Weights, drop: Array | None = None) -> None:
-        self.cell, self.drop = cell, drop
+    def __init__(
+        self, cell: Cell, weights: Weights, drop: Array | None = None, bfloat16: bool = False
+    ) -> None:
+        self.cell, self.drop, self.bfloat16 = cell, drop, bfloat16
         second = weights.w_ch if len(cell.RECURRENT) > 1 else None
         self.matrices = (weights.w_hh, second)
         self.bias, self.gain, self.norms = weights.b_hh, weights.g_hh, cell.NORMS
@@ -68,7 +71,7 @@ class Products:
         whole, rows = self._rows(gates, matrix)
         operand = self._dropped(operand, matrix)
         bias = None if matrix or self.bias is None else self.bias[rows]
-        product = affine(operand, whole[rows], bias, self.gain, self.norms)
+        product = affine(operand, whole[rows], bias, self.gain, self.norms, self.bfloat16)
         return tuple(np.split(product, product.shape[-1] // self._height(whole, matrix), axis=-1))
 
     def back(
@@ -77,7 +80,8 @@ class Products:
         """The gradient by the operand of a call; adds to those of the weights."""
         whole, rows = self._rows(gates, matrix)
         read = self._dropped(operand, matrix)
-        found = affine_backward(np.concatenate(d, axis=-1), read, whole[rows], self.gain, self.norms)
+        by_gates = np.concatenate(d, axis=-1)
+        found = affine_backward(by_gates, read, whole[rows], self.gain, self.norms, self.bfloat16)
         dwhole = self.dmatrices[matrix]
         assert dwhole is not None
         dwhole[rows] += found.weight
@@ -155,6 +159,7 @@ def forward(
     table: Array | None = None,
     noise: Noise = NONE,
     side: Array | None = None,
+    bfloat16: bool = False,
 ) -> tuple[Array, States, Saved]:
     """One layer over a whole sequence.
 
@@ -173,6 +178,8 @@ def forward(
         Dropout and zoneout of the states.
     side : ndarray, shape (T, B, H), optional
         What a cell reads besides x.
+    bfloat16 : bool
+        Operands of products are rounded, see `bfloat16`.
 
     Returns
     -------
@@ -184,11 +191,11 @@ def forward(
     """
     inputs = x if table is None else embedding(x, table)
     saved = Saved([], [zero_state(cell, x, weights) if state is None else tuple(state)], [])
-    products, units = Products(cell, weights, noise.drop), Units(cell, weights)
+    products, units = Products(cell, weights, noise.drop, bfloat16), Units(cell, weights)
     cuts = np.cumsum(widths(cell, weights)[0])[:-1]
     outputs = []
     for t, x_t in enumerate(inputs):
-        by_x = affine(x_t, weights.w_ih, weights.b_ih, weights.g_ih, cell.NORMS)
+        by_x = affine(x_t, weights.w_ih, weights.b_ih, weights.g_ih, cell.NORMS, bfloat16)
         gates = tuple(np.split(by_x, cuts, axis=-1))
         gates = gates if side is None else (*gates, side[t])
         kept, made = cell.forward(gates, products, units, saved.states[-1])
@@ -212,12 +219,13 @@ def backward(
     noise: Noise = NONE,
     side: Array | None = None,
     dcells: Array | None = None,
+    bfloat16: bool = False,
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the call of `forward` that gave `saved`.
 
     Parameters
     ----------
-    x, weights, table, noise, side
+    x, weights, table, noise, side, bfloat16
         As given to `forward`.
     dy : ndarray, shape (T, B, H), optional
         Zeros if None.
@@ -229,7 +237,7 @@ def backward(
     steps = len(saved.gates)
     d = tuple(np.zeros_like(s) for s in saved.states[-1]) if dstate is None else tuple(dstate)
     dpre = np.zeros((steps, x.shape[1], weights.w_ih.shape[0]), weights.w_ih.dtype)
-    products, units = Products(cell, weights, noise.drop), Units(cell, weights)
+    products, units = Products(cell, weights, noise.drop, bfloat16), Units(cell, weights)
     dside = None if side is None else np.zeros_like(side)
     for t in reversed(range(steps)):
         if dy is not None:
@@ -243,7 +251,7 @@ def backward(
             *dgates, dside[t] = dgates  # type: ignore[assignment]
         dpre[t] = np.concatenate(dgates, axis=-1)
     inputs = x if table is None else embedding(x, table)
-    through_x = affine_backward(dpre, inputs, weights.w_ih, weights.g_ih, cell.NORMS)
+    through_x = affine_backward(dpre, inputs, weights.w_ih, weights.g_ih, cell.NORMS, bfloat16)
     more = products.dmatrices[1] if weights.w_ch is None or not cell.UNITS else units.d.reshape(-1)
     dweights = Weights(
         through_x.weight,
@@ -258,4 +266,12 @@ def backward(
     )
     if table is None:
         return Gradients(through_x.x, d, dweights, None, dside)
+    if bfloat16:  # a token's gradients are summed before they are rounded
+        by_product = dpre
+        if cell.NORMS and weights.g_ih is not None:
+            normal, inverse = normalise(linear(inputs, weights.w_ih, None, True), cell.NORMS)
+            by_product = normalise_backward(dpre * weights.g_ih, normal, inverse, cell.NORMS)
+        sums = embedding_backward(x, by_product, len(table))
+        found = linear_backward(sums, table, weights.w_ih, True)
+        return Gradients(None, d, dweights._replace(w_ih=found.weight), found.x, dside)
     return Gradients(None, d, dweights, embedding_backward(x, through_x.x, len(table)), dside)

@@ -66,6 +66,7 @@ def forward(
     gaps: Sequence[Gap] = (),
     noise: Sequence[Noise] = (),
     side: Array | None = None,
+    bfloat16: bool = False,
 ) -> tuple[Array, list[States], StackSaved]:
     """Layers from the first to the last.
 
@@ -83,6 +84,8 @@ def forward(
         Of the states of each layer; empty for none.
     side : ndarray, shape (T, B, H), optional
         What the first layer reads besides x; the others then read the c of the layer below.
+    bfloat16 : bool
+        As for `sequence.forward`.
     """
     saved = StackSaved([], [], [])
     final: list[States] = []
@@ -91,8 +94,9 @@ def forward(
             x = gaps[layer - 1](x)
         saved.inputs.append(x)
         initial = None if state is None else state[layer]
+        rows = table if layer == 0 else None
         x, states, kept = sequence.forward(
-            cell, x, w, initial, table if layer == 0 else None, noise[layer] if noise else NONE, side
+            cell, x, w, initial, rows, noise[layer] if noise else NONE, side, bfloat16
         )
         saved.sides.append(side)
         side = None if side is None else cells(kept)
@@ -111,6 +115,7 @@ def backward(
     gaps: Sequence[Gap] = (),
     noise: Sequence[Noise] = (),
     dcells: Array | None = None,
+    bfloat16: bool = False,
 ) -> Gradients:
     """Gradients of ``<dy, y> + sum of <dstate, final states>`` for the `forward` that gave `saved`."""
     found: list[sequence.Gradients] = []
@@ -118,7 +123,8 @@ def backward(
         d = None if dstate is None else dstate[layer]
         x, w, rows = saved.inputs[layer], weights[layer], table if layer == 0 else None
         n = noise[layer] if noise else NONE
-        g = sequence.backward(cell, saved.layers[layer], x, w, dy, d, rows, n, saved.sides[layer], dcells)
+        kept, below = saved.layers[layer], saved.sides[layer]
+        g = sequence.backward(cell, kept, x, w, dy, d, rows, n, below, dcells, bfloat16)
         dcells = g.side
         found.insert(0, g)
         dy = g.x if layer == 0 or not gaps or g.x is None else gaps[layer - 1](g.x)

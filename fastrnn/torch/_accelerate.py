@@ -33,7 +33,7 @@ class Report:
         return "\n".join(lines) or "no recurrent layers"
 
 
-def accelerate(model: Any) -> Report:
+def accelerate(model: Any, *, compute: str | None = None, strict: bool = False) -> Report:
     """Let every ``torch.nn.LSTM``, ``GRU`` and ``RNN`` in a model run on our kernels, in place.
 
     Modules, parameters, hooks and buffers stay the same objects, so that optimisers, and what else refers to
@@ -43,6 +43,9 @@ def accelerate(model: Any) -> Report:
     ----------
     model : torch.nn.Module
         May be such a layer itself.
+    compute : {"bfloat16"}, optional
+        What products of the layers that are ours afterwards are computed in, if not in their dtype; see
+        docs/bfloat16.md, also for `strict`.
 
     Returns
     -------
@@ -54,7 +57,12 @@ def accelerate(model: Any) -> Report:
     TypeError
         It is no module.
     """
-    return _swap(model, _SWAPS)
+    report = _swap(model, _SWAPS)
+    if compute is not None:
+        for module in model.modules():
+            if type(module) in _SWAPS.values():
+                module.set_compute(compute, strict=strict)
+    return report
 
 
 def restore(model: Any) -> Report:

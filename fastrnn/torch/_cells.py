@@ -44,6 +44,7 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
         layer = self._kind(*sizes, dtype=_DTYPES[dtype], seed=seed, **options)
         bound = inspect.signature(self._kind).bind(*sizes, **options).arguments
         rest = bound.pop("options", {})
+        rest.pop("strict", None)  # checked here, and of no concern to another machine
         self.spec = _spec.write(self._kind.__name__, bound | rest)
         self.batch_first, self.states, self.draws = layer.batch_first, layer.states, layer._draws
         for name, value in layer.params.items():

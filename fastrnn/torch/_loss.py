@@ -8,33 +8,37 @@ import numpy as np
 import torch
 
 from .. import _core
+from .._compute import rounds
 from ._fallback import say, why_not
 from ._op import define
 from ._run import array, zeros
 
 _SCHEMA = (
-    "(Tensor x, Tensor weight, Tensor? bias, Tensor target, int ignore_index, bool mean, bool[] wanted) "
+    "(Tensor x, Tensor weight, Tensor? bias, Tensor target, int ignore_index, bool mean, bool bfloat16, "
+    "bool[] wanted) "
     "-> (Tensor, Tensor, Tensor, Tensor)"
 )
 
 
 def _forward(
-    x: Any, weight: Any, bias: Any, target: Any, ignore_index: int, mean: bool, wanted: Any
+    x: Any, weight: Any, bias: Any, target: Any, ignore_index: int, mean: bool, bfloat16: bool, wanted: Any
 ) -> tuple[Any, Any, Any, Any]:
     a, w, b = array(x), array(weight), None if bias is None else array(bias)
     t, none = target.contiguous().numpy(), np.empty(0, a.dtype)
     if not any(wanted):
-        loss, _ = _core.cross_entropy(a, w, b, t, ignore_index, mean)
+        loss, _ = _core.cross_entropy(a, w, b, t, ignore_index, mean, None, bfloat16)
         return (torch.tensor(loss, dtype=x.dtype), *[torch.from_numpy(none.copy()) for _ in range(3)])
     dw = zeros(w.shape, w) if wanted[1] else None
     db = zeros(b.shape, b) if wanted[2] and b is not None else None
-    loss, _, dx = _core.cross_entropy_grad(a, w, b, t, ignore_index, mean, 1.0, dw, db, wanted[0])
+    loss, _, dx = _core.cross_entropy_grad(
+        a, w, b, t, ignore_index, mean, 1.0, dw, db, wanted[0], None, bfloat16
+    )
     found = [none.copy() if g is None else g for g in (dx, dw, db)]
     return (torch.tensor(loss, dtype=x.dtype), *[torch.from_numpy(g) for g in found])
 
 
 def _fake(
-    x: Any, weight: Any, bias: Any, target: Any, ignore_index: int, mean: bool, wanted: Any
+    x: Any, weight: Any, bias: Any, target: Any, ignore_index: int, mean: bool, bfloat16: bool, wanted: Any
 ) -> tuple[Any, Any, Any, Any]:
     like = (x, weight, x if bias is None else bias)
     shapes = [a.shape if want else (0,) for a, want in zip(like, wanted, strict=True)]
@@ -42,7 +46,7 @@ def _fake(
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
-    x, weight, bias, target, ctx.ignore_index, ctx.mean, ctx.wanted = inputs
+    x, weight, bias, target, ctx.ignore_index, ctx.mean, _, ctx.wanted = inputs
     ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(x, weight, bias, target, *output[1:])
     ctx.set_materialize_grads(False)
@@ -53,7 +57,7 @@ def _gradients(ctx: Any, dloss: Any, *others: Any) -> tuple[Any, ...]:
     wanted = [
         bool(n) and t is not None for n, t in zip(ctx.needs_input_grad, (x, weight, bias), strict=False)
     ]
-    nothing = (None, None, None, None)
+    nothing = (None, None, None, None, None)
     if dloss is None:
         return (None, None, None, *nothing)
     if torch.is_grad_enabled() or any(n and not had for n, had in zip(wanted, ctx.wanted, strict=True)):
@@ -78,7 +82,14 @@ _operator.register_autograd(_gradients, setup_context=_setup)
 
 
 def linear_cross_entropy(
-    x: Any, weight: Any, bias: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean"
+    x: Any,
+    weight: Any,
+    bias: Any,
+    target: Any,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    compute: str | None = None,
 ) -> Any:
     """Give ``cross_entropy(linear(x, weight, bias), target)``, with logits for 256 rows at a time.
 
@@ -94,6 +105,8 @@ def linear_cross_entropy(
     ignore_index : int
     reduction : {"mean", "sum", "none"}
         Over targets that are not ignored; "none" takes torch's own path.
+    compute : {"bfloat16"}, optional
+        What products are computed in, if not in the dtype; see docs/bfloat16.md.
 
     Returns
     -------
@@ -116,4 +129,5 @@ def linear_cross_entropy(
         return _plain(x, weight, bias, target, ignore_index, reduction)
     grad = torch.is_grad_enabled()
     wanted = [grad and t is not None and t.requires_grad for t in (x, weight, bias)]
-    return _operator(x, weight, bias, target, ignore_index, reduction == "mean", wanted)[0]
+    bfloat16 = rounds(compute, str(weight.dtype).removeprefix("torch."))
+    return _operator(x, weight, bias, target, ignore_index, reduction == "mean", bfloat16, wanted)[0]

@@ -7,12 +7,24 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from .._compute import rounds
 from . import _op
 from ._fallback import say, why_not
 
 
 class _Accelerated:
     """What the three have in common: `forward`, on our operator where that is possible."""
+
+    compute: str | None = None  # also of layers that `accelerate` has swapped
+
+    def __init__(self, *args: Any, compute: str | None = None, strict: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.set_compute(compute, strict=strict)
+
+    def set_compute(self: Any, compute: str | None, *, strict: bool = False) -> None:
+        """As layers of the package have it: "bfloat16", or None for the dtype of the parameters."""
+        rounds(compute, str(self.weight_ih_l0.dtype).removeprefix("torch."), strict)
+        self.compute = compute
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         """As torch.nn has it: [T, B, I], [T, I] or PackedSequence, and the states, to the same."""
@@ -101,7 +113,8 @@ class _Accelerated:
         kind = self.mode.partition("_")[0]
         spec = (
             f"{kind}(input_size={inputs}, hidden_size={self.hidden_size}, num_layers={levels}, "
-            f"bias={self.bias}, bidirectional={self.bidirectional}{own})"
+            f"bias={self.bias}, bidirectional={self.bidirectional}{own}"
+            f"{'' if self.compute is None else f', compute={self.compute!r}'})"
         )
         y, last = _op.run(_op.Call(spec, x, state, weights, batch_sizes, None, None, rows))
         return y, tuple(last)
@@ -113,6 +126,14 @@ class LSTM(_Accelerated, torch.nn.LSTM):  # type: ignore[misc]
     CPU tensors of float32 and float64, batches and single sequences, ``PackedSequence``, projections. Other
     devices and dtypes, autocast, ``torch.func`` and ``torch.jit.trace`` take torch's own path, as does a
     double backward pass; a `FallbackWarning` says so once for each reason.
+
+    Parameters
+    ----------
+    *args, **options
+        As torch.nn.LSTM has them.
+    compute : {"bfloat16"}, optional
+        Operands of products are rounded to bfloat16, all else is float32; see docs/bfloat16.md, also for
+        `strict`.
 
     Raises
     ------

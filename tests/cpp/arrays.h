@@ -24,12 +24,21 @@ FASTRNN_ISA_LIST
 
 namespace testing {
 
-template <class T>
-inline const KernelsOf<T>& table() {
+inline const Kernels& all_kernels() {
   static Kernels kernels;
   static const bool filled = (FASTRNN_TEST_ISA::fill(kernels), true);
   (void)filled;
-  return kernels.of<T>();
+  return kernels;
+}
+template <class T>
+inline const KernelsOf<T>& table() {
+  return all_kernels().of<T>();
+}
+
+// What multiplies pairs of bfloat16, for Plan::pairs; or nothing.
+template <class T>
+inline const void* pairs_of(bool paired) {
+  return paired && std::is_same_v<T, float> ? all_kernels().emulated_pairs : nullptr;
 }
 
 // Exactly n elements, 64-byte aligned: one element further is a red zone.

@@ -158,11 +158,15 @@ void test_cells() {
       for (const Options& options : all) {
         const auto& kernel = table<T>().recurrent[cell];
         if (kernel.info.projects) s.projected = (s.hidden + 1) / 2;
-        const Results<T> alone = run_cell<T>(kernel, s, {1, 1, s.steps}, options);
         const int rows = static_cast<int>(s.rows < 3 ? s.rows : 3);
         const int blocks = static_cast<int>(s.hidden > 2 * kBlock ? 3 : s.hidden > kBlock ? 2 : 1);
-        for (const Plan& plan : {Plan{1, blocks, 1}, Plan{rows, 1, 2}, Plan{rows < 2 ? 1 : 2, blocks < 2 ? 1 : 2, 3}})
-          run_cell<T>(kernel, s, plan, options).check(alone);
+        for (const void* pairs : {static_cast<const void*>(nullptr), pairs_of<T>(options.everything)}) {
+          const Results<T> alone = run_cell<T>(kernel, s, {1, 1, s.steps, pairs}, options);
+          for (const Plan& plan : {Plan{1, blocks, 1, pairs}, Plan{rows, 1, 2, pairs},
+                                   Plan{rows < 2 ? 1 : 2, blocks < 2 ? 1 : 2, 3, pairs}})
+            run_cell<T>(kernel, s, plan, options).check(alone);
+          if (pairs_of<T>(options.everything) == nullptr) break;
+        }
       }
 }
 

@@ -7,36 +7,40 @@ namespace {
 using namespace testing;
 
 template <class T>
-Results<T> run_linear(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs) {
+Results<T> run_linear(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs, bool paired) {
   const auto x = draw<T>(steps * rows * inputs, 1), w = draw<T>(outputs * inputs, 2), b = draw<T>(outputs, 3);
   const auto dy = draw<T>(steps * rows * outputs, 4);
   Array<T> y(steps * rows * outputs), dx(steps * rows * inputs);
   auto dw = draw<T>(outputs * inputs, 5), db = draw<T>(outputs, 6);
-  Linear<T> a{steps,   rows, inputs, outputs, {x, rows * inputs, inputs}, w, b, {y, rows * outputs, outputs},
-              threads, {}};
+  const void* pairs = pairs_of<T>(paired);
+  Linear<T> a{steps,   rows,  inputs, outputs, {x, rows * inputs, inputs}, w, b, {y, rows * outputs, outputs},
+              threads, pairs, {}};
   Array<T> scratch(table<T>().ops.linear_scratch(a));
   a.scratch = scratch;
   table<T>().ops.linear(a);
-  const Array<T> zeros(inputs, T(0));
-  table<T>().ops.linear_backward({steps,
-                                  rows,
-                                  inputs,
-                                  outputs,
-                                  {dy, rows * outputs, outputs},
-                                  {x, rows * inputs, inputs},
-                                  w,
-                                  {dx, rows * inputs, inputs},
-                                  dw,
-                                  db,
-                                  zeros,
-                                  threads});
+  LinearBackward<T> back{steps,
+                         rows,
+                         inputs,
+                         outputs,
+                         {dy, rows * outputs, outputs},
+                         {x, rows * inputs, inputs},
+                         w,
+                         {dx, rows * inputs, inputs},
+                         dw,
+                         db,
+                         threads,
+                         pairs,
+                         {}};
+  Array<T> more(table<T>().ops.linear_backward_scratch(back));
+  back.scratch = more;
+  table<T>().ops.linear_backward(back);
   Results<T> results;
   for (const Array<T>* r : {&y, &dx, &dw, &db}) results.add(*r);
   return results;
 }
 
 template <class T>
-Results<T> run_loss(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t classes) {
+Results<T> run_loss(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t classes, bool paired) {
   const auto x = draw<T>(steps * rows * inputs, 1), w = draw<T>(classes * inputs, 2), b = draw<T>(classes, 3);
   auto targets = draw_tokens(steps * rows, classes, 4);
   targets[0] = -1;
@@ -47,6 +51,7 @@ Results<T> run_loss(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inpu
     CrossEntropy<T> a{};
     a.steps = steps, a.rows = rows, a.inputs = inputs, a.classes = classes, a.threads = threads;
     a.x = {x, rows * inputs, inputs};
+    a.pairs = pairs_of<T>(paired);
     a.weight = w, a.bias = b, a.targets = targets, a.gradients = gradients, a.scale = T(0.5);
     if (gradients) a.dweight = dw, a.dbias = db, a.dx = {dx, rows * inputs, inputs};
     Array<T> scratch(table<T>().ops.cross_entropy_scratch(a));
@@ -223,10 +228,12 @@ void test_ops() {
   for (int threads : {2, 3}) {
     for (const auto& s :
          {Shape{1, 1, 1, 1, 0}, Shape{3, 5, 17, 33, 0}, Shape{9, 31, 70, 300, 0}, Shape{1, 3, 40, 600, 0}}) {
-      run_linear<T>(threads, s.steps, s.rows, s.inputs, s.hidden)
-          .check(run_linear<T>(1, s.steps, s.rows, s.inputs, s.hidden));
-      run_loss<T>(threads, s.steps, s.rows, s.inputs, s.hidden)
-          .check(run_loss<T>(1, s.steps, s.rows, s.inputs, s.hidden));
+      for (bool paired : {false, true}) {
+        run_linear<T>(threads, s.steps, s.rows, s.inputs, s.hidden, paired)
+            .check(run_linear<T>(1, s.steps, s.rows, s.inputs, s.hidden, paired));
+        run_loss<T>(threads, s.steps, s.rows, s.inputs, s.hidden, paired)
+            .check(run_loss<T>(1, s.steps, s.rows, s.inputs, s.hidden, paired));
+      }
       run_lookup<T>(threads, s.steps, s.rows, s.hidden).check(run_lookup<T>(1, s.steps, s.rows, s.hidden));
     }
     run_nearest<T>(threads, 1, 1, 1, 1).check(run_nearest<T>(1, 1, 1, 1, 1));
