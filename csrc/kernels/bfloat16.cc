@@ -1,4 +1,4 @@
-// Pairs of bfloat16 without an instruction for them.
+// Operands as pairs of bfloat16, and tiles that multiply them without an instruction.
 #include "kernels/bfloat16.h"
 
 namespace fastrnn::FASTRNN_ISA {
@@ -36,6 +36,28 @@ struct EmulatedPairs {
 };
 
 }  // namespace
+
+void pair_row(float* to, const float* from, ptrdiff_t count) noexcept {
+  constexpr ptrdiff_t U = kLanes<float>;
+  ptrdiff_t i = 0;
+  for (; i + 2 * U <= count; i += 2 * U, to += U) store(to, load_neighbours(from + i, 2 * U));
+  if (i < count) store_n(to, load_neighbours(from + i, count - i), (count - i + 1) / 2);
+}
+
+void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, ptrdiff_t count) noexcept {
+  constexpr ptrdiff_t U = kLanes<float>;
+  const auto at = [&](const float* row, ptrdiff_t i) {
+    if (row == nullptr || i >= count) return Vec<float>{};
+    return count - i >= U ? load(row + i) : load_n(row + i, count - i);
+  };
+  for (ptrdiff_t i = 0; i < width; i += U) store(to + i, pair(at(even, i), at(odd, i)));
+}
+
+void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,
+               ptrdiff_t columns) noexcept {
+  for (ptrdiff_t i = 0; i < outer; ++i)
+    for (ptrdiff_t j = 0; j < inner; ++j, to += stride) pair_row(to, from.p + i * from.outer + j * from.inner, columns);
+}
 
 constexpr Tiles<float> kEmulatedPairs = make_tiles<EmulatedPairs>();
 

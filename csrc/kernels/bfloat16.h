@@ -69,28 +69,13 @@ FASTRNN_INLINE void transpose_cells(T* to, ptrdiff_t to_stride, ptrdiff_t rows, 
 }
 
 // A row of `count` numbers as cells.
-FASTRNN_INLINE void pair_row(float* to, const float* from, ptrdiff_t count) {
-  constexpr ptrdiff_t U = kLanes<float>;
-  ptrdiff_t i = 0;
-  for (; i + 2 * U <= count; i += 2 * U, to += U) store(to, load_neighbours(from + i, 2 * U));
-  if (i < count) store_n(to, load_neighbours(from + i, count - i), (count - i + 1) / 2);
-}
+void pair_row(float* to, const float* from, ptrdiff_t count) noexcept;
 
 // Two rows as the halves of `width` cells, in full vectors; numbers from `count` on, and a row that is null, are zeros.
-FASTRNN_INLINE void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, ptrdiff_t count) {
-  constexpr ptrdiff_t U = kLanes<float>;
-  const auto at = [&](const float* row, ptrdiff_t i) {
-    if (row == nullptr || i >= count) return Vec<float>{};
-    return count - i >= U ? load(row + i) : load_n(row + i, count - i);
-  };
-  for (ptrdiff_t i = 0; i < width; i += U) store(to + i, pair(at(even, i), at(odd, i)));
-}
+void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, ptrdiff_t count) noexcept;
 
 // Rows of a grid as cells, `stride` apart.
-FASTRNN_INLINE void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,
-                              ptrdiff_t columns) {
-  for (ptrdiff_t i = 0; i < outer; ++i)
-    for (ptrdiff_t j = 0; j < inner; ++j, to += stride) pair_row(to, from.p + i * from.outer + j * from.inner, columns);
-}
+void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,
+               ptrdiff_t columns) noexcept;
 
 }  // namespace fastrnn::FASTRNN_ISA

@@ -99,6 +99,37 @@ FASTRNN_INLINE void for_runs(ptrdiff_t hidden, Slots slots, Range blocks, F f) {
         min_of(kBlock, hidden - b * kBlock));
 }
 
+// The runs of kBlock rows of a weight matrix that are one thread's: f(column, matrix row, count).
+template <class F>
+FASTRNN_INLINE void for_thread_runs(int cell_slots, Slots slots, ptrdiff_t units, int threads, int thread, F f) {
+  if (slots.count == 0) return;
+  const Range own = part(ceil_div(units, kBlock) * slots.count, threads, thread);
+  for (ptrdiff_t run = own.begin; run < own.end; ++run) {
+    const ptrdiff_t block = run / slots.count, slot = run % slots.count;
+    f((block * cell_slots + slots.first + slot) * kBlock,
+      slots.gate_of(static_cast<int>(slot)) * units + block * kBlock, min_of(kBlock, units - block * kBlock));
+  }
+}
+
+// A weight gradient in pairs of rows: weight += dG' operand.
+struct RowPair {
+  const float *dg, *row;    // of dG, from its first column on; of the operand
+  ptrdiff_t dg_step, step;  // from there to the second row; 0: there is none
+};
+// Lists rows (0, 1), (2, 3), ... of dG and of an operand; how many pairs these are.
+ptrdiff_t list_pairs(RowPair* to, Rows<const float> dg, Rows<const float> operand, ptrdiff_t rows) noexcept;
+struct PairedGradient {
+  const RowPair* pairs;
+  ptrdiff_t depth;  // pairs
+  int cell_slots;
+  Slots slots;
+  ptrdiff_t units, width;  // of the matrix: rows of a gate, columns
+  int threads, thread;
+  float *weight, *runs, *panel;  // [gates * units, width]; scratch for cells, see ChunkMemory
+  const Tiles<float>* tiles;
+};
+void add_paired(const PairedGradient& g) noexcept;
+
 // Packs w [G*H, depth] transposed, for in + x w': panels of the columns of one group.
 template <class T>
 void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks,

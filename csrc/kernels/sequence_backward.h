@@ -84,7 +84,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
-  void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
+  FASTRNN_APART void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);

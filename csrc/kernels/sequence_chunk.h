@@ -25,7 +25,7 @@ struct ChunkMemory {
   T* terms[2];  // of the gradients of gains: [chunk, B, row]
   // Cells: of dG of a chunk, two of them, [chunk, B, row / 2] in the order of `saved`; and of each thread, of the depth
   // of weight gradients: its runs of dG, [runs][depth][16], and a panel of the other operand.
-  T *paired_dg[2], *paired_runs, *paired_panel;
+  T *paired_dg[2], *paired_runs, *paired_panel, *paired_list;  // and the pairs
   ptrdiff_t panels_used, used;
 
   explicit ChunkMemory(const Backward<T>& args)
@@ -53,6 +53,7 @@ struct ChunkMemory {
     }
     paired_runs = scratch.take(operands.paired() ? f.plan.threads() * runs_size() : 0);
     paired_panel = scratch.take(operands.paired() ? f.plan.threads() * panel_size() : 0);
+    paired_list = scratch.take(operands.paired() ? f.plan.threads() * list_size() : 0);
     panels_used = panels.used;
     used = scratch.used;
   }
@@ -69,6 +70,10 @@ struct ChunkMemory {
     return ceil_div(geometry.blocks * Cell::kSlots, f.plan.threads()) * kBlock * most_pairs();
   }
   ptrdiff_t panel_size() const { return max_of(kTileVectors * kLanes<T> * most_pairs(), kRowBlock * geometry.row / 2); }
+  ptrdiff_t list_size() const {
+    return round_to_block(most_pairs() * static_cast<ptrdiff_t>(sizeof(RowPair) / sizeof(T)));
+  }
+  RowPair* pairs_of(int thread) const { return reinterpret_cast<RowPair*>(paired_list + thread * list_size()); }
   T* dg_at(ptrdiff_t t, ptrdiff_t b) const {
     const ptrdiff_t chunk = (s.steps - 1 - t) / f.plan.chunk, last = s.steps - chunk * f.plan.chunk - 1;
     return paired_dg[chunk % 2] + (s.place(t) - s.place(last) + b) * (geometry.row / 2);

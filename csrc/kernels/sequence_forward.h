@@ -63,7 +63,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
         pair_read(k, t + (feed.operand == Operand::kBefore ? 1 : 0), rows, blocks);
     });
   }
-  void pair_read(int k, ptrdiff_t t, Range rows, Range blocks) const {
+  FASTRNN_APART void pair_read(int k, ptrdiff_t t, Range rows, Range blocks) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const Feed& feed = Cell::kFeeds.at[k];
@@ -171,7 +171,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       });
   }
 
-  void pair_table(int thread) const {
+  FASTRNN_APART void pair_table(int thread) const {
     if constexpr (std::is_same_v<T, float>) {
       const Range own = part(s.vocabulary, f.plan.threads(), thread);
       pair_grid(this->paired_x + own.begin * this->x_row(), this->x_row(),

@@ -128,60 +128,21 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
 
   // weight += dG' operand over steps [t0, t1), in pairs of rows; operand(t): its rows at a step.
   template <class F>
-  void paired_gradient(ptrdiff_t t0, ptrdiff_t t1, Slots slots, ptrdiff_t units, ptrdiff_t width, int thread, T* weight,
-                       F operand) const {
-    paired_product(slots, units, width, thread, weight, [&](auto visit) {
-      for (ptrdiff_t t = t1; t-- > t0;) {
-        const Rows<const T> rows = operand(t);
-        const ptrdiff_t count = s.count(t), row = geometry.row;
-        for (ptrdiff_t b = 0; b < count; b += 2)
-          visit(saved_at(t, b), b + 1 < count ? row : 0, rows.p + b * rows.inner, b + 1 < count ? rows.inner : 0);
-      }
-    });
-  }
-  // The same over any pairs of rows: for_pairs calls visit(row of dG, from there to its second row or 0, row of the
-  // operand, likewise).
-  template <class F>
-  void paired_product(Slots slots, ptrdiff_t units, ptrdiff_t width, int thread, T* weight, F for_pairs) const {
+  FASTRNN_APART void paired_gradient(ptrdiff_t t0, ptrdiff_t t1, Slots slots, ptrdiff_t units, ptrdiff_t width,
+                                     int thread, T* weight, F operand) const {
     if constexpr (std::is_same_v<T, float>) {
-      constexpr ptrdiff_t U = kLanes<T>;
-      T* const runs = this->paired_runs + thread * this->runs_size();
-      T* const panel = this->paired_panel + thread * this->panel_size();
-      const auto second = [](const T* row, ptrdiff_t step) { return step == 0 ? nullptr : row + step; };
-      ptrdiff_t depth = 0, size = 0;
-      for_pairs([&](const T*, ptrdiff_t, const T*, ptrdiff_t) { ++depth; });
-      for_own_runs(slots, units, thread, [&](ptrdiff_t column, ptrdiff_t, ptrdiff_t) {
-        T* to = runs + size;
-        for_pairs([&](const T* dg, ptrdiff_t step, const T*, ptrdiff_t) {
-          pair_rows(to, dg + column, second(dg + column, step), kBlock, kBlock);
-          to += kBlock;
-        });
-        size += depth * kBlock;
-      });
-      balanced({0, ceil_div(width, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-        const ptrdiff_t first = v0 * U, lanes = (v1 - v0) * U;
-        T* to = panel;
-        for_pairs([&](const T*, ptrdiff_t, const T* row, ptrdiff_t step) {
-          pair_rows(to, row + first, second(row + first, step), lanes, width - first);
-          to += lanes;
-        });
-        const T* run = runs;
-        for_own_runs(slots, units, thread, [&](ptrdiff_t, ptrdiff_t matrix_row, ptrdiff_t count) {
-          outer_product<T>({1,
-                            depth,
-                            {run, 0, kBlock},
-                            {panel, 0, lanes},
-                            weight + matrix_row * width + first,
-                            width,
-                            count,
-                            min_of(lanes, width - first),
-                            -1,
-                            nullptr,
-                            operands.tiles()});
-          run += depth * kBlock;
-        });
-      });
+      RowPair* pairs = this->pairs_of(thread);
+      ptrdiff_t depth = 0;
+      for (ptrdiff_t t = t1; t-- > t0;)
+        depth += list_pairs(pairs + depth, {saved_at(t, 0), 0, geometry.row}, operand(t), s.count(t));
+      add_pairs(pairs, depth, slots, units, width, thread, weight);
     }
+  }
+  void add_pairs(const RowPair* pairs, ptrdiff_t depth, Slots slots, ptrdiff_t units, ptrdiff_t width, int thread,
+                 float* weight) const {
+    add_paired({pairs, depth, Cell::kSlots, slots, units, width, f.plan.threads(), thread, weight,
+                this->paired_runs + thread * this->runs_size(), this->paired_panel + thread * this->panel_size(),
+                operands.tiles()});
   }
 
   void by_input(ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t column, T* to, ptrdiff_t count, ptrdiff_t panel,
@@ -245,13 +206,7 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
 
   template <class F>
   void for_own_runs(Slots slots, ptrdiff_t units, int thread, F visit) const {
-    if (slots.count == 0) return;
-    const Range own = part(ceil_div(units, kBlock) * slots.count, f.plan.threads(), thread);
-    for (ptrdiff_t run = own.begin; run < own.end; ++run) {
-      const ptrdiff_t block = run / slots.count, slot = run % slots.count;
-      visit((block * Cell::kSlots + slots.first + slot) * kBlock,
-            slots.gate_of(static_cast<int>(slot)) * units + block * kBlock, min_of(kBlock, units - block * kBlock));
-    }
+    for_thread_runs(Cell::kSlots, slots, units, f.plan.threads(), thread, visit);
   }
 
   // The runs once for each panel of an operand of `width` columns: a panel stays in the second-level cache for all of
@@ -288,14 +243,17 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
     });
   }
 
+  FASTRNN_APART void paired_tokens(int thread) const {
+    if constexpr (std::is_same_v<T, float>) {
+      RowPair* pairs = this->pairs_of(thread);
+      list_pairs(pairs, {by_token, 0, geometry.row}, {f.table, 0, s.inputs}, s.vocabulary);
+      add_pairs(pairs, ceil_div(s.vocabulary, 2), Cell::kInput, s.hidden, s.inputs, thread, f.grads.input);
+    }
+  }
+
   void token_gradients(int thread) const {
     if (f.grads.input != nullptr && operands.paired())
-      paired_product(Cell::kInput, s.hidden, s.inputs, thread, f.grads.input, [&](auto visit) {
-        for (ptrdiff_t v = 0; v < s.vocabulary; v += 2) {
-          const bool two = v + 1 < s.vocabulary;
-          visit(by_token + v * geometry.row, two ? geometry.row : 0, f.table + v * s.inputs, two ? s.inputs : 0);
-        }
-      });
+      paired_tokens(thread);
     else if (f.grads.input != nullptr)
       for_own_runs(Cell::kInput, s.hidden, thread, [&](ptrdiff_t column, ptrdiff_t matrix_row, ptrdiff_t count) {
         T* const to = f.grads.input + matrix_row * s.inputs;

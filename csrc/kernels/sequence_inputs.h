@@ -159,7 +159,7 @@ struct ForwardInputs {
     return s.ragged() ? s.at(f.x, t1 - 1) : moved(f.x, t0, rows.begin);
   }
   // As cells.
-  Rows<const T> pair_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, int thread) const {
+  FASTRNN_APART Rows<const T> pair_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, int thread) const {
     const Rows<const T> x = chunk_of_x(t0, t1, rows);
     if constexpr (std::is_same_v<T, float>)
       if (operands.paired()) {

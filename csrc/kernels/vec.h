@@ -14,6 +14,8 @@
 #endif
 
 #define FASTRNN_INLINE static inline __attribute__((always_inline))
+// For what is called from many places and does much each time: twenty cells on four instruction sets add up.
+#define FASTRNN_APART __attribute__((noinline))
 
 namespace fastrnn::FASTRNN_ISA {
 
