@@ -69,6 +69,14 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
 
 
 @pytest.fixture
+def emulated() -> Iterator[None]:
+    """Products of bfloat16 without an instruction for them, on any processor."""
+    _core.emulate_bfloat16(True)
+    yield
+    _core.emulate_bfloat16(False)
+
+
+@pytest.fixture
 def threads() -> Iterator[None]:
     """Give back the number of threads that the test leaves changed."""
     before = _core.get_num_threads()

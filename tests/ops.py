@@ -271,3 +271,8 @@ def _attention(inputs: Run, d: Run, into: Run, options: dict[str, Any], layout: 
     context, weights = _core.attention(*arguments)
     parts = _core.attention_backward(d["context"], weights, *arguments, into.get("energy"))
     return {"context": context, **dict(zip(("d q", "d k", "d v"), parts, strict=True))}
+
+
+def draw(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Normal numbers in float32."""
+    return rng.standard_normal(shape).astype(np.float32)

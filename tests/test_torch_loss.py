@@ -67,7 +67,7 @@ class TestLoss:
         from fastrnn.torch import _loss
 
         args = self.arguments(torch, "float64", (6, 5), True)
-        found = torch.library.opcheck(_loss._operator, (*args, -100, True, [True] * 3))
+        found = torch.library.opcheck(_loss._operator, (*args, -100, True, False, [True] * 3))
         assert set(found.values()) == {"SUCCESS"}
         function = lambda *leaves: ours.linear_cross_entropy(*leaves, args[3])  # noqa: E731
         assert torch.autograd.gradcheck(function, args[:3])

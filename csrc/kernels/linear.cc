@@ -1,6 +1,5 @@
-#include "kernels/linear.h"
-
 #include "kernels/fill_ops.h"
+#include "kernels/linear_gradients.h"
 
 namespace fastrnn::FASTRNN_ISA {
 

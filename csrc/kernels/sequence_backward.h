@@ -14,7 +14,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   using Base = ChunkGradients<Cell, T>;
   using Of = typename Base::Of;
   using Base::Base, Base::f, Base::s, Base::geometry, Base::input_panels, Base::units, Base::zeros, Base::zero_count;
-  using Base::operands, Base::dg_at, Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at,
+  using Base::operands, Base::pair_gradients, Base::carried_at, Base::saved_at, Base::again_at, Base::kept_at,
       Base::hidden_before, Base::kAgain;
   static constexpr ptrdiff_t kColumnBlocks = kGroupColumns / kBlock;  // an operand has one column for each unit
   using Wanted = WantedGradients<T>;
@@ -81,22 +81,6 @@ struct BackwardRun : ChunkGradients<Cell, T> {
                     s.hidden - unit);
       });
     if constexpr (!Of::kByRow) pair_gradients(t, rows, blocks, Cell::gradients_in(kStage));
-  }
-
-  // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
-  FASTRNN_APART void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (!operands.paired()) return;
-      const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);
-      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
-        const T* from = saved_at(t, b);
-        T* to = dg_at(t, b);
-        for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
-          const ptrdiff_t at = (block * Cell::kSlots + slots.first) * kBlock;
-          pair_row(to + at / 2, from + at, count * kBlock);
-        }
-      }
-    }
   }
 
   // Whole rows through a stage and those behind it that want no product.

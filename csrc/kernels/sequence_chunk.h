@@ -88,6 +88,22 @@ struct ChunkMemory {
   const T* kept_at(int i, ptrdiff_t t) const {
     return f.stash + ((i - 1) * states.kept() + states.place(t)) * s.rows * geometry.padded;
   }
+  // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
+  FASTRNN_APART void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!operands.paired()) return;
+      const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);
+      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+        const T* from = saved_at(t, b);
+        T* to = dg_at(t, b);
+        for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
+          const ptrdiff_t at = (block * Cell::kSlots + slots.first) * kBlock;
+          pair_row(to + at / 2, from + at, count * kBlock);
+        }
+      }
+    }
+  }
+
   Rows<const T> hidden_before(ptrdiff_t t) const {
     if (t == 0) return {f.initial[0], 0, f.initial_stride[0]};
     return s.at(f.y, t - 1);

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check
-from .._compute import rounds
+from .computing import Computing
 from .parameters import Home, count, views
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _DERIVED = frozenset({"_gradients", "_home", "_weights", "flat_grads", "flat_par
 _CALLS = frozenset({"__call__", "loss", "logits", "total", "value_and_grad", "vjp"})
 
 
-class Layer:
+class Layer(Computing):
     """A function with parameters, and nothing else: no mode, no hidden state, no random generator.
 
     Attributes
@@ -47,8 +47,6 @@ class Layer:
     recurrent: bool = False
     _draws: bool = False  # vjp needs a key
     _ragged: bool = False  # takes lengths
-    _multiplies: bool = False  # has products that may be of bfloat16
-    _bfloat16: bool = False  # and they are
     params: Mapping[str, Array]
     grads: Mapping[str, Array]
     flat_params: Array
@@ -114,47 +112,6 @@ class Layer:
     def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """The layers that are made of no others, each with its name in this one."""
         yield prefix, self
-
-    @property
-    def compute(self) -> str:
-        """What products are computed in, see `set_compute`; "mixed" where the parts of a model differ."""
-        kinds = {"bfloat16" if leaf._bfloat16 else str(leaf.dtype) for leaf in self._multiplying()}
-        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else str(self.dtype or "float32")
-
-    def set_compute(self, compute: str | None, *, strict: bool = False) -> None:
-        """Say what products are computed in; what was begun is finished as it was.
-
-        Parameters
-        ----------
-        compute : {"bfloat16", None}
-            With "bfloat16" the operands of products (input, h, weights, gradients of gates) are rounded to
-            bfloat16 on the way into them. Parameters, states, pointwise functions, sums and gradients of
-            parameters stay float32. None, or the name of the dtype: products are of the dtype.
-        strict : bool
-            Raise where the processor has no instruction for it (AVX512_BF16), instead of a warning, once,
-            and products of float32.
-
-        Raises
-        ------
-        ValueError
-            An unknown name, or the dtype is float64.
-        RuntimeError
-            See `strict`.
-
-        See Also
-        --------
-        docs/bfloat16.md : what exactly is rounded, what it costs in accuracy, and when it pays.
-        """
-        leaves = list(self._multiplying())
-        found = [rounds(compute, str(leaf.dtype or "float32"), strict) for leaf in leaves]
-        if not leaves:
-            rounds(compute, str(self.dtype or "float32"), strict)
-        for leaf, value in zip(leaves, found, strict=True):
-            leaf._bfloat16 = value
-
-    def _multiplying(self) -> Iterator[Layer]:
-        """The leaves that have products."""
-        return (leaf for _, leaf in self._leaves() if leaf._multiplies)
 
     def summary(self, samples: int | None = None) -> Summary:
         """Give the shapes and numbers of all parameters, as a table to print.
