@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check
-from .computing import Computing
+from .._compute import Computing
 from .parameters import Home, count, views
 
 if TYPE_CHECKING:
