@@ -229,3 +229,15 @@ def test_prepared_refuses() -> None:
         prepared.step(np.zeros((1, 2)))
     with pytest.raises(TypeError, match="state: expected a tuple"):
         prepared.step(np.zeros((1, 2), "f4"), np.zeros(3))
+
+
+def test_more_rows_than_memory_has() -> None:
+    """An array of lengths that is larger than it looks is refused before it is read."""
+    many = np.lib.stride_tricks.as_strided(np.array([3]), (2**50,), (0,))
+    weights = (np.zeros((16, 3), np.float32), np.zeros((16, 4), np.float32), None, None)
+    with pytest.raises(
+        ValueError, match=r"^lengths: expected fewer than 2\*\*31 rows, got \(1125899906842624,\)$"
+    ):
+        _core.recurrent_forward(
+            "lstm", np.zeros((6, 3), np.float32), None, weights, None, False, True, lengths=many
+        )

@@ -24,6 +24,7 @@ struct Lengths {
     const py::array a = array(value, "lengths");
     if (a.ndim() != 1 || !py::isinstance<py::array_t<std::int64_t>>(a) || a.size() == 0)
       fail_value("lengths", "an int64 array of shape (B,), B >= 1", text(shape_of(a)));
+    if (a.size() >= ptrdiff_t{1} << 31) fail_value("lengths", "fewer than 2**31 rows", text(shape_of(a)));
     const auto values = py::array_t<std::int64_t>(a).unchecked<1>();
     for (py::ssize_t b = 0; b < values.size(); ++b) {
       if (values(b) < 0 || (b > 0 && values(b) > values(b - 1)))
