@@ -52,10 +52,8 @@ def wrong_symbols(isa: str, nm: str) -> Iterator[str]:
                 yield f"asks for {name}"
             continue
         shared = kind.isupper() or kind in "uvw"
-        spaces = {
-            isa,
-            isa.partition("_")[0],
-        }  # a row that shares the kernels of another adds to its namespace
+        # A row that shares the kernels of another adds to its namespace.
+        spaces = {isa, isa.partition("_")[0]}
         if shared and not any(re.match(f"{project}{len(space)}{space}", name) for space in spaces):
             yield f"defines {name} ({kind}) outside of its namespace"
 
@@ -139,9 +137,8 @@ def complaints(build: Path) -> Iterator[str]:
     if not any(path.name == "gemm.cc.o" for path in objects):
         yield f"{build}: no compiled kernels"
     for path in objects:
-        isa = next(
-            re.findall(r"^kernels_(\w+)\.dir$", part)[0] for part in path.parts if part.endswith(".dir")
-        )
+        folder = path.relative_to(build / "csrc" / "CMakeFiles").parts[0]
+        isa = folder.removeprefix("kernels_").removesuffix(".dir")
         found = [*wrong_symbols(isa, run("nm", path)), *wrong_sections(run("objdump", "-h", path))]
         if path.name in ("gemm.cc.o", f"{isa}.cc.o") and isa in REGISTERS:
             found += wrong_tiles(isa, run("objdump", "-d", "-C", "--no-show-raw-insn", path))

@@ -28,9 +28,8 @@ MAX_NORM = 0.25  # small enough to clip at every one of them
 TOLERANCE = 8
 
 
-def contender(name: str, config: Config, rows: int, steps: int) -> Contender:
+def contender(model: Any, config: Config, rows: int, steps: int) -> Contender:
     """One side, going through the same chunks for ever."""
-    model = MODELS[name](config)
     chunks = [model.prepare(*chunk) for chunk in batches(config, rows, steps, FIRST)]
     source = cycle(chunks)
 
@@ -44,7 +43,7 @@ def contender(name: str, config: Config, rows: int, steps: int) -> Contender:
 
 def measure(config: Config, rows: int, steps: int, once: bool) -> Result:
     """Both contenders on one shape."""
-    sides = {name: contender(name, config, rows, steps) for name in MODELS}
+    sides = {name: contender(kind(config), config, rows, steps) for name, kind in MODELS.items()}
     return compare(sides, flops=config.flops(rows * steps), tolerance=TOLERANCE, once=once)
 
 

@@ -107,8 +107,14 @@ class Torch:
         y, state = self.forward()
         states = dict(zip("hc", state if isinstance(state, tuple) else (state,), strict=False))
         self.training()
-        grads = {name: p.grad.numpy().copy() for name, p in self.layer.named_parameters()}
-        return {n: a.numpy() for n, a in {"y": y, **states, "dx": self.x.grad}.items()} | grads
+        grads = {name: p.grad for name, p in self.layer.named_parameters()}
+        found = {"y": y, **states, "dx": self.x.grad} | grads
+        return {name: self.array(tensor) for name, tensor in found.items()}
+
+    def array(self, tensor: Any) -> Array:
+        """A copy of a tensor."""
+        found: Array = tensor.detach().numpy().copy()
+        return found
 
 
 def peer(name: str) -> Any:

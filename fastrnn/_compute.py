@@ -103,6 +103,6 @@ class Computing:
         """The leaves that have products."""
         return (leaf for _, leaf in self._leaves() if leaf._multiplies)
 
-    def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Computing]]:
-        """The layers that are made of no others, each with its name in this one."""
-        yield prefix, self
+    if TYPE_CHECKING:  # of a layer
+
+        def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Computing]]: ...

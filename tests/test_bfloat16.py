@@ -55,6 +55,9 @@ class TestRounding:
         assert bfloat16.multiply(a, one, order=(0, 1))[0, 0] == 2**24
         b = np.array([[2**24, 1]], np.float32)
         assert bfloat16.multiply(b, one[:2])[0, 0] == bfloat16.multiply(b, one[:2], order=(0, 1))[0, 0]
+        d = np.array([[0, 2**24, -(2**24), 1]], np.float32)
+        assert bfloat16.multiply(d, one)[0, 0] == _core.linear(d, one.T, None, True)[0, 0] == 0
+        assert bfloat16.multiply(d, one, order=(0, 1))[0, 0] == 1
         c = np.array([[-(2**24), 2**24 + 2**17, 1, 1]], np.float32)
         assert _core.linear(c, one.T, None, True)[0, 0] == bfloat16.multiply(c, one)[0, 0]
 

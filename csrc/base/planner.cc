@@ -13,10 +13,9 @@ constexpr double kFarBytesPerCycle = 20;     // others, where nothing hides it (
 constexpr double kHiddenBytesPerCycle = 24;  // others, where multiplications go on meanwhile (K = 512, N = 2048, Zen 5)
 constexpr ptrdiff_t kRowsPerPanel = 40;      // rows that share one pass over a panel in the first-level cache
 constexpr ptrdiff_t kForwardChunkRows = 128, kBackwardChunkRows = 256;
-// Of pairs of bfloat16, whose products leave the gradients of the weights sooner (H = 512: 1.03x).
-constexpr ptrdiff_t kPairedChunkRows = 512;
 // When each chunk fetches the input weights again (H = 1024 forward: 1.2x), or backward their gradients, both ways (H =
-// 650: 1.03x; from twice the second level on, for a chunk's rows are packed and take memory).
+// 650: 1.03x; from twice the second level on, for a chunk's rows are packed and take memory; of pairs of bfloat16,
+// whose products leave the gradients sooner, from H = 512: 1.03x).
 constexpr ptrdiff_t kFarChunkRows = 512;
 
 ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
@@ -77,11 +76,8 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
   Decision d{};
   const double input_bytes = static_cast<double>(cell.gates * s.hidden * s.inputs * element_bytes) / best_units;
   d.forward = {best_rows, best_units, chunk(near(input_bytes, m) ? kForwardChunkRows : kFarChunkRows)};
-  const bool far = input_bytes >= 2 * static_cast<double>(m.l2_bytes);
-  d.backward = {best_rows, best_units,
-                chunk(element_bytes == 2 && !near(input_bytes, m) ? kPairedChunkRows
-                      : far                                       ? kFarChunkRows
-                                                                  : kBackwardChunkRows)};
+  const bool far = element_bytes == 2 ? !near(input_bytes, m) : input_bytes >= 2 * static_cast<double>(m.l2_bytes);
+  d.backward = {best_rows, best_units, chunk(far ? kFarChunkRows : kBackwardChunkRows)};
   // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
   const double row =

@@ -74,6 +74,9 @@ void pair_row(float* to, const float* from, ptrdiff_t count) noexcept;
 // Two rows as the halves of `width` cells, in full vectors; numbers from `count` on, and a row that is null, are zeros.
 void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, ptrdiff_t count) noexcept;
 
+// Rows 0 and 1, 2 and 3, ... of a matrix as rows of `count` cells, `stride` apart; an odd last row has zeros beside it.
+void pair_block(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t rows, ptrdiff_t count) noexcept;
+
 // Rows of a grid as cells, `stride` apart.
 void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,
                ptrdiff_t columns) noexcept;

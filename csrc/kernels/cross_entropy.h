@@ -67,9 +67,8 @@ class SoftmaxLoss {
   Operands<T> operands_;
   Chain chain_;
   ptrdiff_t chunk_, stride_, blocks_, segments_, wide_, own_size_;
-  bool by_classes_;  // threads share the classes, else the rows of a chunk
-  T *xt_, *x_, *paired_x_,
-      *own_;  // xt_: cells along the inputs; paired_x_: of pairs of rows; own_: cells of each thread
+  bool by_classes_;                // threads share the classes, else the rows of a chunk
+  T *xt_, *x_, *paired_x_, *own_;  // cells along the inputs; rows; cells of pairs of them; cells of each thread
   T *z_, *top_, *sum_, *picked_, *softmax_, *dx_;
   double* row_loss_;
   std::int32_t* target_;

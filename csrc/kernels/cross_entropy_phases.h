@@ -36,8 +36,8 @@ void SoftmaxLoss<T>::take_rows(const Work& w) const {
     transpose_cells(xt_ + begin, stride_, kBlock, a_.inputs, operands_,
                     [&](ptrdiff_t i) -> const T* { return x_ + (begin + i) * wide_; });
     if constexpr (std::is_same_v<T, float>)
-      for (ptrdiff_t i = begin; operands_.paired() && i < begin + kBlock; i += 2)
-        pair_rows(paired_x_ + i / 2 * wide_, x_ + i * wide_, x_ + (i + 1) * wide_, wide_, wide_);
+      if (operands_.paired())
+        pair_block(paired_x_ + begin / 2 * wide_, wide_, {x_ + begin * wide_, 0, wide_}, kBlock, wide_);
   }
 }
 
@@ -244,12 +244,8 @@ void SoftmaxLoss<T>::add_classes(const Work& w, Range classes, const T* z, const
   if constexpr (std::is_same_v<T, float>)
     if (operands_.paired()) {
       T *const cells = own_ + w.thread * own_size_, *const of_weight = cells + kClassDepth / 2 * stride_;
-      for (ptrdiff_t c = 0; c < count; c += 2) {
-        const T *even = z + c * stride_, *row = weight.p + c * a_.inputs;
-        pair_rows(cells + c / 2 * stride_, even, c + 1 < count ? even + stride_ : nullptr, round_to_block(rows), rows);
-        pair_rows(of_weight + c / 2 * wide_, row, c + 1 < count ? row + a_.inputs : nullptr, round_to_block(width),
-                  width);
-      }
+      pair_block(cells, stride_, dz, count, rows);
+      pair_block(of_weight, wide_, weight, count, width);
       dz.p = cells;
       weight = {of_weight, 0, wide_};
     }

@@ -118,33 +118,31 @@ struct LinearForward {
     const Range rows = by_rows ? part(total, a.threads, thread) : Range{0, total};
     const T* bias = a.bias == nullptr ? zero : a.bias;
     balanced(rows, kGradientRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
-      const auto cells = [&](ptrdiff_t t, ptrdiff_t b, ptrdiff_t width_rows) -> Rows<const T> {
-        if (!operands.paired()) return moved(a.x, t, b);
-        return {paired + (thread * kGradientRows + t * a.rows + b - r0) * stride, width_rows * stride, stride};
+      const auto own = [&](ptrdiff_t t, ptrdiff_t b) {
+        return paired + (thread * kGradientRows + t * a.rows + b - r0) * stride;
       };
       if constexpr (std::is_same_v<T, float>)
         if (operands.paired())
           rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
-            pair_grid(paired + (thread * kGradientRows + t * a.rows + b - r0) * stride, stride, moved(a.x, t, b), steps,
-                      width_rows, a.inputs);
+            pair_grid(own(t, b), stride, moved(a.x, t, b), steps, width_rows, a.inputs);
           });
-      panels(by_rows ? Range{0, panel_count()} : part(panel_count(), a.threads, thread),
-             [&](ptrdiff_t column, ptrdiff_t width) {
-               rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
-                 product<T>({steps,
-                             width_rows,
-                             operands.cells(a.inputs),
-                             min_of(width, a.outputs - column),
-                             cells(t, b, width_rows),
-                             {bias + column, 0, 0},
-                             moved(a.y, t, b, column),
-                             packed + column * operands.cells(a.inputs),
-                             0,
-                             1,
-                             0,
-                             operands.tiles()});
-               });
-             });
+      panels(by_rows ? Range{0, panel_count()} : part(panel_count(), a.threads, thread), [&](ptrdiff_t column,
+                                                                                             ptrdiff_t width) {
+        rectangles(a.rows, {r0, r1}, [&](ptrdiff_t t, ptrdiff_t steps, ptrdiff_t b, ptrdiff_t width_rows) {
+          product<T>({steps,
+                      width_rows,
+                      operands.cells(a.inputs),
+                      min_of(width, a.outputs - column),
+                      operands.paired() ? Rows<const T>{own(t, b), width_rows * stride, stride} : moved(a.x, t, b),
+                      {bias + column, 0, 0},
+                      moved(a.y, t, b, column),
+                      packed + column * operands.cells(a.inputs),
+                      0,
+                      1,
+                      0,
+                      operands.tiles()});
+        });
+      });
     });
   }
 };

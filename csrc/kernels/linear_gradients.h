@@ -34,10 +34,8 @@ struct LinearGradients {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired() || a.dx.p == nullptr) return;
       const Range share = part(operands.cells(a.outputs), a.threads, thread);
-      for (ptrdiff_t o = share.begin; o < share.end; ++o) {
-        const T* even = a.weight + 2 * o * a.inputs;
-        pair_rows(weight + o * inputs, even, 2 * o + 1 < a.outputs ? even + a.inputs : nullptr, inputs, a.inputs);
-      }
+      pair_block(weight + share.begin * inputs, inputs, {a.weight + 2 * share.begin * a.inputs, 0, a.inputs},
+                 min_of(a.outputs, 2 * share.end) - 2 * share.begin, a.inputs);
     }
   }
 
@@ -103,12 +101,9 @@ struct LinearGradients {
   void paired_dweight(ptrdiff_t last, ptrdiff_t steps, Range rows, const MatrixShare& s, T* cells) const {
     if constexpr (std::is_same_v<T, float>) {
       const auto pair_columns = [&](T* to, const Rows<const T>& from, Range columns, ptrdiff_t stride) {
-        const ptrdiff_t count = columns.end - columns.begin;
-        for (ptrdiff_t t = last; t > last - steps; --t)
-          for (ptrdiff_t b = rows.begin; b < rows.end; b += 2, to += stride) {
-            const T* even = moved(from, t, b, columns.begin).p;
-            pair_rows(to, even, b + 1 < rows.end ? even + from.inner : nullptr, stride, count);
-          }
+        const ptrdiff_t count = rows.end - rows.begin;
+        for (ptrdiff_t t = last; t > last - steps; --t, to += ceil_div(count, 2) * stride)
+          pair_block(to, stride, moved(from, t, rows.begin, columns.begin), count, columns.end - columns.begin);
       };
       const ptrdiff_t pairs = steps * ceil_div(rows.end - rows.begin, 2);
       T* const by_output = cells + depth * inputs;

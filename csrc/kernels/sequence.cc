@@ -5,34 +5,29 @@ namespace fastrnn::FASTRNN_ISA {
 
 template <class T>
 void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks,
-                     bool paired) noexcept {
+                     const Operands<T>& operands) noexcept {
   constexpr ptrdiff_t U = kLanes<T>;
-  const ptrdiff_t cells = paired ? ceil_div(depth, 2) : depth;
   balanced({0, (blocks.end - blocks.begin) * slots.count * kBlock / U}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-    T* const panel = to + v0 * U * cells;
     const ptrdiff_t width = (v1 - v0) * U;
-    const auto row = [&](ptrdiff_t i) -> const T* {
+    transpose_cells(to + v0 * U * operands.cells(depth), width, width, depth, operands, [&](ptrdiff_t i) -> const T* {
       const ptrdiff_t column = v0 * U + i, run = column / kBlock;
       const ptrdiff_t unit = (blocks.begin + run / slots.count) * kBlock + column % kBlock;
       const ptrdiff_t gate = slots.gate_of(static_cast<int>(run % slots.count));
       return unit < hidden ? w + (gate * hidden + unit) * depth : nullptr;
-    };
-    if constexpr (std::is_same_v<T, float>)
-      if (paired) return transpose_rows<T>(panel, width, width, cells, false, row, LoadPairs{depth});
-    transpose_rows<T>(panel, width, width, depth, false, row);
+    });
   });
 }
 
 template <class T>
 void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks, Range range,
-               bool paired) noexcept {
+               const Operands<T>& operands) noexcept {
   constexpr ptrdiff_t U = kLanes<T>;
-  const ptrdiff_t depth = blocks * slots.count * kBlock / (paired ? 2 : 1);
+  const ptrdiff_t depth = operands.cells(blocks * slots.count * kBlock);
   balanced({0, ceil_div(range.end - range.begin, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
     T* panel = to + v0 * U * depth;
     for_runs(hidden, slots, {0, blocks}, [&](ptrdiff_t k, ptrdiff_t matrix_row, ptrdiff_t count) {
       if constexpr (std::is_same_v<T, float>)
-        if (paired) {
+        if (operands.paired()) {
           const ptrdiff_t first = range.begin + v0 * U, width = (v1 - v0) * U;
           const auto row = [&](ptrdiff_t i) { return i < count ? w + (matrix_row + i) * columns + first : nullptr; };
           for (ptrdiff_t i = 0; i < kBlock; i += 2)
@@ -94,9 +89,9 @@ void add_paired(const PairedGradient& g) noexcept {
   });
 }
 
-#define FASTRNN_INSTANTIATE(T)                                                                       \
-  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, bool) noexcept; \
-  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range, bool) noexcept;
+#define FASTRNN_INSTANTIATE(T)                                                                                     \
+  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, const Operands<T>&) noexcept; \
+  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range, const Operands<T>&) noexcept;
 FASTRNN_INSTANTIATE(float)
 FASTRNN_INSTANTIATE(double)
 #undef FASTRNN_INSTANTIATE

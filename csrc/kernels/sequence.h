@@ -133,13 +133,13 @@ void add_paired(const PairedGradient& g) noexcept;
 // Packs w [G*H, depth] transposed, for in + x w': panels of the columns of one group.
 template <class T>
 void pack_transposed(T* to, const T* w, ptrdiff_t depth, ptrdiff_t hidden, Slots slots, Range blocks,
-                     bool paired) noexcept;
+                     const Operands<T>& operands) noexcept;
 
 // Packs w [G*H, columns] for dG w: its rows become the depth, in column order; columns [c0, c1), zeros to a full
 // vector.
 template <class T>
 void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks, Range range,
-               bool paired) noexcept;
+               const Operands<T>& operands) noexcept;
 
 // Where the states of a call live.  A product may read a state of a step while other threads make the next one.
 template <class Cell>

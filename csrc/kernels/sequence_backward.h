@@ -236,8 +236,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
         if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups)
           pack_rows(this->feed_panels[k] + this->operands.cells(from * kBlock * feed.slots.count) * b0 * kBlock,
                     f.weights.recurrent[feed.matrix], this->geometry.width_of(feed),
-                    this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock},
-                    this->operands.paired());
+                    this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock}, this->operands);
       });
     });
     if (thread == f.plan.threads() - 1) {

@@ -193,7 +193,7 @@ struct ChunkMemory {
     balanced({0, ceil_div(s.inputs, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
       if (turn++ % f.plan.threads() == thread)
         pack_rows(input_panels + v0 * U * operands.cells(depth), f.weights.input, s.inputs, s.hidden, Cell::kInput,
-                  geometry.blocks, {v0 * U, v1 * U}, operands.paired());
+                  geometry.blocks, {v0 * U, v1 * U}, operands);
     });
   }
 };

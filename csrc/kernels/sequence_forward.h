@@ -188,11 +188,11 @@ struct ForwardRun : ForwardInputs<Cell, T> {
     const auto for_groups = [&](Range blocks, auto g) {
       balanced(blocks, most, [&](ptrdiff_t b0, ptrdiff_t b1) { g(Range{b0, b1}); });
     };
-    // The groups of one unit group are prepared by all row groups together.
     if (operands.paired() && f.tokens != nullptr && !f.prepared) {
       pair_table(thread);
       barriers.team.wait();
     }
+    // The groups of one unit group are prepared by all row groups together.
     ptrdiff_t turn = 0;
     const auto my_turn = [&] { return turn++ % f.plan.row_groups == thread / f.plan.unit_groups; };
     if (!f.prepared) {

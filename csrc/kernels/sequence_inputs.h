@@ -57,12 +57,12 @@ struct ForwardInputs {
       if constexpr (Of::projects_in(feed.stage) == kProjection) {
         const ptrdiff_t depth = geometry.width_of(feed);
         pack_transposed(feed_panels[k] + panel_offset(depth, feed.slots, blocks), f.weights.recurrent[feed.matrix],
-                        depth, geometry.units_in(feed.stage), feed.slots, blocks, operands.paired());
+                        depth, geometry.units_in(feed.stage), feed.slots, blocks, operands);
       }
     });
     if constexpr (kProjection) return;
     pack_transposed(input_panels + panel_offset(s.inputs, Cell::kInput, blocks), f.weights.input, s.inputs, s.hidden,
-                    Cell::kInput, blocks, operands.paired());
+                    Cell::kInput, blocks, operands);
     const auto add = [&](T* to, const T* from, Slots slots) { add_slots<Cell>(to, from, slots, s.hidden, blocks); };
     clear_slots<Cell>(bias, blocks);
     add(bias, f.weights.input_bias, Of::value_of(Cell::kInput));

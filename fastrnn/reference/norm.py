@@ -69,14 +69,24 @@ def affine(
     return y if bias is None else y + bias
 
 
+def by_product(
+    dy: Array, x: Array, weight: Array, gain: Array | None, groups: Groups, bfloat16: bool = False
+) -> tuple[Array, Array | None]:
+    """Gradient by the product x W' that `affine` forms, and with `groups` what it is normalised."""
+    if not groups:
+        return dy, None
+    assert gain is not None
+    normal, inverse = normalise(linear(x, weight, None, bfloat16), groups)
+    return normalise_backward(dy * gain, normal, inverse, groups), normal
+
+
 def affine_backward(
     dy: Array, x: Array, weight: Array, gain: Array | None, groups: Groups, bfloat16: bool = False
 ) -> Gradients:
     """Gradients of ``<dy, affine(x)>``."""
-    if not groups:
-        return Gradients(*linear_backward(dy, x, weight, bfloat16), None)
-    assert gain is not None
-    normal, inverse = normalise(linear(x, weight, None, bfloat16), groups)
-    found = linear_backward(normalise_backward(dy * gain, normal, inverse, groups), x, weight, bfloat16)
+    d, normal = by_product(dy, x, weight, gain, groups, bfloat16)
+    found = linear_backward(d, x, weight, bfloat16)
+    if normal is None:
+        return Gradients(*found, None)
     rows = range(dy.ndim - 1)
     return Gradients(found.x, found.weight, *(a.sum(axis=tuple(rows)) for a in (dy, dy * normal)))

@@ -15,8 +15,8 @@ import numpy as np
 from ._types import Array
 from .cells import Cell, States
 from .embedding import embedding, embedding_backward
-from .linear import linear, linear_backward
-from .norm import affine, affine_backward, normalise, normalise_backward
+from .linear import linear_backward
+from .norm import affine, affine_backward, by_product
 from .state_noise import NONE, Noise
 
 
@@ -267,11 +267,8 @@ def backward(
     if table is None:
         return Gradients(through_x.x, d, dweights, None, dside)
     if bfloat16:  # a token's gradients are summed before they are rounded
-        by_product = dpre
-        if cell.NORMS and weights.g_ih is not None:
-            normal, inverse = normalise(linear(inputs, weights.w_ih, None, True), cell.NORMS)
-            by_product = normalise_backward(dpre * weights.g_ih, normal, inverse, cell.NORMS)
-        sums = embedding_backward(x, by_product, len(table))
+        product, _ = by_product(dpre, inputs, weights.w_ih, weights.g_ih, cell.NORMS, True)
+        sums = embedding_backward(x, product, len(table))
         found = linear_backward(sums, table, weights.w_ih, True)
         return Gradients(None, d, dweights._replace(w_ih=found.weight), found.x, dside)
     return Gradients(None, d, dweights, embedding_backward(x, through_x.x, len(table)), dside)
