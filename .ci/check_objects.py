@@ -26,7 +26,7 @@ WANTED = {"log", "pow", "memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", 
 REGISTERS = {"avx2": 16, "avx512": 32, "avx512_bf16": 32}
 TILE = re.compile(
     r"void fastrnn::(\w+)::(?:NumberCells<(\w+)>|\(anonymous namespace\)::(DotPairs))"
-    r"::run<(\d+), (\d+), [^,]*, false>\("
+    r"::run<(\d+), (\d+), [^,]*, false, (\d+)>\("
 )
 MULTIPLY = r"vfmadd\d+p|vdpbf16p"
 
@@ -92,7 +92,9 @@ def inner_loops(code: list[Instruction]) -> list[list[Instruction]]:
     return [a for a in loops if not any(b is not a and set(b) < set(a) for b in loops)]
 
 
-def wrong_tile(isa: str, element: str, rows: int, vectors: int, code: list[Instruction]) -> Iterator[str]:
+def wrong_tile(
+    isa: str, element: str, rows: int, vectors: int, panels: int, code: list[Instruction]
+) -> Iterator[str]:
     """Complaints about one register tile."""
     loops = inner_loops(code)
     if not loops:
@@ -100,12 +102,12 @@ def wrong_tile(isa: str, element: str, rows: int, vectors: int, code: list[Instr
     for loop in loops:
         fma = [i for i in loop if re.match(MULTIPLY, i.name)]
         suffix = "pd" if element == "double" else "ps"
-        if not fma or len(fma) % (rows * vectors) or any(not i.name.endswith(suffix) for i in fma):
-            yield f"has {len(fma)} packed fma in its loop, not a multiple of {rows} x {vectors}"
-        if rows * vectors + vectors + 1 > REGISTERS[isa]:
+        if not fma or len(fma) % (rows * vectors * panels) or any(not i.name.endswith(suffix) for i in fma):
+            yield f"has {len(fma)} packed fma in its loop, not a multiple of {rows} x {panels * vectors}"
+        if panels == 1 and rows * vectors + vectors + 1 > REGISTERS[isa]:
             continue  # one operand of b is meant to stay in memory
         folded = [i for i in fma if "(" in i.operands and "{1to" not in i.operands]
-        if folded:
+        if folded and (panels == 1 or rows > 1):  # across panels one row uses each vector of b once
             yield f"loads inside of {len(folded)} fma: {folded[0].name} {folded[0].operands}"
         spills = [i for i in loop if i.name.startswith("vmov") and i.operands.rstrip().endswith(")")]
         if spills:
@@ -119,9 +121,9 @@ def wrong_tiles(isa: str, disassembly: str) -> Iterator[str]:
         tile = TILE.match(name)
         if tile and tile[1] == isa.partition("_")[0]:
             count += 1
-            element, rows, vectors = tile[2] or tile[3], int(tile[4]), int(tile[5])
-            for complaint in wrong_tile(isa, element, rows, vectors, code):
-                yield f"tile of {rows} x {vectors} {element} {complaint}"
+            element, (rows, vectors, panels) = tile[2] or tile[3], map(int, tile.groups()[3:])
+            for complaint in wrong_tile(isa, element, rows, vectors, panels, code):
+                yield f"tile of {rows} x {panels} x {vectors} {element} {complaint}"
     if not count:
         yield "has no register tiles"
 

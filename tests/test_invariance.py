@@ -133,6 +133,16 @@ class TestRows:
             part = _core.cross_entropy_grad(x[rows], w, b, targets[rows], -1, False, 1.0, None, None, True)[2]
             checks.same_bits(part, dx[rows])
 
+    @pytest.mark.parametrize("columns", [8, 16, 31, 32, 60, 63, 64, 65, 127, 130, 256])
+    def test_few_rows_across_panels(
+        self, isa: str, rng: np.random.Generator, dtype: np.dtype, columns: int
+    ) -> None:
+        """A tile of one or two rows takes several panels at once, but no columns that do not exist."""
+        x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((8, 9), (columns, 9)))
+        want = _core.linear(x, w, None)
+        for rows in (1, 2, 3):
+            checks.same_bits(_core.linear(x[:rows], w, None), want[:rows])
+
 
 class TestChunks:
     """A sequence cut in time is the whole, weight gradients included."""

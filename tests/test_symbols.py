@@ -37,7 +37,7 @@ WRONG_SYMBOLS = {
 }
 
 FMA = "  {}:\tvfmadd231ps %ymm4,%ymm3,%ymm{}"
-TILE = "fastrnn::avx2::NumberCells<float>::run<2, 2, (fastrnn::avx2::Layout)0, false>"
+TILE = "fastrnn::avx2::NumberCells<float>::run<2, 2, (fastrnn::avx2::Layout)0, false, 1>"
 LOOP = [
     f"0000000000000000 <void {TILE}(fastrnn::avx2::Tile<float> const&)>:",
     "   0:\tvmovups (%rax),%ymm8",
@@ -73,6 +73,27 @@ def test_constructors() -> None:
 
 def test_right_tile() -> None:
     assert list(check.wrong_tiles("avx2", "\n".join(LOOP) + "\n")) == []
+
+
+def test_tile_across_panels() -> None:
+    """Of one row, the vectors of several panels are operands in memory; of more rows they are not."""
+    folded = "\n".join([*LOOP[:4], "  20:\tvfmadd231ps (%rbx),%ymm3,%ymm8", *LOOP[5:]]) + "\n"
+    assert (
+        list(
+            check.wrong_tiles(
+                "avx2", folded.replace("run<2, 2,", "run<1, 2,").replace("false, 1", "false, 2")
+            )
+        )
+        == []
+    )
+    assert (
+        list(
+            check.wrong_tiles(
+                "avx2", folded.replace("run<2, 2,", "run<2, 1,").replace("false, 1", "false, 2")
+            )
+        )
+        != []
+    )
 
 
 def test_row_that_shares_kernels() -> None:

@@ -8,16 +8,16 @@ FASTRNN_INLINE Vec<float> even_of(Vec<float> cells) { return (Vec<float>)((Float
 FASTRNN_INLINE Vec<float> odd_of(Vec<float> cells) { return (Vec<float>)((FloatBits)cells & 0xFFFF0000u); }
 
 // Any tile, one vector at a time: a product is exact, so that fma rounds as a sum does.
-void emulate(const Tile<float>& t, int rows, int vectors, Layout a_layout, bool partial) noexcept {
+void emulate(const Tile<float>& t, int rows, int vectors, Layout a_layout, bool partial, int panels) noexcept {
   constexpr ptrdiff_t U = kLanes<float>;
   const ptrdiff_t a_step = a_layout == Layout::kRowMajor ? 1 : t.a_stride;
-  for (int v = 0; v < vectors; ++v)
+  for (int v = 0; v < panels * vectors; ++v)
     for (int m = 0; m < rows; ++m) {
-      const ptrdiff_t lanes = partial && v == vectors - 1 ? t.last : U;
+      const ptrdiff_t lanes = partial && v == panels * vectors - 1 ? t.last : U;
       Vec<float> sum = load_n(t.in + m * t.in_stride + v * U, lanes);
       for (ptrdiff_t o = 0; o < t.outer; ++o) {
         const float* a = t.a + o * t.a_outer + (a_layout == Layout::kRowMajor ? m * t.a_stride : m);
-        const float* b = t.b + o * t.b_outer + v * U;
+        const float* b = t.b + o * t.b_outer + v / vectors * t.b_panel + v % vectors * U;
         for (ptrdiff_t k = 0; k < t.inner; ++k, a += a_step, b += t.b_stride) {
           const Vec<float> x = splat(*a), y = load_n(b, lanes);
           sum = fma(even_of(x), even_of(y), fma(odd_of(x), odd_of(y), sum));
@@ -29,9 +29,9 @@ void emulate(const Tile<float>& t, int rows, int vectors, Layout a_layout, bool 
 
 struct EmulatedPairs {
   using Element = float;
-  template <int M, int NV, Layout kA, bool kPartial>
+  template <int M, int NV, Layout kA, bool kPartial, int kPanels = 1>
   static void run(const Tile<float>& t) noexcept {
-    emulate(t, M, NV, kA, kPartial);
+    emulate(t, M, NV, kA, kPartial, kPanels);
   }
 };
 

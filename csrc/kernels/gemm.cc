@@ -27,13 +27,24 @@ void product(const Product<T>& p) noexcept {
   t.inner = p.depth;
   t.outer = p.runs;
   t.a_outer = p.run_stride;
-  balanced({0, ceil_div(p.columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+  const ptrdiff_t vectors = ceil_div(p.columns, U);
+  const ptrdiff_t panels = tiled <= kTileRows ? panels_at_once(static_cast<int>(tiled)) : 1;
+  // Whole vectors in the panels that `balanced` leaves at their full width, which come first.
+  const ptrdiff_t whole =
+      min_of(p.columns / U, (vectors - ceil_div(vectors, kTileVectors) * (kTileVectors - 1)) * kTileVectors);
+  ptrdiff_t done = 0;  // vectors that a tile of several panels has dealt with
+  balanced({0, vectors}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
+    if (v0 < done) return;
     t.last = min_of(U, p.columns - (v1 - 1) * U);
     t.b = p.b + v0 * U * (packed ? p.depth * p.runs : 1);
     t.b_stride = packed ? (v1 - v0) * U : p.b_stride;
     t.b_outer = t.b_stride * p.depth;
+    t.b_panel = kTileVectors * U * (packed ? p.depth * p.runs : 1);
+    const bool across = panels > 1 && v0 + panels * kTileVectors <= whole;
+    if (across) done = v0 + panels * kTileVectors;
     balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
-      const TileFunction<T> run = p.tiles->find(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
+      const TileFunction<T> run =
+          across ? p.tiles->across[r1 - r0 - 1] : p.tiles->find(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
       for (ptrdiff_t o = 0; o < other; ++o) {
         t.a = at(p.a, o, r0);
         t.in = at(p.in, o, r0) + v0 * U;

@@ -60,6 +60,7 @@ struct Tile {
   ptrdiff_t out_stride;
   ptrdiff_t inner, outer, a_outer, b_outer;  // strides of the outer part of the depth
   ptrdiff_t last;                            // columns of the last vector that exist
+  ptrdiff_t b_panel = 0;                     // between the panels of a tile that has several
 };
 
 enum class Layout { kRowMajor, kColumnMajor };
@@ -75,49 +76,64 @@ FASTRNN_INLINE void pin(V& v) {
 #endif
 }
 
-template <class Cells, int M, int NV, Layout kA, bool kPartial>
+// A sum waits for its fma before, four cycles or so, so that two start in each cycle only if a tile has eight sums: few
+// rows take several panels of b at once (B = 1 and H = 128 from the second-level cache, AVX2: 2x).
+inline constexpr int kSums = 8;
+FASTRNN_INLINE constexpr int panels_at_once(int rows) {
+  const int panels = kSums / (rows * kTileVectors);
+  return panels > 1 ? panels : 1;
+}
+
+template <class Cells, int M, int NV, Layout kA, bool kPartial, int kPanels = 1>
 FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
   const Tile<typename Cells::Element> t = arguments;  // a copy that stores through `out` cannot change
   using T = typename Cells::Element;
   using V = Vec<T>;
   constexpr int U = kLanes<T>;
-  constexpr bool kRegisters = M * NV + NV + 1 <= 32;  // else the last vector of b stays an operand in memory
-  constexpr ptrdiff_t kAhead = 16;                    // one row is bound by reading b: 1.08x for B = 1, H = 128
-  const auto partial = [&](int v) { return kPartial && v == NV - 1; };
-  V acc[M][NV];
+  constexpr int kVectors = kPanels * NV;
+  // Else the last vector of b stays an operand in memory; of several panels and one row, which uses each once, all do.
+  constexpr bool kRegisters = kPanels == 1 ? M * NV + NV + 1 <= 32 : M > 1;
+  constexpr int kPinned = kRegisters ? kVectors : kPanels == 1 ? NV - 1 : 0;
+  constexpr ptrdiff_t kAhead = 16;  // one row and panel are bound by reading b: 1.08x for B = 1, H = 128
+  const auto partial = [&](int v) { return kPartial && v == kVectors - 1; };
+  V acc[M][kVectors];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       const T* in = t.in + m * t.in_stride + v * U;
       acc[m][v] = partial(v) ? load_n(in, t.last) : load(in);
     }
   const T *a_outer = t.a, *b_outer = t.b;
   for (ptrdiff_t o = 0; o < t.outer; ++o, a_outer += t.a_outer, b_outer += t.b_outer) {
-    const T *a = a_outer, *b = b_outer;
+    const T *a = a_outer, *b[kPanels];
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) b[p] = b_outer + p * t.b_panel;
 #pragma GCC unroll 2
     for (ptrdiff_t k = 0; k < t.inner; ++k) {
-      V bv[NV];
+      V bv[kVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) {
-        bv[v] = partial(v) ? load_n(b + v * U, t.last) : load(b + v * U);
-        if constexpr (M == 1) __builtin_prefetch(b + v * U + kAhead * t.b_stride);
-        if (kRegisters || v < NV - 1) pin(bv[v]);
+      for (int v = 0; v < kVectors; ++v) {
+        const T* from = b[v / NV] + v % NV * U;
+        bv[v] = partial(v) ? load_n(from, t.last) : load(from);
+        if constexpr (M == 1 && kPanels == 1) __builtin_prefetch(from + kAhead * t.b_stride);
+        if (v < kPinned) pin(bv[v]);
       }
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
         const V av = splat(kA == Layout::kRowMajor ? a[m * t.a_stride] : a[m]);
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) acc[m][v] = Cells::multiply_add(av, bv[v], acc[m][v]);
+        for (int v = 0; v < kVectors; ++v) acc[m][v] = Cells::multiply_add(av, bv[v], acc[m][v]);
       }
       a += kA == Layout::kRowMajor ? 1 : t.a_stride;
-      b += t.b_stride;
+#pragma GCC unroll 8
+      for (int p = 0; p < kPanels; ++p) b[p] += t.b_stride;
     }
   }
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       T* out = t.out + m * t.out_stride + v * U;
       if (partial(v))
         store_n(out, acc[m][v], t.last);
@@ -132,9 +148,9 @@ template <class T>
 struct NumberCells {
   using Element = T;
   FASTRNN_INLINE Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) { return fma(a, b, c); }
-  template <int M, int NV, Layout kA, bool kPartial>
+  template <int M, int NV, Layout kA, bool kPartial, int kPanels = 1>
   static void run(const Tile<T>& t) noexcept {
-    tile<NumberCells, M, NV, kA, kPartial>(t);
+    tile<NumberCells, M, NV, kA, kPartial, kPanels>(t);
   }
 };
 
@@ -146,6 +162,7 @@ using TileFunction = void (*)(const Tile<T>&) noexcept;
 template <class T>
 struct Tiles {
   TileFunction<T> of[2][2][kTileRows][kTileVectors];  // layout of a, last vector partial, rows - 1, vectors - 1
+  TileFunction<T> across[kTileRows];                  // several whole panels, a row-major: rows - 1
   static const Tiles numbers;
   __attribute__((always_inline)) TileFunction<T> find(ptrdiff_t rows, ptrdiff_t vectors, Layout a, bool partial) const {
     return of[static_cast<int>(a)][partial][rows - 1][vectors - 1];
@@ -162,6 +179,12 @@ FASTRNN_INLINE constexpr void fill_tiles(TileFunction<typename Cells::Element> (
                                          std::integer_sequence<int, kRows...>) {
   (fill_tiles<Cells, kA, kPartial, kRows + 1>(tiles[kRows], std::make_integer_sequence<int, kTileVectors>{}), ...);
 }
+template <class Cells, int... kRows>
+FASTRNN_INLINE constexpr void fill_across(TileFunction<typename Cells::Element> (&across)[kTileRows],
+                                          std::integer_sequence<int, kRows...>) {
+  ((across[kRows] = &Cells::template run<kRows + 1, kTileVectors, Layout::kRowMajor, false, panels_at_once(kRows + 1)>),
+   ...);
+}
 template <class Cells>
 FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles() {
   constexpr std::make_integer_sequence<int, kTileRows> rows;
@@ -170,6 +193,7 @@ FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles() {
   fill_tiles<Cells, Layout::kRowMajor, true>(tiles.of[0][1], rows);
   fill_tiles<Cells, Layout::kColumnMajor, false>(tiles.of[1][0], rows);
   fill_tiles<Cells, Layout::kColumnMajor, true>(tiles.of[1][1], rows);
+  fill_across<Cells>(tiles.across, rows);
   return tiles;
 }
 

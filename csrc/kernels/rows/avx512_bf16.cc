@@ -12,9 +12,9 @@ struct DotPairs {
   FASTRNN_INLINE Vec<float> multiply_add(Vec<float> a, Vec<float> b, Vec<float> c) {
     return (Vec<float>)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
   }
-  template <int M, int NV, Layout kA, bool kPartial>
+  template <int M, int NV, Layout kA, bool kPartial, int kPanels = 1>
   static void run(const Tile<float>& t) noexcept {
-    tile<DotPairs, M, NV, kA, kPartial>(t);
+    tile<DotPairs, M, NV, kA, kPartial, kPanels>(t);
   }
 };
 constexpr Tiles<float> kPairs = make_tiles<DotPairs>();
