@@ -4,7 +4,7 @@
 was. ``table RESULTS.jsonl`` prints means over the seeds, ``time`` what a step costs beside the LSTM's, all
 in one process. Data: ``$FASTRNN_DATA/{tinyshakespeare,ptb,atis}``, see README.md.
 
-One layer with at most ``PARAMETERS`` parameters between an embedding and softmax; Adam, clipping at 1, the
+A layer with at most ``PARAMETERS`` parameters between an embedding and softmax; Adam, clipping at 1, the
 same rate for all. So this ranks cells after a short training with one setting, not after one of their own.
 """
 
@@ -43,7 +43,17 @@ CELLS: dict[str, Make] = {
     "GRU, reset before": lambda *sizes, **o: fastrnn.GRU(*sizes, reset="before", **o),
     "MinGRU": fastrnn.MinGRU,
     "MinLSTM": fastrnn.MinLSTM,
+    "SCRN": lambda inputs, h, **o: fastrnn.SCRN(inputs, h - h // 4, h // 4, **o),  # a quarter is context
+    "Clockwork": lambda inputs, h, **o: fastrnn.ClockworkRNN(inputs, h, module_sizes=_quarters(h), **o),
+    "LSTM, two layers": lambda *sizes, **o: fastrnn.LSTM(*sizes, 2, **o),
+    "LSTM, two layers, depth-gated": lambda *sizes, **o: fastrnn.DepthGatedLSTM(*sizes, 2, **o),
+    "LSTM, layer norm by gate": lambda *sizes, **o: fastrnn.LSTM(*sizes, layer_norm="gate", **o),
+    "GRU, layer norm by gate": lambda *sizes, **o: fastrnn.GRU(*sizes, layer_norm="gate", **o),
 }
+
+
+def _quarters(hidden: int) -> list[int]:
+    return [hidden // 4 + (k < hidden % 4) for k in range(4)]
 
 
 @functools.cache
@@ -215,11 +225,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run(path: Path, tasks: list[str]) -> None:
+def run(path: Path, tasks: list[str], cells: list[str]) -> None:
     """Do all runs that have no line yet."""
     done = {(r["task"], r["cell"], r["seed"]) for r in read(path)}
     made: dict[str, Any] = {}
-    for seed, task, cell in itertools.product(range(SEEDS), tasks, CELLS):
+    for seed, task, cell in itertools.product(range(SEEDS), tasks, cells):
         if (task, cell, seed) in done:
             continue
         if task not in made:
@@ -285,10 +295,11 @@ def main() -> None:
         command.add_argument("results", type=Path)
         if name == "run":
             command.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+            command.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     commands.add_parser("time")
     options = arguments.parse_args()
     if options.command == "run":
-        run(options.results, options.tasks)
+        run(options.results, options.tasks, options.cells)
     elif options.command == "table":
         table(options.results)
     else:

@@ -88,12 +88,25 @@ def irnn(inputs, steps, seed):
     return fastrnn.init.identity(layer)
 
 
+def scrn(inputs, steps, seed):
+    """Return an SCRN of which half the units are context that forgets 1 in T at each step."""
+    half = HIDDEN // 2
+    return fastrnn.SCRN(inputs, half, half, alpha=1 - 1 / steps, seed=seed)
+
+
+def clockwork(inputs, steps, seed):
+    """Return a Clockwork network of eight modules, of which the slowest is updated every 128 steps."""
+    return fastrnn.ClockworkRNN(inputs, HIDDEN, periods=[2**k for k in range(8)], seed=seed)
+
+
 CELLS = {  # name: (inputs, T, seed) to layer, learning rate
     "tanh RNN": (tanh, 1e-3),
     "IRNN": (irnn, 1e-3),
     "LSTM": (lstm, 1e-2),
     "peephole LSTM": (lambda *sizes: lstm(*sizes, peephole="diagonal"), 1e-2),
     "GRU": (gru, 1e-2),
+    "SCRN": (scrn, 1e-2),
+    "Clockwork": (clockwork, 1e-2),
 }
 TASKS = {  # name: (examples, inputs, outputs)
     "adding": (adding, 2, 1),

@@ -22,7 +22,7 @@ import tokenizers
 
 import fastrnn
 
-PENALTIES = (0.0, 0.6, 1.2)
+PENALTIES = (0.0, 0.6, 1.2, 1.8, 2.4)
 
 
 def read(folder: Path, name: str) -> tuple[list[str], list[str]]:

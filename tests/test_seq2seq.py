@@ -40,6 +40,7 @@ def model(**options: Any) -> Seq2Seq:
         {"cell": "LSTM"},
         {"cell": "GRU", "bidirectional": False},
         {"cell": "RNN", "num_layers": 2, "dropout": 0.3},
+        {"cell": "LSTM", "num_layers": 3, "dropout": 0.3},
         {
             "cell": "GRU",
             "tied": True,
@@ -84,7 +85,9 @@ def test_the_loss_of_training_is_that_of_evaluation() -> None:
     assert count == (targets != IGNORED).sum()
 
 
-@pytest.mark.parametrize("options", [{"cell": "GRU"}, {"attention": "additive"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"cell": "GRU"}, {"attention": "additive"}, {"cell": "GRU", "num_layers": 2}], ids=str
+)
 def test_it_learns_to_reverse(options: dict[str, Any], tmp_path: Any) -> None:
     net = model(hidden_size=32, **options)
     net.fit(*TRAIN, validation_data=HELD, epochs=25, **QUICK)

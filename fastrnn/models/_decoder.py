@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _check, _core
+from fastrnn._random import fold
 from fastrnn.data import IGNORED, Ids
 from fastrnn.layers import Attention, Dropout, Embedding, Linear, Sequential
 from fastrnn.losses import LinearCrossEntropy
@@ -37,6 +38,7 @@ class Decoding(Model):
 
     config: dict[str, Any]
     decoder: Any
+    above: Any = None
     head: Any
 
     def end(self) -> int:
@@ -47,10 +49,13 @@ class Decoding(Model):
         """Make them for so many tokens; seeds are of embedding, cell, head, attention and joint."""
         c, dtype = self.config, self.config["dtype"]
         width, size, tied = c["hidden_size"], c["embedding_size"], c["tied"]
-        between = c["dropout"] if c["num_layers"] > 1 else 0.0
-        write = recurrent_layer(
-            c["cell"], size, width, c["num_layers"], seed=seeds[1], dropout=between, dtype=dtype
-        )
+        above = 0 if c["attention"] is None else c["num_layers"] - 1
+
+        def levels(inputs: int, count: int, seed: Any) -> Any:
+            between = c["dropout"] if count > 1 else 0.0
+            return recurrent_layer(c["cell"], inputs, width, count, seed=seed, dropout=between, dtype=dtype)
+
+        write = levels(size, c["num_layers"] - above, seeds[1])
         if set(write.state_sizes) != {width}:
             raise ValueError(f"cell: expected one whose states all have H numbers, got {c['cell']!r}")
         table = [] if tied else [Embedding(targets, size, dtype=dtype, seed=seeds[0])]
@@ -64,21 +69,36 @@ class Decoding(Model):
         if c["attention"] is not None:
             children["attention"] = Attention(c["attention"], width, width, dtype=dtype, seed=seeds[3])
             children["joint"] = Linear(2 * width, read, dtype=dtype, seed=seeds[4])
+            if above:
+                self.above = Sequential(*dropped(c["dropout"]), levels(2 * width, above, seeds[5]))
+                children["above"] = self.above
         elif self._context:
             children["joint"] = Linear(self._context + width, read, dtype=dtype, seed=seeds[4])
         elif read != width:
             children["joint"] = Linear(width, read, dtype=dtype, seed=seeds[4])
         return {**children, "head": self.head}
 
+    def _split(self, state: Any) -> Any:
+        """The state of all levels as those of the recurrent children."""
+        if self.above is None:
+            return (state,)
+        return tuple(part[:1] for part in state), tuple(part[1:] for part in state)
+
+    @staticmethod
+    def _levels(states: Any) -> Any:
+        """And back, for gradients."""
+        return states[0] if len(states) == 1 else tuple(map(np.concatenate, zip(*states, strict=True)))
+
     def _decode_grad(
-        self, memory: Any, lengths: Any, first: Any, targets: Ids, keys: Any
+        self, memory: Any, lengths: Any, first: Any, targets: Ids, key: int | None
     ) -> tuple[float, Any, Any]:
-        """The loss, and its gradients by the memory and by the first states.
+        """The loss, and its gradients by the memory and by the first state.
 
         The memory is [T, B, M], with a context [B, M]; its gradient is None when nothing looks at it.
         """
         inputs, rows = self._teacher(targets)
-        (s, _), back_decoder = self.decoder.vjp(self._vectors(inputs), first, lengths=rows, key=keys[0])
+        first, keys = self._split(first), [None if key is None else fold(key, k) for k in range(3)]
+        (s, _), back_decoder = self.decoder.vjp(self._vectors(inputs), first[:1], lengths=rows, key=keys[0])
         attention: Any = self.children.get("attention")
         joint: Any = self.children.get("joint")
         z, read = s, s
@@ -86,20 +106,27 @@ class Decoding(Model):
             (context, _), back_attention = attention.vjp(s, memory, lengths)
             read = np.concatenate([context, s], axis=2)
         elif self._context:
-            read = self._beside(memory, s)
+            read = np.concatenate([_repeated(memory, s), s], axis=2)
+        if self.above is not None:
+            (s, _), back_above = self.above.vjp(read, first[1:], lengths=rows, key=keys[1])
+            read = np.concatenate([context, s], axis=2)
         if joint is not None:
             a, back_joint = joint.vjp(read)
             z = _core.tanh(a)
-        y, back_dropout = self.dropout.vjp(z, key=keys[1])
+        y, back_dropout = self.dropout.vjp(z, key=keys[2])
         loss, d = self.head.value_and_grad(y, targets)
         ds: Any = back_dropout(d)
-        dmemory = None
+        dmemory, dabove = None, ()
         if joint is not None:
             ds = back_joint(ds * (1 - z * z))
         if attention is not None:
             width = s.shape[2]
-            dquery, dmemory = back_attention(np.ascontiguousarray(ds[..., :width]))
-            ds = ds[..., width:] + dquery
+            dcontext, ds = ds[..., :width], ds[..., width:]
+            if self.above is not None:
+                dread, dabove = back_above(np.ascontiguousarray(ds))
+                dcontext, ds = dcontext + dread[..., :width], dread[..., width:]
+            dquery, dmemory = back_attention(np.ascontiguousarray(dcontext))
+            ds = ds + dquery
         elif self._context:
             dmemory, ds = ds[..., : self._context].sum(axis=0), np.ascontiguousarray(ds[..., self._context :])
         tied = self.config["tied"]
@@ -107,13 +134,20 @@ class Decoding(Model):
         if tied:
             with self._home.lock:
                 _core.embedding_backward(inputs, dread, self.head.grads["weight"])
-        return loss, dmemory, dfirst
+        return loss, dmemory, self._levels((*dfirst, *dabove))
 
     def _decode_total(self, memory: Any, lengths: Any, first: Any, targets: Ids) -> tuple[float, int]:
         """The sum of the losses without dropout and smoothing, and their number."""
         inputs, rows = self._teacher(targets)
-        s, _ = self.decoder(self._vectors(inputs), first, rows)
-        found: tuple[float, int] = self.head.total(self._joined(s, memory, lengths)[0], targets)
+        first = self._split(first)
+        s, _ = self.decoder(self._vectors(inputs), first[:1], rows)
+        beside = None
+        attention: Any = self.children.get("attention")
+        if attention is not None:
+            beside, _ = attention._run(s, memory, lengths)[0]
+        elif self._context:
+            beside = _repeated(memory, s)
+        found: tuple[float, int] = self.head.total(self._read(s, beside, first[1:], rows)[0], targets)
         return found
 
     def _teacher(self, targets: Ids) -> tuple[Ids, Any]:
@@ -126,22 +160,16 @@ class Decoding(Model):
         """What the first child of the decoder takes."""
         return _core.embedding(tokens, self.head.params["weight"]) if self.config["tied"] else tokens
 
-    @staticmethod
-    def _beside(vector: Any, s: Any) -> Any:
-        """The vectors of the rows, beside the states of every step."""
-        return np.concatenate([np.broadcast_to(vector, (*s.shape[:2], vector.shape[1])), s], axis=2)
-
-    def _joined(self, s: Any, memory: Any, lengths: Any, keys: Any = None) -> tuple[Any, Any]:
-        """What the head reads, and the weights of attention."""
-        attention: Any = self.children.get("attention")
+    def _read(self, s: Any, beside: Any, first: Any, rows: Any = None) -> tuple[Any, Any]:
+        """What the head reads, with what is beside s; and the states of the levels above."""
         joint: Any = self.children.get("joint")
-        weights = None
-        if attention is not None:
-            context, weights = attention._run(s, memory, lengths, keys=keys)[0]
-            s = np.concatenate([context, s], axis=2)
-        elif self._context:
-            s = self._beside(memory, s)
-        return s if joint is None else _core.tanh(joint(s)), weights
+        read, last = s, ()
+        if beside is not None:
+            read = np.concatenate([beside, s], axis=2)
+        if self.above is not None:
+            s, last = self.above(read, first, rows)
+            read = np.concatenate([beside, s], axis=2)
+        return read if joint is None else _core.tanh(joint(read)), last
 
     def _memory(self, values: Any, lengths: Any) -> Memory | None:
         """What `step` attends to."""
@@ -154,17 +182,20 @@ class Decoding(Model):
 
         Gives log-probabilities [B, V], the state, and weights [B, T], None without attention.
         """
-        s, state = self.decoder(self._vectors(tokens[None]), state)
-        if memory is None:
-            z, weights = self._joined(s, None, None)
-        elif self._context:
-            beams = len(tokens) // memory.values.shape[1]
-            z, weights = self._joined(s, np.tile(memory.values[0], (beams, 1)), None)
-        else:
-            beams = s.reshape(-1, memory.values.shape[1], s.shape[2])  # the beam is an axis of queries
-            z, weights = self._joined(beams, *memory[::2], memory.keys)
-            weights = weights.swapaxes(0, 1).reshape(len(tokens), -1)
-        return log_probabilities(self.head.logits(z.reshape(len(tokens), -1))), state, weights
+        s, first = self.decoder(self._vectors(tokens[None]), state[:1])
+        beside = weights = None
+        if memory is not None:
+            sources = memory.values.shape[1]
+            if self._context:
+                beside = np.tile(memory.values, (1, len(tokens) // sources, 1))
+            else:
+                beams = s.reshape(-1, sources, s.shape[2])  # the beam is an axis of queries
+                attention: Any = self.children.get("attention")
+                found, weights = attention._run(beams, *memory[::2], keys=memory.keys)[0]
+                beside = found.reshape(1, len(tokens), -1)
+                weights = weights.swapaxes(0, 1).reshape(len(tokens), -1)
+        z, above = self._read(s, beside, state[1:])
+        return log_probabilities(self.head.logits(z[0])), (*first, *above), weights
 
 
 def search_options(beam: Any, length_penalty: Any, max_length: Any) -> None:
@@ -173,6 +204,11 @@ def search_options(beam: Any, length_penalty: Any, max_length: Any) -> None:
     _check.real("length_penalty", length_penalty)
     if max_length is not None:
         _check.integer("max_length", max_length, 1)
+
+
+def _repeated(vector: Any, s: Any) -> Any:
+    """The vectors of the rows at every step of s."""
+    return np.broadcast_to(vector, (*s.shape[:2], vector.shape[1]))
 
 
 def dropped(rate: float) -> list[Dropout]:

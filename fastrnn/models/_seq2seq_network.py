@@ -61,13 +61,12 @@ class Seq2SeqNetwork(Decoding):
         self, x: Rows, targets: Ids, state: Any = None, key: int | None = None
     ) -> tuple[float, None]:
         """Return the mean loss a token of a batch, and None; add the gradients to ``self.grads``."""
-        keys = [None if key is None else fold(key, k) for k in range(4)]
+        keys = [None if key is None else fold(key, k) for k in range(3)]
         (memory, (last,)), back_encoder = self.encoder.vjp(x.tokens, lengths=x.lengths, key=keys[0])
         seen, back_seen = memory, None
         if "attention" in self.children:
-            seen, back_seen = Dropout(self.config["memory_dropout"]).vjp(memory, key=keys[3])
-        first = (self._folded(last),)
-        loss, dseen, (dfirst,) = self._decode_grad(seen, x.lengths, first, targets, keys[1:3])
+            seen, back_seen = Dropout(self.config["memory_dropout"]).vjp(memory, key=keys[2])
+        loss, dseen, dfirst = self._decode_grad(seen, x.lengths, self._folded(last), targets, keys[1])
         dmemory = None if back_seen is None else back_seen(dseen)
         back_encoder(dmemory, (self._unfolded(dfirst),), want_dx=False)
         return loss, None
@@ -75,9 +74,9 @@ class Seq2SeqNetwork(Decoding):
     def total(self, x: Rows, targets: Ids, state: Any = None) -> tuple[float, int, None]:
         """Return the sum of the losses without dropout and smoothing, their number, and None."""
         memory, (last,) = self.encoder(x.tokens, lengths=x.lengths)
-        return (*self._decode_total(memory, x.lengths, (self._folded(last),), targets), None)
+        return (*self._decode_total(memory, x.lengths, self._folded(last), targets), None)
 
     def read(self, x: Rows) -> tuple[Memory | None, Any]:
         """What the decoder attends to, and its first state."""
         memory, (last,) = self.encoder(x.tokens, lengths=x.lengths)
-        return self._memory(memory, x.lengths), (self._folded(last),)
+        return self._memory(memory, x.lengths), self._split(self._folded(last))

@@ -105,7 +105,7 @@ class Captioner(Decoding):
     def _first(self, flat: Any) -> Any:
         """The states of the decoder, each [L, B, H], out of [B, numbers * L * H]."""
         parts = flat.reshape(len(flat), self._numbers, self.config["num_layers"], -1).transpose(1, 2, 0, 3)
-        return (tuple(np.ascontiguousarray(part) for part in parts),)
+        return tuple(np.ascontiguousarray(part) for part in parts)
 
     def _vector(self, v: Any, rows: int) -> Any:
         if v.shape != (rows, self.vector_size):
@@ -118,13 +118,13 @@ class Captioner(Decoding):
         self, x: Any, targets: Ids, state: Any = None, key: int | None = None
     ) -> tuple[float, None]:
         """Return the mean loss a token of a batch, and None; add the gradients to ``self.grads``."""
-        keys = [None if key is None else fold(key, k) for k in range(3)]
+        keys = [None if key is None else fold(key, k) for k in range(2)]
         out, back_encoder = self.encoder.vjp(x, key=keys[0])
         bridge: Any = self.children["bridge"]
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
         flat, back_bridge = bridge.vjp(v)
         flat = _core.tanh(flat)
-        loss, dv, (dfirst,) = self._decode_grad(v, None, self._first(flat), targets, keys[1:])
+        loss, dv, dfirst = self._decode_grad(v, None, self._first(flat), targets, keys[1])
         dflat = np.stack(dfirst).transpose(2, 0, 1, 3).reshape(flat.shape)
         dv += back_bridge(dflat * (1 - flat * flat))
         back_encoder.consume(dv)
@@ -132,7 +132,7 @@ class Captioner(Decoding):
 
     def total(self, x: Any, targets: Ids, state: Any = None) -> tuple[float, int, None]:
         """Return the sum of the losses without dropout and smoothing, their number, and None."""
-        memory, first = self.read(x)
+        memory, (first,) = self.read(x)
         return (*self._decode_total(memory.values[0], None, first, targets), None)
 
     def read(self, x: Any) -> tuple[Memory, Any]:
@@ -140,7 +140,9 @@ class Captioner(Decoding):
         out = self.encoder(x)
         bridge: Any = self.children["bridge"]
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
-        return Memory(v[None], v[None], np.ones(len(v), np.int64)), self._first(_core.tanh(bridge(v)))
+        return Memory(v[None], v[None], np.ones(len(v), np.int64)), self._split(
+            self._first(_core.tanh(bridge(v)))
+        )
 
     def fit(
         self,

@@ -38,7 +38,9 @@ class Seq2Seq(Seq2SeqNetwork):
 
     The encoder reads the source; its last state is the first of the decoder, which is trained on the right
     output up to each token (teacher forcing). With attention, every output of the decoder is joined with a
-    sum of the encoder's outputs (Luong et al. 2015, arXiv:1508.04025, without feeding it back).
+    sum of the encoder's outputs (Luong et al. 2015, arXiv:1508.04025, without feeding it back). Of several
+    levels the first one asks, and those above read the sums, beside it, in every step (as in Wu et al. 2016,
+    arXiv:1609.08144), so that they know what has been looked at before.
 
     Parameters
     ----------
