@@ -15,7 +15,7 @@ from test_ragged import equal, one_row, run
 
 import fastrnn
 from fastrnn import _core
-from fastrnn.layers.level import CellPass
+from fastrnn.layers.level import Back, Call, CellPass
 from fastrnn.layers.recurrent import Recurrent
 
 T, B, I, H, S = 7, 4, 7, 19, 6
@@ -25,18 +25,22 @@ KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 class PairPass:
     """An LSTM, and a GRU that reads its output; y has both side by side."""
 
-    def __init__(self, weights: Any, way: Any, x: Any, table: Any, first: Any, y: Any) -> None:
+    def __init__(self, weights: Any, way: Any, call: Call) -> None:
+        x, table, first, y = call
         if y is None:
             y = np.empty((*x.shape[: x.ndim - (table is None)], H + S), weights[0][0].dtype)
-        self.lower = CellPass("lstm", weights[0], way, x, table, first and first[:2], y[..., :H])
-        self.upper = CellPass("gru", weights[1], way, self.lower.y, None, first and first[2:], y[..., H:])
+        self.lower = CellPass("lstm", weights[0], way, Call(x, table, first and first[:2], y[..., :H]))
+        self.upper = CellPass(
+            "gru", weights[1], way, Call(self.lower.y, None, first and first[2:], y[..., H:])
+        )
         self.y, self.last = y, (*self.lower.last, *self.upper.last)
 
-    def backward(self, dy: Any, dlast: Any, grads: Any, dtable: Any, want: bool, dx: Any, add: bool) -> Any:
+    def backward(self, back: Back) -> Any:
+        dy, dlast, grads = back[:3]
         dh, dg = (None, None) if dy is None else (dy[..., :H], dy[..., H:])
-        down, by_g = self.upper.backward(dg, dlast and dlast[2:], grads[1], None, True, None, False)
+        down, by_g = self.upper.backward(Back(dg, dlast and dlast[2:], grads[1]))
         down += 0 if dh is None else dh
-        dx, by_h = self.lower.backward(down, dlast and dlast[:2], grads[0], dtable, want, dx, add)
+        dx, by_h = self.lower.backward(back._replace(dy=down, dlast=dlast and dlast[:2], grads=grads[0]))
         return dx, (*by_h, *by_g)
 
 
@@ -65,9 +69,9 @@ class Pair(Recurrent):
             if "weight_ih" + end in named
         ]
 
-    def _run(self, weights: Any, way: Any, x: Any, table: Any, first: Any, y: Any, below: Any) -> Any:
+    def _run(self, weights: Any, way: Any, call: Call, below: Any) -> Any:
         assert (below is None) == (way.level == 0)
-        return PairPass(weights, way, x, table, first, y)
+        return PairPass(weights, way, call)
 
     def _prepare(self, weights: Any) -> Any:
         lower, upper = _core.Prepared("lstm", weights[0]), _core.Prepared("gru", weights[1])

@@ -15,8 +15,8 @@ from .scrn import SCRN
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._typing import Array, Shape, State
-    from .level import LevelPass, Way
+    from .._typing import Array, Shape
+    from .level import Call, LevelPass, Way
     from .prepared import Prepared
 
 __all__ = ["GRU", "LSTM", "RNN", "SCRN", "ClockworkRNN", "DepthGatedLSTM", "MinGRU", "MinLSTM"]
@@ -160,18 +160,9 @@ class DepthGatedLSTM(_Recurrent):
         levels = super()._pack(named)
         return [*[part[:4] for part in levels[: self.directions]], *levels[self.directions :]]
 
-    def _run(
-        self,
-        weights: Any,
-        way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
-        below: Any,
-    ) -> LevelPass:
+    def _run(self, weights: Any, way: Way, call: Call, below: Any) -> LevelPass:
         gives = way.level < self.num_layers - 1
-        return _DepthPass(self._cell_of(way.level), weights, way, x, table, first, y, below, gives)
+        return _DepthPass(self._cell_of(way.level), weights, way, call, below, gives)
 
     def prepare(self) -> Prepared:
         """Raise ValueError: a level cannot go through a sequence without the level below."""
@@ -240,24 +231,15 @@ class _Minimal(_Recurrent):
     def _one_pass(self) -> bool:
         return True
 
-    def _run(
-        self,
-        weights: Any,
-        way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
-        below: LevelPass | None,
-    ) -> LevelPass:
+    def _run(self, weights: Any, way: Way, call: Call, below: LevelPass | None) -> LevelPass:
         if not self.scan:
-            return super()._run(weights, way, x, table, first, y, below)
+            return super()._run(weights, way, call, below)
         if way.lengths is not None:
             raise ValueError("lengths: expected None because scan is True, got some")
-        rows, steps = x.shape[:2] if way.batch_first else x.shape[1::-1]
+        rows, steps = call.x.shape[:2] if way.batch_first else call.x.shape[1::-1]
         if (blocks := blocks_of(steps, rows)) == 1:
-            return super()._run(weights, way, x, table, first, y, below)
-        return ScanPass(self.cell, weights, way, x, table, first, y, blocks, self.hidden_size)
+            return super()._run(weights, way, call, below)
+        return ScanPass(self.cell, weights, way, call, blocks, self.hidden_size)
 
 
 class MinGRU(_Minimal):

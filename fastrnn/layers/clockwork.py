@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .._typing import Array, State, Width
-    from .level import LevelPass, Way
+    from .level import Call, LevelPass, Way
 
 __all__ = ["ClockworkRNN"]
 
@@ -100,19 +100,10 @@ class ClockworkRNN(_Recurrent):
                         )
         super().load_params(params)
 
-    def _run(
-        self,
-        weights: Any,
-        way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
-        below: LevelPass | None,
-    ) -> LevelPass:
+    def _run(self, weights: Any, way: Way, call: Call, below: LevelPass | None) -> LevelPass:
         letters = "N, I" if way.lengths is not None else "B, T, I" if way.batch_first else "T, B, I"
-        self._input(x, weights, letters)
-        return ClockworkPass(self, weights, way, x, first, y)
+        self._input(call.x, weights, letters)
+        return ClockworkPass(self, weights, way, call)
 
     @staticmethod
     def _input(x: Array, weights: Any, letters: str) -> None:

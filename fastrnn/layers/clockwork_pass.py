@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from .level import CellPass
+from .level import Back, Call, CellPass
 
 if TYPE_CHECKING:
     from .._typing import Array, State
@@ -52,21 +52,19 @@ class ClockworkPass:
 
     __slots__ = ("last", "layer", "passes", "rows", "way", "y")
 
-    def __init__(
-        self, layer: ClockworkRNN, weights: Any, way: Way, x: Array, first: State | None, y: Array | None
-    ) -> None:
+    def __init__(self, layer: ClockworkRNN, weights: Any, way: Way, call: Call) -> None:
         self.layer, self.way = layer, way
-        hidden, x = layer.hidden_size, self._inward(x)
-        h, phase = layer._begin(first, x.shape[1] if way.lengths is None else len(way.lengths))
+        hidden, x = layer.hidden_size, self._inward(call.x)
+        h, phase = layer._begin(call.first, x.shape[1] if way.lengths is None else len(way.lengths))
         rows = self.rows = Steps(len(x), len(h), phase) if way.lengths is None else Rows(way.lengths, phase)
         table = _core.empty((*rows.shape, hidden + x.shape[-1]), weights[0])
         table[rows.first, ..., :hidden] = h
         table[rows.before, ..., hidden:] = x
         self.passes = [self._run(module, weights, table) for module in reversed(layer._modules)][::-1]
         out = self._outward(table[rows.after, ..., :hidden])
-        if y is not None:
-            y[...] = out
-        self.y = out if y is None else y
+        if call.y is not None:
+            call.y[...] = out
+        self.y = out if call.y is None else call.y
         self.y.flags.writeable = False
         self.last = (table[rows.last, ..., :hidden], layer._clock(phase + rows.lengths, h))
 
@@ -74,10 +72,9 @@ class ClockworkPass:
         read, written, lengths = self.rows.of(module.period)
         way = self.way._replace(direction=0, batch_first=False, lengths=lengths)
         into = table[written, ..., module.own]  # a view, or a copy where rows have unlike lengths
-        done = CellPass(
-            "rnn_tanh", module.cut(weights), way, table[read, ..., module.stop :], None,
-            (table[self.rows.first, ..., module.own],), into,
-        )  # fmt: skip
+        first = (table[self.rows.first, ..., module.own],)
+        call = Call(table[read, ..., module.stop :], None, first, into)
+        done = CellPass("rnn_tanh", module.cut(weights), way, call)
         if lengths is not None:
             table[written, ..., module.own] = into
         self.rows.spread(table[..., module.own], module.period)
@@ -94,39 +91,29 @@ class ClockworkPass:
         a = a[::-1] if self.way.reverse else a
         return a.swapaxes(0, 1) if self.way.lengths is None and self.way.batch_first else a
 
-    def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-    ) -> tuple[Array | None, State]:
+    def backward(self, back: Back) -> tuple[Array | None, State]:
         """As `LevelPass` has it."""
         rows, hidden, like = self.rows, self.layer.hidden_size, self.passes[0].x
         d = _core.empty((*rows.shape, hidden + self.passes[-1].x.shape[-1]), like)
         d[..., hidden:] = 0
         d[rows.first, ..., :hidden] = 0
-        d[rows.after, ..., :hidden] = 0 if dy is None else self._inward(dy)
-        if dlast is not None:
-            d[rows.last, ..., :hidden] += dlast[0]
+        d[rows.after, ..., :hidden] = 0 if back.dy is None else self._inward(back.dy)
+        if back.dlast is not None:
+            d[rows.last, ..., :hidden] += back.dlast[0]
         for module, done in zip(self.layer._modules, self.passes, strict=True):
-            self._back(module, done, grads, d)
+            self._back(module, done, back.grads, d)
         found = self._outward(d[rows.before, ..., hidden:])
-        if add and dx is not None:
-            dx += found
-            found = dx
+        if back.add and back.dx is not None:
+            found = np.add(back.dx, found, out=back.dx)
         first = d[rows.first, ..., :hidden]
-        return found, (first, np.zeros((len(first), 1), d.dtype) if dlast is None else dlast[1])
+        return found, (first, np.zeros((len(first), 1), d.dtype) if back.dlast is None else back.dlast[1])
 
     def _back(self, module: Module, done: CellPass, grads: Any, d: Array) -> None:
         rows, own = self.rows, module.own
         read, written, lengths = rows.of(module.period)
         rows.collect(d[..., own], module.period)
         into, by_read = module.cut(grads), d[read, ..., module.stop :]
-        _, (first,) = done.backward(d[written, ..., own], None, into, None, True, by_read, True)
+        _, (first,) = done.backward(Back(d[written, ..., own], None, into, dx=by_read, add=True))
         if lengths is not None:
             d[read, ..., module.stop :] = by_read
         module.paste(into, grads)

@@ -47,6 +47,53 @@ class Way(NamedTuple):
         return self.direction == 1 and self.lengths is None
 
 
+class Call(NamedTuple):
+    """What a pass reads besides its weights, and where it writes.
+
+    Attributes
+    ----------
+    x : ndarray
+        A sequence, or tokens if there is a table.
+    table : ndarray, [V, I], or None
+    first : tuple of ndarray, each [B, width], or None
+        The initial states; zeros if None.
+    y : ndarray or None
+        Where to write the output, if that is a part of a larger array.
+    """
+
+    x: Array
+    table: Array | None = None
+    first: State | None = None
+    y: Array | None = None
+
+
+class Back(NamedTuple):
+    """What a pass is given backward, and asked for.
+
+    Attributes
+    ----------
+    dy : ndarray like y, or None
+    dlast : tuple of ndarray like ``LevelPass.last``, or None
+    grads : like the weights of the pass
+        Their gradients are added into these.
+    dtable : ndarray like the table, or None
+        And that of the table into this.
+    want_dx : bool
+    dx : ndarray like x, or None
+        Where to write the gradient by x; may be dy.
+    add : bool
+        Add into it instead.
+    """
+
+    dy: Array | None
+    dlast: State | None
+    grads: Any
+    dtable: Array | None = None
+    want_dx: bool = True
+    dx: Array | None = None
+    add: bool = False
+
+
 class LevelPass(Protocol):
     """What `Recurrent._run` gives.
 
@@ -61,32 +108,8 @@ class LevelPass(Protocol):
     y: Array
     last: State
 
-    def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-    ) -> tuple[Array | None, State]:
-        """Give the gradients by x and by the initial states, once.
-
-        Parameters
-        ----------
-        dy : ndarray like y, or None
-        dlast : tuple of ndarray like `last`, or None
-        grads : like the weights of the pass
-            Their gradients are added into these.
-        dtable : ndarray like the table, or None
-            And that of the table into this.
-        want_dx : bool
-        dx : ndarray like x, or None
-            Where to write the gradient by x; may be dy.
-        add : bool
-            Add into it instead.
-        """
+    def backward(self, back: Back) -> tuple[Array | None, State]:
+        """Give the gradients by x and by the initial states, once."""
 
 
 class CellPass:
@@ -97,13 +120,7 @@ class CellPass:
     cell : str
     weights : tuple of ndarray or None
     way : Way
-    x : ndarray
-        A sequence, or tokens if there is a table.
-    table : ndarray, [V, I], or None
-    first : tuple of ndarray, each [B, width], or None
-        The initial states; zeros if None.
-    y : ndarray or None
-        Where to write the output, if that is a part of a larger array.
+    call : Call
     side : ndarray or None
         What the cell reads besides x, a sequence of H columns.
     cells : ndarray or None
@@ -117,46 +134,33 @@ class CellPass:
         cell: str,
         weights: Any,
         way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
+        call: Call,
         side: Array | None = None,
         cells: Array | None = None,
     ) -> None:
-        self.weights, self.x, self.table, self.first, self.noise = weights, x, table, first, way.noise
-        self.side, self.cells = side, cells
+        self.x, self.table, self.first, y = call
+        self.weights, self.noise, self.side, self.cells = weights, way.noise, side, cells
         self.y, self.last, self.saved = _core.recurrent_forward(
-            cell, x, table, weights, first, way.batch_first, way.keep, way.reverse, y, way.lengths,
-            *way.noise, side, cells, way.bfloat16,
+            cell, self.x, self.table, weights, self.first, way.batch_first, way.keep, way.reverse, y,
+            way.lengths, *way.noise, side, cells, way.bfloat16,
         )  # fmt: skip
 
     def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-        dside: Array | None = None,
-        dcells: Array | None = None,
+        self, back: Back, dside: Array | None = None, dcells: Array | None = None
     ) -> tuple[Array | None, State]:
         """As `LevelPass` has it; the gradient by `side` goes into `dside`, that by `cells` is `dcells`."""
         assert self.saved is not None, "a pass that kept nothing"
         return _core.recurrent_backward(
             self.saved, self.x, self.table, self.weights, self.first, self.y,
-            dy, dlast, grads, dtable, want_dx, dx, add, *self.noise,
-            self.side, dside, dcells,
+            *back, *self.noise, self.side, dside, dcells,
         )  # fmt: skip
 
 
 class DepthPass:
     """A pass that reads the c of the level below in each step, and gives its own to the level above."""
 
-    __slots__ = ("below", "call", "dcells", "last", "y")
-    call: CellPass
+    __slots__ = ("below", "dcells", "last", "own", "y")
+    own: CellPass
     dcells: Array | None
 
     def __init__(
@@ -164,34 +168,22 @@ class DepthPass:
         cell: str,
         weights: Any,
         way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
+        call: Call,
         below: DepthPass | None,
         gives: bool,
     ) -> None:
         self.below, self.dcells = below, None
-        steps, hidden = x.shape[: x.ndim - (table is None)], weights[1].shape[1]
+        steps, hidden = call.x.shape[: call.x.ndim - (call.table is None)], weights[1].shape[1]
         cells = _core.empty((*steps, hidden), weights[1]) if gives else None
-        side = None if below is None else below.call.cells
-        self.call = CellPass(cell, weights, way, x, table, first, y, side, cells)
-        self.y, self.last = self.call.y, self.call.last
+        side = None if below is None else below.own.cells
+        self.own = CellPass(cell, weights, way, call, side, cells)
+        self.y, self.last = self.own.y, self.own.last
 
-    def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-    ) -> tuple[Array | None, State]:
+    def backward(self, back: Back) -> tuple[Array | None, State]:
         """As `LevelPass` has it; the level below learns of the gradient by its c."""
-        side = self.call.side
+        side = self.own.side
         dside = None if side is None else _core.empty(side.shape, side)
-        found = self.call.backward(dy, dlast, grads, dtable, want_dx, dx, add, dside, self.dcells)
+        found = self.own.backward(back, dside, self.dcells)
         if self.below is not None:
             self.below.dcells = dside
         return found

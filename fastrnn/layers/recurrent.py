@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._typing import Array, Shape, State
-    from .level import LevelPass, Way
+    from .level import Call, LevelPass, Way
 
 
 class Recurrent(_RecurrentParameters):
@@ -195,18 +195,9 @@ class Recurrent(_RecurrentParameters):
         """
         return Prepared(self)
 
-    def _run(
-        self,
-        weights: Any,
-        way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
-        below: LevelPass | None,
-    ) -> LevelPass:
+    def _run(self, weights: Any, way: Way, call: Call, below: LevelPass | None) -> LevelPass:
         """Run one direction of a level, see `CellPass`; `below` is what the level below gave for it."""
-        return CellPass(self._cell_of(way.level), weights, way, x, table, first, y)
+        return CellPass(self._cell_of(way.level), weights, way, call)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
         """Pack one level: x, [B, I] or [T, B, I], and the states before it to y and the states after it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .level import CellPass
+from .level import Back, Call, CellPass
 
 if TYPE_CHECKING:
     from .._typing import Array, State
@@ -53,17 +53,14 @@ class ScanPass:
         cell: str,
         weights: Any,
         way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
+        call: Call,
         blocks: int,
         hidden: int,
     ) -> None:
         self.blocks, self.turned = blocks, not way.batch_first
-        x, way = self._turn(x), way._replace(batch_first=True, keep=True)
+        x, way = self._turn(call.x), way._replace(batch_first=True, keep=True)
         rows, steps = x.shape[:2]
-        out = _core.empty((rows, steps, hidden), weights[0]) if y is None else self._turn(y)
+        out = _core.empty((rows, steps, hidden), weights[0]) if call.y is None else self._turn(call.y)
         whole = steps - steps % blocks
         main, rest = slice(0, whole), slice(whole, steps)
         if way.reverse:
@@ -75,15 +72,18 @@ class ScanPass:
         )  # rows of the first blocks and the last
         self.first, final = ends[::-1] if way.reverse else ends
         made = Blocks(out, main, blocks)
-        self.main = CellPass(cell, weights, way, Blocks(x, main, blocks).rows, table, None, made.rows)
+        self.main = CellPass(
+            cell, weights, way, Call(Blocks(x, main, blocks).rows, call.table, None, made.rows)
+        )
         assert self.main.saved is not None, "a pass that kept nothing"
-        edges = _core.scan_forward(self.main.saved, blocks, self.main.y, None if first is None else first[0])
+        first = None if call.first is None else call.first[0]
+        edges = _core.scan_forward(self.main.saved, blocks, self.main.y, first)
         self.main.first = (edges,)
         made.store()
         self.last: State = (made.rows[final, 0 if way.reverse else -1].copy(),)
         self.rest = None
         if whole < steps:
-            self.rest = CellPass(cell, weights, way, x[:, rest], table, self.last, out[:, rest])
+            self.rest = CellPass(cell, weights, way, Call(x[:, rest], call.table, self.last, out[:, rest]))
             self.last = self.rest.last
         self.y = self._turn(out)
         self.y.flags.writeable = False
@@ -92,32 +92,23 @@ class ScanPass:
         """From the layout of the caller to [B, T, ...], or back."""
         return a.swapaxes(0, 1) if self.turned else a
 
-    def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-    ) -> tuple[Array | None, State]:
+    def backward(self, back: Back) -> tuple[Array | None, State]:
         """As `LevelPass` has it."""
         main, rest = self.parts
-        dy = None if dy is None else self._turn(dy)
+        dy, dlast = None if back.dy is None else self._turn(back.dy), back.dlast
         found = None
-        if want_dx and self.main.table is None:
+        if back.want_dx and self.main.table is None:
             shape = (*self._turn(self.y).shape[:2], self.main.x.shape[2])
-            found = _core.empty(shape, self.main.x) if dx is None else self._turn(dx)
+            found = _core.empty(shape, self.main.x) if back.dx is None else self._turn(back.dx)
         if self.rest is not None:
             by_y, by_x = None if dy is None else dy[:, rest], None if found is None else found[:, rest]
-            _, dlast = self.rest.backward(by_y, dlast, grads, dtable, want_dx, by_x, add)
+            _, dlast = self.rest.backward(back._replace(dy=by_y, dx=by_x))
         by_y = None if dy is None else Blocks(dy, main, self.blocks).rows
         assert self.main.saved is not None, "a pass that kept nothing"
         edges = _core.scan_backward(self.main.saved, self.blocks, by_y, None if dlast is None else dlast[0])
         into = None if found is None else Blocks(found, main, self.blocks)
         by_x = None if into is None else into.rows
-        _, (first,) = self.main.backward(by_y, (edges,), grads, dtable, want_dx, by_x, add)
+        _, (first,) = self.main.backward(back._replace(dy=by_y, dlast=(edges,), dx=by_x))
         if into is not None:
             into.store()
         return None if found is None else self._turn(found), (first[self.first].copy(),)

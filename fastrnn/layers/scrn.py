@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from .level import CellPass
+from .level import Back, Call, CellPass
 from .recurrent import Recurrent as _Recurrent
 
 if TYPE_CHECKING:
@@ -125,17 +125,8 @@ class SCRN(_Recurrent):
         context, hidden = weights
         return (_CONTEXT, context if self.learn_alpha else (*context[:4], self._logit)), (_HIDDEN, hidden)
 
-    def _run(
-        self,
-        weights: Any,
-        way: Way,
-        x: Array,
-        table: Array | None,
-        first: State | None,
-        y: Array | None,
-        below: LevelPass | None,
-    ) -> LevelPass:
-        return ScrnPass(*self._cells(weights), way, x, first, y)
+    def _run(self, weights: Any, way: Way, call: Call, below: LevelPass | None) -> LevelPass:
+        return ScrnPass(*self._cells(weights), way, call)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
         context, hidden = (_core.Prepared(*cell, bfloat16=self._bfloat16) for cell in self._cells(weights))
@@ -161,42 +152,34 @@ class ScrnPass:
         context: tuple[str, Any],
         hidden: tuple[str, Any],
         way: Way,
-        x: Array,
-        first: State | None,
-        y: Array | None,
+        call: Call,
     ) -> None:
+        x, _, first, y = call
         (width, slow), fast = (x.shape[-1], len(context[1][0])), len(hidden[1][0])
         both = _core.empty((*x.shape[:-1], width + slow), context[1][0])
         if y is None:
             y = _core.empty((*x.shape[:-1], fast + slow), both)
         s, h = both[..., width:], y[..., :fast]
-        self.context = CellPass(*context, way, x, None, first and first[1:], s)
+        self.context = CellPass(*context, way, Call(x, None, first and first[1:], s))
         both[..., :width] = x
-        self.hidden = CellPass(*hidden, way, both, None, first and first[:1], h)
+        self.hidden = CellPass(*hidden, way, Call(both, None, first and first[:1], h))
         y[..., fast:] = s
         y.flags.writeable = False
         self.y, self.last = y, (*self.hidden.last, *self.context.last)
 
-    def backward(
-        self,
-        dy: Array | None,
-        dlast: State | None,
-        grads: Any,
-        dtable: Array | None,
-        want_dx: bool,
-        dx: Array | None,
-        add: bool,
-    ) -> tuple[Array | None, State]:
+    def backward(self, back: Back) -> tuple[Array | None, State]:
         """As `LevelPass` has it."""
+        dy, dlast, (by_context, by_hidden) = back[:3]
         fast, width = self.hidden.y.shape[-1], self.context.x.shape[-1]
         dh = None if dy is None else dy[..., :fast]
-        dboth, by_h = self.hidden.backward(dh, dlast and dlast[:1], grads[1], None, True, None, False)
+        dboth, by_h = self.hidden.backward(Back(dh, dlast and dlast[:1], by_hidden))
         assert dboth is not None
         by_x, by_s = dboth[..., :width], dboth[..., width:]
         if dy is not None:
             by_s += dy[..., fast:]
-        _, first = self.context.backward(by_s, dlast and dlast[1:], grads[0], None, want_dx, by_x, True)
-        if add and dx is not None:
-            dx += by_x
-            by_x = dx
-        return by_x if want_dx else None, (*by_h, *first)
+        _, first = self.context.backward(
+            Back(by_s, dlast and dlast[1:], by_context, None, back.want_dx, by_x, add=True)
+        )
+        if back.add and back.dx is not None:
+            by_x = np.add(back.dx, by_x, out=back.dx)
+        return by_x if back.want_dx else None, (*by_h, *first)

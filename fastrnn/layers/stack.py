@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check, _core
 from .._random import fold
-from .level import Way
+from .level import Back, Call, Way
 from .ragged import Ragged
 from .state_noise import NONE, of_inference, of_training
 
@@ -137,11 +137,11 @@ class _Level:
             under = None if below is None else below.passes[direction]
             if ragged is None:
                 part = None if whole is None else whole[..., self._columns(direction)]
-                done = layer._run(weights, way, x, table, first, part, under)
+                done = layer._run(weights, way, Call(x, table, first, part), under)
                 last = done.last
             else:
                 packed = ragged.gather(x, direction)
-                done = layer._run(weights, way, packed, table, ragged.sort(first), None, under)
+                done = layer._run(weights, way, Call(packed, table, ragged.sort(first)), under)
                 ragged.scatter(done.y, whole, direction, self._columns(direction))  # type: ignore[arg-type]
                 last = ragged.unsort(done.last)
             self.passes.append(done)
@@ -185,7 +185,7 @@ class _Level:
                 dx = ragged.gather(whole, 1) if whole is not None and direction else None
             elif dy is not None and layer.bidirectional:
                 part = dy[..., columns]
-            dx, dfirst = done.backward(part, dlast, grads[place], dtable, want, dx, direction == 1)
+            dx, dfirst = done.backward(Back(part, dlast, grads[place], dtable, want, dx, direction == 1))
             if ragged is not None:
                 dfirst = ragged.unsort(dfirst)
                 if whole is not None:
