@@ -26,17 +26,21 @@ class Task(NamedTuple):
     length: float
     batch: int
 
-    def flops(self, tokens: int) -> float:
+    def flops(self) -> float:
         """Of an epoch, as if the input product were formed for every token."""
-        gates = {"LSTM": 4, "GRU": 3}[self.cell]
+        gates, tokens = {"LSTM": 4, "GRU": 3}[self.cell], len(self.data().inputs.flat)
         return 6.0 * tokens * 2 * gates * self.hidden * (self.embedding + self.hidden)
 
-    def data(self, *, ragged: bool) -> PaddedBatches:
-        """Sentences with lengths as a language has them, or all of one length."""
+    def data(self) -> PaddedBatches:
+        """Sentences with lengths as a language has them."""
         draw = np.random.default_rng(0)
-        lengths = 1 + draw.poisson(draw.gamma(4.0, (self.length - 1) / 4.0, self.sentences))
-        if not ragged:
-            lengths[:] = round(self.length)
+        return self._batches(draw, lengths_of(draw, self.sentences, self.length))
+
+    def same(self) -> PaddedBatches:
+        """All of one length, of which all contenders make the same."""
+        return self._batches(np.random.default_rng(0), np.full(self.sentences, round(self.length)))
+
+    def _batches(self, draw: np.random.Generator, lengths: np.ndarray) -> PaddedBatches:
         weight = 1 / (np.arange(self.vocabulary) + 2.7)
         flat = draw.choice(self.vocabulary, lengths.sum(), p=weight / weight.sum()).astype(np.int32)
         ids = np.split(flat, np.cumsum(lengths)[:-1])
@@ -45,6 +49,11 @@ class Task(NamedTuple):
             return PaddedBatches(inputs, Sequences("y", [i % self.labels for i in ids]), self.batch, seed=0)
         labels = np.array([i.sum() % self.labels for i in ids], np.int32)
         return PaddedBatches(inputs, labels, self.batch, seed=0)
+
+
+def lengths_of(draw: np.random.Generator, sentences: int, mean: float) -> np.ndarray:
+    """Lengths of at least one that spread as those of a language do."""
+    return 1 + draw.poisson(draw.gamma(4.0, (mean - 1) / 4.0, sentences))
 
 
 class Ours:
@@ -78,7 +87,7 @@ class TorchPacked:
     """On PyTorch, with a PackedSequence."""
 
     name = "torch, packed"
-    packed = True
+    packed = exact = True  # exact: the loss is ours on sentences of unlike lengths too
 
     def __init__(self, task: Task) -> None:
         import torch
@@ -148,7 +157,7 @@ class TorchPadded(TorchPacked):
     """On PyTorch, with padding that is read like words: another function of the sentence."""
 
     name = "torch, padded"
-    packed = False
+    packed = exact = False
 
 
 MODELS = {model.name: model for model in (Ours, TorchPacked, TorchPadded)}
