@@ -2,6 +2,8 @@
 
 Embedding, two LSTM layers, softmax and cross-entropy, clipping by the global norm, Adam; float32, the state
 carried on. PyTorch: fused Adam, foreach clipping. The losses of both must agree over the first steps.
+
+And what `Trainer` adds to the same steps in a bare loop: a ratio of 0.97 is 3 %.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Paired
-from language_models import MODELS, Config, batches
+from language_models import MODELS, Config, Ours, batches
 from paired import OURS, Contender, Result, compare
 
 from fastrnn._bench import Answer
+from fastrnn.callbacks import ProgressBar
+from fastrnn.data import Streams
+from fastrnn.training import Trainer
 
 SHAPES = {  # name: model, rows B, steps T
     "V10000-H200-B20-T35": (Config(10_000, 200), 20, 35),
@@ -51,3 +56,34 @@ def measure(config: Config, rows: int, steps: int, once: bool) -> Result:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_language_model(paired: Paired, torch: Any, once: bool, shape: str, contender: str) -> None:
     paired(f"language model step: {shape}", contender, lambda: measure(*SHAPES[shape], once))
+
+
+def loops(config: Config, rows: int, steps: int, once: bool) -> Result:
+    """An epoch by `Trainer`, with a progress bar, and by a loop of calls; both go on from turn to turn."""
+    ids = np.concatenate([x.T.reshape(-1) for x, _ in batches(config, rows, steps, 20)])
+    data, trained, bare = Streams(ids, rows, steps), Ours(config), Ours(config)
+
+    def fit() -> None:
+        trainer = Trainer(trained.model, trained.optimizer, max_norm=MAX_NORM, callbacks=[ProgressBar()])
+        trainer.fit(data, epochs=1)
+
+    def loop() -> None:
+        bare.state = None
+        for k in range(len(data)):
+            bare.step(*data[k], MAX_NORM)
+
+    def after(run: Any, side: Ours) -> Any:
+        def answer() -> Answer:
+            run()
+            return {"parameters": side.model.flat_params.copy()}
+
+        return answer
+
+    sides = {OURS: Contender(fit, after(fit, trained)), "bare loop": Contender(loop, after(loop, bare))}
+    return compare(sides, flops=config.flops(rows * steps) * len(data), tolerance=0, once=once)
+
+
+@pytest.mark.parametrize("contender", [OURS, "bare loop"])
+@pytest.mark.parametrize("shape", ["V65-H128-B50-T50"])
+def test_trainer(paired: Paired, once: bool, shape: str, contender: str) -> None:
+    paired(f"Trainer: {shape}", contender, lambda: loops(*SHAPES[shape], once))
