@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastrnn import _check, metrics
+from fastrnn._stored import Stored
 from fastrnn.models._sentences import Labels
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Sentences = Sequence[Sequence[str]]
 
 
-class HiddenMarkovTagger:
+class HiddenMarkovTagger(Stored):
     """
     Tags by a hidden Markov model of two tags, and Viterbi's algorithm.
 
@@ -66,10 +67,23 @@ class HiddenMarkovTagger:
         self._unknown = np.log((unknown + self.k) / total)
         return self
 
+    def _state(self) -> dict[str, Any]:
+        _fitted(self, "save")
+        logs = {"first": self._first, "moves": self._moves, "unknown": self._unknown}
+        emit = np.array(list(self._emit.values()))
+        return {"k": self.k, "labels": self.labels.names, "words": list(self._emit), "emit": emit, **logs}
+
+    @classmethod
+    def _restored(cls, model: dict[str, Any]) -> HiddenMarkovTagger:
+        made = cls(model["k"])
+        made.labels = Labels("labels", model["labels"])
+        made._first, made._moves, made._unknown = (model[name] for name in ("first", "moves", "unknown"))
+        made._emit = dict(zip(model["words"], model["emit"], strict=True))
+        return made
+
     def predict(self, x: Sentences) -> list[list[str]]:
         """Return the likeliest tags of each sentence."""
-        if not hasattr(self, "labels"):
-            raise ValueError("predict: expected a fitted model, got one without counts; call fit first")
+        _fitted(self, "predict")
         return [self._viterbi(sentence) for sentence in x]
 
     def _viterbi(self, sentence: Sequence[str]) -> list[str]:
@@ -87,7 +101,7 @@ class HiddenMarkovTagger:
         return [self.labels.names[k] for k in reversed(path)]
 
 
-class NaiveBayes:
+class NaiveBayes(Stored):
     """
     Labels of sentences by their words and pairs of words: multinomial naive Bayes.
 
@@ -124,10 +138,30 @@ class NaiveBayes:
         self._prior = np.log(np.bincount(numbers, minlength=size) / len(numbers))
         return self
 
+    def _state(self) -> dict[str, Any]:
+        _fitted(self, "save")
+        options = {"k": self.k, "pairs": self.pairs, "binary": self.binary}
+        items = [[item] if isinstance(item, str) else list(item) for item in self._weights]
+        weights = np.array(list(self._weights.values())).reshape(len(items), len(self.labels))
+        return {
+            "options": options,
+            "labels": self.labels.names,
+            "items": items,
+            "weights": weights,
+            "prior": self._prior,
+        }
+
+    @classmethod
+    def _restored(cls, model: dict[str, Any]) -> NaiveBayes:
+        made = cls(**model["options"])
+        made.labels = Labels("labels", model["labels"])
+        items = [tuple(item) if len(item) > 1 else item[0] for item in model["items"]]
+        made._weights, made._prior = dict(zip(items, model["weights"], strict=True)), model["prior"]
+        return made
+
     def predict(self, x: Sentences) -> list[str]:
         """Return the likeliest label of each sentence; what was never seen says nothing."""
-        if not hasattr(self, "labels"):
-            raise ValueError("predict: expected a fitted model, got one without counts; call fit first")
+        _fitted(self, "predict")
         nothing, found = np.zeros(len(self.labels)), []
         for sentence in x:
             score = self._prior + sum(
@@ -144,6 +178,11 @@ class NaiveBayes:
         words = list(sentence)
         found: list[Any] = words + (list(pairwise(words)) if self.pairs else [])
         return list(dict.fromkeys(found)) if self.binary else found
+
+
+def _fitted(model: Any, name: str) -> None:
+    if not hasattr(model, "labels"):
+        raise ValueError(f"{name}: expected a fitted model, got one without counts; call fit first")
 
 
 def persistence(x: Any, model: Forecaster) -> float:

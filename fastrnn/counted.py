@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrnn import _check
+from fastrnn._stored import Stored
 from fastrnn.callbacks import perplexity
 from fastrnn.data import Ids, Vocabulary
 from fastrnn.ngram import NgramModel
@@ -25,10 +26,11 @@ class Counted(NamedTuple):
     impossible: int
 
 
-class _CountingModel:
-    """What both share; a subclass has `_count`, `_probabilities` and `_after`."""
+class _CountingModel(Stored):
+    """What both share; a subclass has `_count`, `_counts_of`, `_take`, `_probabilities` and `_after`."""
 
     vocabulary: Vocabulary
+    _options: tuple[str, ...]  # names of attributes, and of arguments
     _fitted = False
 
     def _check_vocabulary(self, vocabulary: Any) -> Vocabulary:
@@ -41,6 +43,24 @@ class _CountingModel:
         self._count(self.vocabulary.encode(text))
         self._fitted = True
         return self
+
+    def _state(self) -> dict[str, Any]:
+        self._need("save")
+        options = {name: getattr(self, name) for name in self._options}
+        return {"vocabulary": self.vocabulary.to_dict(), "options": options, "counts": self._counts_of()}
+
+    @classmethod
+    def _restored(cls, model: dict[str, Any]) -> Any:
+        made: Any = cls(Vocabulary.from_dict(model["vocabulary"]), **model["options"])  # type: ignore[call-arg]
+        made._take(model["counts"])
+        made._fitted = True
+        return made
+
+    def _counts_of(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _take(self, counts: dict[str, Any]) -> None:
+        raise NotImplementedError
 
     def _need(self, name: str) -> None:
         if not self._fitted:
@@ -99,6 +119,8 @@ class NGramLanguageModel(_CountingModel):
     >>> model.evaluate(test).perplexity
     """
 
+    _options = ("order", "smoothing", "k")
+
     def __init__(
         self, vocabulary: Vocabulary, order: int = 5, smoothing: str = "kneser-ney", k: float = 1.0
     ) -> None:
@@ -114,6 +136,12 @@ class NGramLanguageModel(_CountingModel):
     def _count(self, ids: Ids) -> None:
         k = {"kneser-ney": None, "counts": 0.0, "add-k": self.k}[self.smoothing]
         self._model = NgramModel(ids, len(self.vocabulary), self.order, k)
+
+    def _counts_of(self) -> dict[str, Any]:
+        return self._model.state()
+
+    def _take(self, counts: dict[str, Any]) -> None:
+        self._model = NgramModel.restored(counts)
 
     def _probabilities(self, ids: Ids) -> npt.NDArray[np.float64]:
         return self._model.probabilities(ids)
@@ -141,6 +169,8 @@ class BagOfWordsLanguageModel(_CountingModel):
         Weight of the bag, in [0, 1).
     """
 
+    _options = ("window", "share")
+
     def __init__(self, vocabulary: Vocabulary, window: int = 5, share: float = 0.5) -> None:
         self.vocabulary = self._check_vocabulary(vocabulary)
         self.window = _check.integer("window", window, 1)
@@ -157,11 +187,18 @@ class BagOfWordsLanguageModel(_CountingModel):
             raise ValueError("text: expected at least one token, got none")
         tokens = ids.astype(np.int64)
         pairs = [tokens[:-d] * size + tokens[d:] for d in range(1, self.window + 1)]
-        self._keys, counts = np.unique(np.concatenate(pairs), return_counts=True)
-        self._counts = counts.astype(np.float64)
-        self._totals = np.bincount(self._keys // size, self._counts, size)
+        keys, counts = np.unique(np.concatenate(pairs), return_counts=True)
         single = np.bincount(tokens, minlength=size)
-        self._single = (single + 1) / (single.sum() + size)
+        self._take({"keys": keys, "counts": counts.astype(np.float64), "single": single})
+
+    def _counts_of(self) -> dict[str, Any]:
+        return {"keys": self._keys, "counts": self._counts, "single": self._tokens}
+
+    def _take(self, counts: dict[str, Any]) -> None:
+        size = len(self.vocabulary)
+        self._keys, self._counts, self._tokens = counts["keys"], counts["counts"], counts["single"]
+        self._totals = np.bincount(self._keys // size, self._counts, size)
+        self._single = (self._tokens + 1) / (self._tokens.sum() + size)
 
     def _probabilities(self, ids: Ids) -> npt.NDArray[np.float64]:
         size, tokens = len(self.vocabulary), ids.astype(np.int64)

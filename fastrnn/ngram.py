@@ -72,7 +72,7 @@ class NgramModel:
             tokens = tokens[1:]
             keys = self._keys(number, tokens)
             counted.append(np.unique(keys, return_index=True, return_inverse=True, return_counts=True))
-        self._orders = []
+        self._orders: list[_Order] = []
         before = 1
         for n, (keys, _, inverse, counts) in enumerate(counted, 1):
             # Each distinct (n+1)-gram, at its first place, is a left neighbour of the n-gram it ends in.
@@ -81,6 +81,19 @@ class NgramModel:
                 counts = np.bincount(ends, minlength=len(keys))
             self._orders.append(_order(keys, counts, keys // vocabulary, before, k is None))
             before = len(keys)
+
+    def state(self) -> dict[str, Any]:
+        """Return all of the model, as arrays and numbers."""
+        orders = [table._asdict() for table in self._orders]
+        return {"vocabulary": self.vocabulary, "order": self.order, "k": self.k, "orders": orders}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> NgramModel:
+        """Return the model that `state` is of."""
+        model = cls.__new__(cls)
+        model.vocabulary, model.order, model.k = state["vocabulary"], state["order"], state["k"]
+        model._orders = [_Order(**table) for table in state["orders"]]
+        return model
 
     def _keys(self, number: _Codes, tokens: _Codes) -> _Codes:
         return number[:-1] * self.vocabulary + tokens
