@@ -150,14 +150,19 @@ Optimizer<T> common(Spans<T>& spans, const Common& options) {
 }
 
 template <class T>
+void add_momentum(Spans<T>& spans, py::handle buffers, double momentum) {
+  if (!buffers.is_none()) spans.add(buffers, "momentum_buffers", &Span<T>::first);
+  if (buffers.is_none() && momentum != 0)
+    fail_type("momentum_buffers", "a list of arrays when momentum is not 0", "None");
+}
+
+template <class T>
 double sgd(py::handle params, py::handle grads, py::handle buffers, double momentum, double dampening, bool nesterov,
            const Common& options) {
   Spans<T> spans;
   spans.start(params, "params", &Span<T>::param, true);
   spans.add(grads, "grads", &Span<T>::grad);
-  if (!buffers.is_none()) spans.add(buffers, "momentum_buffers", &Span<T>::first);
-  if (buffers.is_none() && momentum != 0)
-    fail_type("momentum_buffers", "a list of arrays when momentum is not 0", "None");
+  add_momentum(spans, buffers, momentum);
   Optimizer<T> call = common(spans, options);
   call.momentum = momentum;
   call.dampening = dampening;
@@ -190,9 +195,7 @@ double rmsprop(py::handle params, py::handle grads, py::handle v, py::handle buf
   spans.start(params, "params", &Span<T>::param, true);
   spans.add(grads, "grads", &Span<T>::grad);
   spans.add(v, "v", &Span<T>::second);
-  if (!buffers.is_none()) spans.add(buffers, "momentum_buffers", &Span<T>::first);
-  if (buffers.is_none() && momentum != 0)
-    fail_type("momentum_buffers", "a list of arrays when momentum is not 0", "None");
+  add_momentum(spans, buffers, momentum);
   Optimizer<T> call = common(spans, options);
   call.beta2 = alpha;
   call.eps = eps;

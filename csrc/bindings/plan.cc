@@ -24,7 +24,7 @@ int find_cell(const std::string& name) {
 }
 
 Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads, bool bfloat16) {
-  const void* pairs = bfloat16 ? fast_pairs() : nullptr;
+  const void* pairs = bfloat16 && element == sizeof(float) ? fast_pairs() : nullptr;
   if (pairs != nullptr) element = 2;
   Decision d =
       decide(shape, cell, static_cast<ptrdiff_t>(element),

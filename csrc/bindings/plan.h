@@ -9,7 +9,7 @@
 namespace fastrnn::bindings {
 
 int find_cell(const std::string& name);
-// bfloat16: products multiply pairs of them where the kernels in use do, or tests want it.
+// bfloat16: products of floats multiply pairs of them where the kernels in use do, or tests want it.
 Decision plan_for(const Shape& shape, const CellInfo& cell, std::size_t element, int threads, bool bfloat16 = false);
 
 // What multiplies pairs of bfloat16, for Plan::pairs.  Null: nothing here does it fast.

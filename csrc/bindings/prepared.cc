@@ -24,7 +24,7 @@ std::unique_ptr<Prepared> prepare(int cell, const py::tuple& weights, py::handle
   shape.rows = 1;
   step = shape;
   step.steps = 1;
-  Plan plan = plan_for(step, w.info, sizeof(T), usable_threads(), bfloat16 && std::is_same_v<T, float>).forward;
+  Plan plan = plan_for(step, w.info, sizeof(T), usable_threads(), bfloat16).forward;
   plan.row_groups = 1;
   const Sizes sizes = w.kernel.forward_sizes(shape, plan, 0);
   auto out = std::make_unique<Prepared>(

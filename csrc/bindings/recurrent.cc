@@ -54,7 +54,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   check_size<T>(a.shape, a.info.slots);
   const Noise<T> noise(a, drop, zone);
   const py::array side = side_of(a, side_value);
-  const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads(), bfloat16 && std::is_same_v<T, float>);
+  const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads(), bfloat16);
   Forward<T> call{};
   a.fill(call);
   call.plan = plan.forward;
