@@ -44,18 +44,32 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
         found = found[:, None]
     if found.ndim != 2 or found.shape[1] != columns:
         raise ValueError(f"{name}: expected shape (N, {columns}), got {found.shape}")
-    wrong = np.argwhere(~np.isfinite(found))
+    with np.errstate(over="ignore"):
+        cast = found.astype(dtype)
+    wrong = np.argwhere(~np.isfinite(cast))
     if len(wrong):
         row, column = (int(k) for k in wrong[0])
         label = f" ({names[column]!r})" if names else ""
+        what = f"finite numbers of {dtype}" if np.isfinite(found[row, column]) else "finite numbers"
         raise ValueError(
-            f"{name}: expected finite numbers, got {found[row, column]} at row {row}, column {column}{label}"
+            f"{name}: expected {what}, got {found[row, column]} at row {row}, column {column}{label}"
         )
-    return found.astype(dtype)
+    return cast
+
+
+def listed(name: str, given: Any) -> list[Any]:
+    """A list of names, each once; a string in its place is more often a slip than a wish."""
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise TypeError(f"{name}: expected a list of names, got {_check.describe(given)}")
+    found = list(given)
+    for item in found:
+        if found.count(item) > 1:
+            raise ValueError(f"{name}: expected each once, got {item!r} {found.count(item)} times")
+    return found
 
 
 class Scaling:
-    """Means and standard deviations of columns; a constant column has the deviation 1."""
+    """Means and standard deviations of columns; a constant one, but for rounding, has the deviation 1."""
 
     def __init__(self, mean: Any, deviation: Any) -> None:
         self.mean, self.deviation = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
@@ -64,7 +78,8 @@ class Scaling:
     def of(cls, values: Floats) -> Scaling:
         """Measure `values`, [N, V]."""
         wide = values.astype(np.float64)
-        varies = np.ptp(wide, axis=0) > 0  # the deviation of a constant is a rounding error, not zero
+        # The deviation of a constant is a rounding error, not zero.
+        varies = np.ptp(wide, axis=0) > 64 * np.finfo(np.float64).eps * np.abs(wide).max(axis=0)
         return cls(wide.mean(axis=0), np.where(varies, wide.std(axis=0), 1.0))
 
     def scale(self, values: Floats) -> Floats:
@@ -157,7 +172,7 @@ class Windows:
         steps = np.arange(self.window + self.horizon)[:, None]
         known = None if self.known is None else self.known[starts + steps]
         past = self.values[starts + steps[: self.window]]
-        future = self.values[:, self.targets][starts[:, None] + steps[self.window :, 0]]
+        future = self.values[starts[:, None] + steps[self.window :, 0]][:, :, self.targets]
         return Past(past, known), future
 
     def part(self, process: int, count: int) -> Windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,33 @@ def test_a_constant_column_has_the_deviation_one() -> None:
     assert Scaling.of(values).deviation[1] == 1.0
 
 
+def test_a_deviation_that_is_rounding_is_none() -> None:
+    values = np.array([0.3, 0.1 + 0.2] * 5)[:, None]
+    assert np.ptp(values) > 0
+    assert Scaling.of(values).deviation == 1.0
+
+
+def test_large_numbers_keep_what_is_small() -> None:
+    """float32 has no neighbours of 1e9 nearer than 64."""
+    wave, found = waves(noise=0.0)[:, 0], []
+    for level in (0.0, 1e9):
+        model = Forecaster(1, W, S, hidden_size=8, seed=0)
+        model.fit(wave[:240] + level, validation_data=wave[216:320] + level, **QUICK)
+        assert model.evaluate(wave[296:] + level).mse < 0.1
+        found.append(model.predict(wave[296:320] + level)[:, 0] - level)
+    assert np.allclose(*found, atol=1e-4)
+
+
+def test_windows_do_not_copy_the_series() -> None:
+    data = Windows(np.zeros((200_000, 1)), None, 2, 1, [0], 1)
+    tracemalloc.start()
+    try:
+        data[7]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_baselines() -> None:
     model = forecaster()
     model.fit(TRAIN, validation_data=DEV, **{**QUICK, "epochs": 1})
@@ -165,6 +193,21 @@ def broken(row: int, column: int, value: float = np.nan) -> np.ndarray:
 
 
 ERRORS: dict[str, Case] = {
+    "one column": (
+        lambda: Forecaster("load", W, S),
+        TypeError,
+        "columns: expected a list of names, got 'load'",
+    ),
+    "targets": (
+        lambda: forecaster(targets="load"),
+        TypeError,
+        "targets: expected a list of names, got 'load'",
+    ),
+    "twice": (
+        lambda: Forecaster(["a", "b", "a"], W, S),
+        ValueError,
+        "columns: expected each once, got 'a' 2 times",
+    ),
     "nan": (
         lambda: forecaster().fit(broken(17, 1)),
         ValueError,

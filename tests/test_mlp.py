@@ -156,6 +156,11 @@ def test_no_idx_file(tmp_path: Path) -> None:
 
 
 ERRORS: dict[str, Case] = {
+    "too large": (
+        lambda: MLP(2, ["a", "b"]).predict([[1.0, 2.0], [3.0, 1e39]]),
+        ValueError,
+        "x: expected finite numbers of float32, got 1e+39 at row 1, column 1",
+    ),
     "both": (
         lambda: MLP(2, ["a"], out_features=1),
         ValueError,

@@ -13,7 +13,7 @@ from fastrnn._random import fold
 from fastrnn.layers import Dropout, Linear, Pool, Sequential
 from fastrnn.models._forecast_network import ForecastNetwork
 from fastrnn.models.base import own_options, recurrent_layer
-from fastrnn.windows import Floats, Past, Scaling, Windows, series
+from fastrnn.windows import Floats, Past, Scaling, Windows, listed, series
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,7 +49,8 @@ class Forecaster(ForecastNetwork):
     targets
         The columns to forecast, by name or number; None is all of them.
     known
-        C, the number of columns of another series that is known of the future too, such as the hour.
+        C, the number of columns of another series that is known of the future too, such as the hour. They are
+        not scaled.
     hidden_size, num_layers, cell, cell_options
         Of the recurrent layer.
     autoregressive
@@ -87,12 +88,13 @@ class Forecaster(ForecastNetwork):
         compute: str | None = None,
         seed: int | None = None,
     ) -> None:
-        self.names = [] if isinstance(columns, (int, np.integer)) else [str(name) for name in columns]
+        whole = isinstance(columns, (int, np.integer))
+        self.names = [] if whole else [str(name) for name in listed("columns", columns)]
         self.width = len(self.names) or _check.integer("columns", columns, 1)
         self.window = _check.integer("window", window, 1)
         self.horizon = _check.integer("horizon", horizon, 1)
         self.known = _check.integer("known", known, 0)
-        chosen = range(self.width) if targets is None else targets
+        chosen = range(self.width) if targets is None else listed("targets", targets)
         self.targets = [self._column(target) for target in chosen]
         if not self.targets:
             raise ValueError("targets: expected at least one column, got none")
@@ -182,7 +184,13 @@ class Forecaster(ForecastNetwork):
         return history
 
     def _series(self, name: str, value: Any) -> Floats:
-        return series(name, value, self.width, self.flat_params.dtype, self.names)
+        return series(name, value, self.width, np.dtype(np.float64), self.names)
+
+    def _scaled(self, name: str, values: Floats) -> Floats:
+        """In the dtype of the model, which could not tell large numbers from their neighbours."""
+        if self.scaling is None:
+            raise ValueError(f"{name}: expected a fitted model, got one without scaling; call fit first")
+        return self.scaling.scale(values).astype(self.flat_params.dtype)
 
     def _known(self, name: str, value: Any, rows: int) -> Floats | None:
         if not self.known:
@@ -199,9 +207,7 @@ class Forecaster(ForecastNetwork):
     def _windows(
         self, name: str, values: Floats, known: Any, batch: int, stride: int = 1, seed: int | None = None
     ) -> Windows:
-        if self.scaling is None:
-            raise ValueError(f"{name}: expected a fitted model, got one without scaling; call fit first")
-        scaled, sizes = self.scaling.scale(values), (self.window, self.horizon)
+        scaled, sizes = self._scaled(name, values), (self.window, self.horizon)
         return Windows(scaled, known, *sizes, self.targets, batch, stride=stride, seed=seed, name=name)
 
     def _held_out(self, name: str, given: Any) -> Windows:
@@ -274,12 +280,10 @@ class Forecaster(ForecastNetwork):
 
     def _last(self, x: Any, known: Any) -> Past:
         values = self._series("x", x)
-        if self.scaling is None:
-            raise ValueError("x: expected a fitted model, got one without scaling; call fit first")
+        past = self._scaled("x", values[-self.window :])[:, None]
         if len(values) < self.window:
             raise ValueError(f"x: expected at least window = {self.window} rows, got {len(values)}")
         future = self._known("known", known, self.window + self.horizon)
-        past = self.scaling.scale(values[-self.window :])[:, None]
         return Past(past, None if future is None else future[:, None])
 
     def describe(self) -> dict[str, Any]:
