@@ -211,13 +211,14 @@ class ProgressBar(Callback):
     """
     Progress of the whole run on stderr: loss, perplexity, tokens a second, time left; and one line an epoch.
 
-    `unit` is what a token is called. On a terminal it is a bar, elsewhere a line every 10 s.
+    `unit` is what a token is called. On a terminal it is a bar, elsewhere a line every 10 s. Without `nats`
+    the loss is no negative log-likelihood, and has no perplexity.
     """
 
     first_only = True
 
-    def __init__(self, unit: str = "token") -> None:
-        self.unit = unit
+    def __init__(self, unit: str = "token", nats: bool = True) -> None:
+        self.unit, self.nats = unit, nats
         self._bar: Any = None
         self._loss, self._shown = math.nan, 0.0
 
@@ -242,7 +243,8 @@ class ProgressBar(Callback):
         now = time.monotonic()
         if now - self._shown > self._pause:
             self._shown = now
-            values = f"loss {self._loss:.3f}, perplexity {perplexity(self._loss):.2f}"
+            values = f"loss {self._loss:.3f}"
+            values += f", perplexity {perplexity(self._loss):.2f}" if self.nats else ""
             if self._bar is not None:
                 self._bar.set_postfix_str(values, refresh=False)
             else:
@@ -255,7 +257,8 @@ class ProgressBar(Callback):
         parts = [f"epoch {logs['epoch'] + 1}/{trainer.epochs}", f"loss {logs['loss']:.4f}"]
         if "validation_loss" in logs:
             loss = logs["validation_loss"]
-            parts.append(f"held-out loss {loss:.4f} (perplexity {perplexity(loss):.2f})")
+            also = f" (perplexity {perplexity(loss):.2f})" if self.nats else ""
+            parts.append(f"held-out loss {loss:.4f}{also}")
         known = ("epoch", "step", "loss", "lr", "validation_loss")
         parts += [f"{name} {value:.4f}" for name, value in logs.items() if name not in known]
         text = "  ".join([*parts, f"lr {logs['lr']:.3g}"])

@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn import callbacks, optim
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar
 from fastrnn.data import Streams, Vocabulary
-from fastrnn.models import LanguageModel
+from fastrnn.models import Forecaster, LanguageModel
 from fastrnn.training import Trainer
 
 TEXT = "pack my box with five dozen liquor jugs; " * 12
@@ -64,6 +64,13 @@ class Terminal:
 
     def __init__(self, terminal: bool) -> None:
         self.terminal, self.text = terminal, ""
+def test_squares_have_no_perplexity(capsys):
+    model = Forecaster(1, 8, 2, hidden_size=2, seed=0)
+    series = np.sin(np.arange(60.0))
+    model.fit(series, validation_data=series, epochs=1)
+    assert re.match(r"epoch 1/1  loss [\d.]+  held-out loss [\d.]+  lr", capsys.readouterr().err)
+
+
 
     def isatty(self) -> bool:
         return self.terminal

@@ -19,7 +19,7 @@ class ForecastNetwork(Model):
     window: int
     horizon: int
     targets: list[int]
-    _loss = MSE()
+    _loss, _nats = MSE(), False
 
     def _inputs(self, x: Past) -> tuple[Any, Any]:
         """What the recurrent layer reads, and the last row."""

@@ -32,6 +32,8 @@ class Model(Composite):
     """
 
     frozen: tuple[str, ...] = ()
+    _lr = 2e-3  # of Adam
+    _nats = True  # the loss is a negative log-likelihood
 
     def train(
         self,
@@ -107,7 +109,7 @@ class Model(Composite):
             own.append(EarlyStopping(patience, monitor=None if score is None else score[0]))
         own.append(history)
         if progress:
-            own.append(ProgressBar(unit))
+            own.append(ProgressBar(unit, self._nats))
         trainer = Trainer(
             self,
             optim.Adam(self, lr=lr, frozen=self.frozen) if optimizer is None else optimizer,

@@ -97,7 +97,7 @@ class MLP(Model):
         else:
             count = _check.integer("out_features", out_features, 1)
             self.head = Linear(wide, count, dtype=dtype, seed=last)
-        self._loss = MSE()
+        self._loss, self._nats = MSE(), self.labels is not None
         self._compose({"body": self.body, "head": self.head})
         self.set_compute(compute)
         self.config: dict[str, Any] = {
