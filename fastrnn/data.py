@@ -132,7 +132,7 @@ class Vocabulary:
 
         `max_size` keeps the most frequent ones; all others are read as `<unk>`.
         """
-        counts = Counter(word for sentence in sentences for word in sentence)
+        counts = Counter(word for sentence in _lists(sentences) for word in sentence)
         return cls._of(counts, _check.integer("min_count", min_count, 1), max_size)
 
     @classmethod
@@ -224,6 +224,14 @@ class Vocabulary:
     def from_dict(cls, saved: dict[str, Any]) -> Vocabulary:
         """Build the vocabulary that `to_dict` described."""
         return cls(saved["tokens"], saved["unit"])
+
+
+def _lists(sentences: Iterable[Iterable[str]]) -> Iterator[Iterable[str]]:
+    """Sentences that are no strings, which would be read letter by letter."""
+    for place, sentence in enumerate(sentences):
+        if isinstance(sentence, (str, bytes)):
+            raise TypeError(f"sentences[{place}]: expected a list of words, got {_check.describe(sentence)}")
+        yield sentence
 
 
 def _words(text: str) -> list[str]:

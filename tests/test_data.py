@@ -106,6 +106,11 @@ def test_an_unknown_character_is_named(odd):
         (lambda: Vocabulary.from_text("a", max_size=9), ValueError, "max_size: expected None for characters"),
         (lambda: Vocabulary.from_text("a", "word", 1), ValueError, "max_size: expected at least 2, got 1"),
         (lambda: Vocabulary("a").encode(None), TypeError, "text: expected str, got NoneType"),
+        (
+            lambda: Vocabulary.from_sentences([["a"], "b c"]),
+            TypeError,
+            r"^sentences\[1\]: expected a list of words, got .b c.$",
+        ),
     ],
 )
 def test_bad_vocabularies(make, error, message):

@@ -80,7 +80,7 @@ class Labels:
             raise TypeError(f"{name}: expected a list of names, got {_check.describe(given)}")
         found: set[str] = set()
         for item in given:
-            found.update([item] if isinstance(item, str) else item)
+            found.update(item if hasattr(item, "__iter__") and not isinstance(item, str) else [item])
         for item in found:
             if not isinstance(item, str):
                 raise TypeError(f"{name}: expected names, got {_check.describe(item)}")

@@ -196,6 +196,14 @@ def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:
         if name in options:
             raise ValueError(
                 f"cell_options: expected no {name} because the model decides on it, got {options[name]!r}"
+def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
+    """Refuse what a model without a recurrent layer has no use for."""
+    if num_layers != 1:
+        raise ValueError(f"num_layers: expected 1 because cell is None, got {num_layers!r}")
+    if cell_options:
+        raise ValueError(f"cell_options: expected none because cell is None, got {cell_options!r}")
+
+
             )
     return options
 

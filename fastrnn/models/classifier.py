@@ -14,7 +14,14 @@ from fastrnn.data import Vocabulary
 from fastrnn.layers import AttentionPool, Dropout, Embedding, Pool, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer, validation_pair
+from fastrnn.models.base import (
+    Model,
+    no_cell,
+    own_options,
+    probabilities,
+    recurrent_layer,
+    validation_pair,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -120,6 +127,8 @@ class SequenceClassifier(Model):
             layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
             parts.append(layer)
             size = layer.output_size * layer.directions
+        else:
+            no_cell(num_layers, cell_options)
         if pooling == "attention":
             parts.append(AttentionPool(size, dtype=dtype, seed=seeds[3]))
         else:

@@ -15,7 +15,14 @@ from fastrnn.layers import Activation, Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._characters import JOINS, Letters, SpelledBatches, SpelledWords, check_options
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer, validation_pair
+from fastrnn.models.base import (
+    Model,
+    no_cell,
+    own_options,
+    probabilities,
+    recurrent_layer,
+    validation_pair,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -127,6 +134,8 @@ class SequenceTagger(Model):
             layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
             parts.append(layer)
             size = layer.output_size * layer.directions
+        else:
+            no_cell(num_layers, cell_options)
         if _check.real("dropout", dropout, 0.0, 1.0):
             parts.append(Dropout(dropout))
         self.body = Sequential(*parts) if parts else Sequential(Activation("identity"))
