@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._resuming import OLDER, describe, parameters_of, same, tuples
+from fastrnn.callbacks import Callback
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fastrnn._team import Alone
-    from fastrnn.callbacks import Callback
     from fastrnn.protocols import State, Trainable
     from fastrnn.schedules import Schedule
 
@@ -58,10 +58,14 @@ class Resumable:
                 "data": self._data,
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
-                "callbacks": [[type(c).__name__, state] for c in self.callbacks if (state := c.state_dict())],
+                "callbacks": [[type(c).__name__, c.state_dict()] for c in self._stateful()],
                 "info": self.info,
             },
         }
+
+    def _stateful(self) -> list[Callback]:
+        """The callbacks that remember something, be it nothing as yet."""
+        return [c for c in self.callbacks if type(c).state_dict is not Callback.state_dict]
 
     def _settings(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
@@ -87,7 +91,7 @@ class Resumable:
         same(
             "trainer", self._settings(), OLDER | {key: saved[key] for key in self._settings() if key in saved}
         )
-        stateful = [c for c in self.callbacks if c.state_dict()]
+        stateful = self._stateful()
         names = [type(c).__name__ for c in stateful]
         same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
         self.schedule.load_state_dict(saved["schedule"])

@@ -57,10 +57,15 @@ class Callback:
 
 
 class History(Callback):
-    """Keep the logs of all epochs in `epochs`, a list of dicts."""
+    """Keep the logs of all epochs of a run in `epochs`, a list of dicts."""
 
     def __init__(self) -> None:
         self.epochs: list[Logs] = []
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Begin a new list for a new run."""
+        if not trainer.steps_done:
+            self.epochs = []
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Append the logs."""
@@ -95,8 +100,16 @@ class EarlyStopping(Callback):
     ) -> None:
         self.patience = None if patience is None else _check.integer("patience", patience, 1)
         self.restore_best, self.monitor = restore_best, monitor
+        self._forget()
+
+    def _forget(self) -> None:
         self.best, self.best_epoch, self._waited = math.inf, -1, 0
         self._parameters: Any = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forget another run: its parameters are not those of this model."""
+        if not trainer.steps_done:
+            self._forget()
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Compare; without validation data the training loss counts."""

@@ -49,7 +49,9 @@ class CSVLogger(Callback):
         self._file: Any = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Open the file."""
+        """Open the file, behind what the run has written so far."""
+        if not trainer.steps_done:
+            self._names, self._length = [], 0
         try:
             self._file = open(self.path, "r+b" if self._length else "wb")  # noqa: SIM115 - closed at the end
         except OSError as error:

@@ -112,7 +112,7 @@ class Trainer(Resumable):
         self, data: Batches, epochs: int, validation: Batches | None = None, *, resume: bool = False
     ) -> None:
         """
-        Train until `epochs` epochs are done, counted over all resumed parts of a run.
+        Train until `epochs` epochs are done, counted over all calls and all resumed parts of a run.
 
         Parameters
         ----------
@@ -146,6 +146,7 @@ class Trainer(Resumable):
             raise ValueError("resume: expected a Trainer with checkpoint=, got none")
         self._team.resume(resume)
         if resume:
+        self.finished = self.epoch >= epochs  # as far as `fit` has come before, with fewer of them
             self.load_state_dict(self._team.load(self.checkpoint))
         self._asked = self.failed = False
         data, validation = self._team.part(data), self._team.part(validation)

@@ -39,6 +39,16 @@ def test_early_stopping_keeps_the_best():
     assert run.evaluate(HELD_OUT) == stop.best
 
 
+def test_callbacks_of_another_run_begin_anew():
+    stop, history = EarlyStopping(patience=1), History()
+    for seed in (0, 1):
+        model, alone = LanguageModel(VOCABULARY, 6, 1, seed=seed), LanguageModel(VOCABULARY, 6, 1, seed=seed)
+        Trainer(model, optim.SGD(model, lr=1e-3), callbacks=[stop, history]).fit(DATA, 2, HELD_OUT)
+        Trainer(alone, optim.SGD(alone, lr=1e-3)).fit(DATA, 2, HELD_OUT)
+        assert (model.flat_params == alone.flat_params).all()
+        assert [logs["epoch"] for logs in history.epochs] == [0, 1]
+
+
 def test_hooks_come_in_order():
     seen = []
 
@@ -54,6 +64,13 @@ def test_hooks_come_in_order():
     assert seen == ["on_fit_begin", *epoch, *epoch, "on_fit_end"]
 
 
+def test_squares_have_no_perplexity(capsys):
+    model = Forecaster(1, 8, 2, hidden_size=2, seed=0)
+    series = np.sin(np.arange(60.0))
+    model.fit(series, validation_data=series, epochs=1)
+    assert re.match(r"epoch 1/1  loss [\d.]+  held-out loss [\d.]+  lr", capsys.readouterr().err)
+
+
 def test_perplexity_does_not_overflow():
     assert callbacks.perplexity(1.0) == math.e
     assert callbacks.perplexity(1e4) == math.inf
@@ -64,13 +81,6 @@ class Terminal:
 
     def __init__(self, terminal: bool) -> None:
         self.terminal, self.text = terminal, ""
-def test_squares_have_no_perplexity(capsys):
-    model = Forecaster(1, 8, 2, hidden_size=2, seed=0)
-    series = np.sin(np.arange(60.0))
-    model.fit(series, validation_data=series, epochs=1)
-    assert re.match(r"epoch 1/1  loss [\d.]+  held-out loss [\d.]+  lr", capsys.readouterr().err)
-
-
 
     def isatty(self) -> bool:
         return self.terminal

@@ -78,6 +78,13 @@ def test_a_resumed_run_has_the_file_of_an_unbroken_one(tmp_path: Path, stop: int
     assert broken.read_bytes() == whole.read_bytes()
 
 
+def test_a_logger_of_another_run_begins_anew(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path / "log.csv")
+    trainer(logger).fit(DATA, 3)
+    trainer(logger).fit(DATA, 2)
+    assert [line["epoch"] for line in lines(tmp_path / "log.csv")] == ["0", "1"]
+
+
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"CSVLogger: cannot write '.*nowhere.*log.csv': No such file"):
         trainer(CSVLogger(tmp_path / "nowhere" / "log.csv")).fit(DATA, 1)
@@ -86,8 +93,10 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     short = CSVLogger(tmp_path / "log.csv")
     short.load_state_dict({"names": ["epoch"], "length": 40})
     (tmp_path / "log.csv").write_text("epoch\n")
+    run = trainer(short)
+    run.steps_done = 1
     with pytest.raises(ValueError, match=r"^path: expected the 40 bytes of the run that goes on, got 6 in"):
-        trainer(short).fit(DATA, 1)
+        run.fit(DATA, 1)
 
 
 def test_other_names_than_the_first(tmp_path: Path) -> None:

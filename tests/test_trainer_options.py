@@ -149,6 +149,77 @@ def test_the_best_score_is_kept(capsys: Any) -> None:
     assert "f1 0.9000" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_with_more_epochs() -> None:
+    model, alone = joined(), joined()
+    run = Trainer(model, optim.Adam(model))
+    run.fit(DATA, 1)
+    run.fit(DATA, 1)  # that is done
+    assert run.steps_done == len(DATA)
+    run.fit(DATA, 3)
+    Trainer(alone, optim.Adam(alone)).fit(DATA, 3)
+    checks.same_bits(model.flat_params, alone.flat_params)
+
+
+def test_a_callback_may_remember_nothing_at_first(tmp_path: Any) -> None:
+    class Seen(Callback):
+        def __init__(self) -> None:
+            self.losses: dict[str, float] = {}
+
+        def on_step_end(self, trainer: Any, logs: Any) -> None:
+            self.losses[str(logs["step"])] = logs["loss"]
+            if logs["step"] == 3:
+                trainer.stop(finished=False)
+
+        def state_dict(self) -> dict[str, Any]:
+            return self.losses
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.losses = state
+
+    for resume in (False, True):
+        model, seen = joined(), Seen()
+        run = Trainer(model, optim.Adam(model), callbacks=[seen], checkpoint=tmp_path / "run")
+        run.fit(DATA, 1, resume=resume)
+    assert list(seen.losses) == ["1", "2", "3", "4", "5"]
+
+
+def test_no_target_counts() -> None:
+    head = losses.LinearCrossEntropy(3, 4, seed=0)
+    model = fastrnn.value_and_grad(fastrnn.Linear(3, 3, seed=0), head)
+    x = np.ones((2, 3), np.float32)
+    good, bad = (x, np.array([1, 2])), (x, np.array([-100, -100]))
+    run = Trainer(model, optim.Adam(model))
+    with pytest.raises(ValueError, match=r"^data: expected at least one target that counts, got none$"):
+        run.evaluate([bad])
+    with pytest.raises(ValueError, match=r"^validation: expected at least one target that counts, got none$"):
+        run.fit([good], 1, [bad])
+    with pytest.raises(FloatingPointError, match=r"norm 0: expected a target that counts, got none$"):
+        Trainer(model, optim.Adam(model)).fit([good, bad], 1)
+
+
+def test_an_optimiser_of_another_model() -> None:
+    model, other = joined(), joined()
+    with pytest.raises(ValueError, match=r"^optimizer: expected one of this model, got one of another Value"):
+        Trainer(model, optim.Adam(other))
+    Trainer(model, optim.Adam(model.children["model"])).fit(DATA, 1)  # of a part
+
+
+def test_kinds_of_arguments() -> None:
+    model = joined()
+    adam = optim.Adam(model)
+    for options, message in (
+        ({"max_norm": "1"}, "max_norm: expected a positive number or None, got '1'"),
+        ({"clip_value": True}, "clip_value: expected a positive number or None, got True"),
+        ({"seed": 1.5}, "seed: expected an int, got 1.5"),
+        ({"schedule": 0.1}, "schedule: expected one of fastrnn.schedules, got 0.1"),
+        ({"callbacks": History()}, "callbacks: expected a list of callbacks, got History"),
+        ({"callbacks": [History]}, "callbacks[0]: expected a Callback, got the class History"),
+        ({"optimizer": "adam"}, "optimizer: expected one of fastrnn.optim, got 'adam'"),
+    ):
+        with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+            Trainer(model, **{"optimizer": adam, **options})
+
+
 def test_bad_arguments() -> None:
     model = joined()
     for options, message in (
