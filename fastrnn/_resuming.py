@@ -76,6 +76,9 @@ def diverged(model: Any, step: int, loss: float, norm: float) -> FloatingPointEr
         if wrong:
             text += f"; not finite: {what}{wrong[0]}" + (f" and {len(wrong) - 1} more" if wrong[1:] else "")
             break
+    else:
+        if norm == 0:
+            text = f"step {step}: loss {loss}, gradient norm 0: expected a target that counts, got none"
     return FloatingPointError(text)
 
 

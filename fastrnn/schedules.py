@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fastrnn import _check
+
 
 class Schedule:
     """
@@ -15,9 +17,9 @@ class Schedule:
     """
 
     def __init__(self, lr: float) -> None:
-        if not lr > 0 or math.isinf(lr):
+        self.base = _check.real("lr", lr, -math.inf)
+        if not self.base > 0:
             raise ValueError(f"lr: expected a positive number, got {lr!r}")
-        self.base = float(lr)
 
     def lr(self, step: int, epoch: int) -> float:
         """Return the rate of step `step`, counted from 0 over the whole run, in epoch `epoch`, from 0."""

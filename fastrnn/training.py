@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check, _core
+from fastrnn import _training_options as _options
 from fastrnn._random import fold
 from fastrnn._resumable import Resumable
 from fastrnn._resuming import diverged, gradient_norm
@@ -87,14 +88,14 @@ class Trainer(Resumable):
     ) -> None:
         if compute is not None:
             _set_compute(model, compute)
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"max_norm: expected a positive number or None, got {max_norm!r}")
-        if clip_value is not None and not clip_value > 0:
-            raise ValueError(f"clip_value: expected a positive number or None, got {clip_value!r}")
-        self.model, self.optimizer, self.max_norm, self.seed = model, optimizer, max_norm, seed
-        self.clip_value, self.accumulate = clip_value, _check.integer("accumulate", accumulate, 1)
-        self.schedule = schedule if schedule is not None else Schedule(optimizer.lr)
-        self.callbacks = list(callbacks)
+        self.model, self.optimizer = model, _options.optimizer(model, optimizer)
+        self.max_norm, self.clip_value = (
+            _options.limit("max_norm", max_norm),
+            _options.limit("clip_value", clip_value),
+        )
+        self.accumulate, self.seed = _check.integer("accumulate", accumulate, 1), _check.integer("seed", seed)
+        self.schedule = _options.schedule(schedule, optimizer.lr)
+        self.callbacks = _options.callbacks(callbacks)
         self.checkpoint = checkpoint
         if checkpoint is not None:
             self.callbacks.append(Checkpoint(checkpoint, checkpoint_every))
@@ -145,8 +146,8 @@ class Trainer(Resumable):
         if resume and self.checkpoint is None:
             raise ValueError("resume: expected a Trainer with checkpoint=, got none")
         self._team.resume(resume)
-        if resume:
         self.finished = self.epoch >= epochs  # as far as `fit` has come before, with fewer of them
+        if resume:
             self.load_state_dict(self._team.load(self.checkpoint))
         self._asked = self.failed = False
         data, validation = self._team.part(data), self._team.part(validation)
@@ -191,8 +192,7 @@ class Trainer(Resumable):
         logs = {"epoch": self.epoch, "step": self.steps_done, "loss": self._loss_sum / len(data)}
         logs["lr"] = self.optimizer.lr
         if validation is not None:
-            total, count = self._team.sum(*_totals(self.model, validation))
-            logs["validation_loss"] = total / count
+            logs["validation_loss"] = _mean("validation", *self._team.sum(*_totals(self.model, validation)))
         self.at_boundary = False
         self.schedule.on_loss(held_out_loss(logs))
         self.epoch, self.position, self._state, self._loss_sum = self.epoch + 1, 0, None, 0.0
@@ -266,8 +266,17 @@ class Trainer(Resumable):
 
 
 def evaluate(model: Trainable, data: Batches) -> float:
-    """Return the mean loss over all targets of `data` that are not ignored, in nats, without dropout."""
-    total, count = _totals(model, data)
+    """
+    Return the mean loss over all targets of `data` that are not ignored, in nats, without dropout.
+
+    Raises ValueError where there is no such target.
+    """
+    return _mean("data", *_totals(model, data))
+
+
+def _mean(name: str, total: float, count: float) -> float:
+    if not count:
+        raise ValueError(f"{name}: expected at least one target that counts, got none")
     return total / count
 
 

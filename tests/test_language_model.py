@@ -14,6 +14,7 @@ from conftest import peer
 
 import fastrnn
 from fastrnn import checkpoint, losses, optim
+from fastrnn.callbacks import Callback
 from fastrnn.data import END_OF_LINE, UNKNOWN, Streams, Vocabulary
 from fastrnn.interop import onnx
 from fastrnn.models import LanguageModel
@@ -209,6 +210,22 @@ def test_bad_arguments(trained):
     with pytest.raises(ValueError, match=r"hidden_size: expected an int >= 1, got 0"):
         small(hidden_size=0)
     with pytest.raises(ValueError, match="seed: expected an int >= 0, got -1"):
+def test_the_rate_is_that_of_the_optimiser():
+    model = small()
+    sgd = optim.SGD(model, lr=1.0)
+    for more, highest in (({}, 1.0), ({}, 1.0), ({"lr": 0.5}, 0.5)):
+        seen = []
+
+        class Rates(Callback):
+            def on_step_end(self, trainer, logs, seen=seen):
+                seen.append(logs["lr"])
+
+        options = {"epochs": 2, "batch": 4, "steps": 16, "progress": False, "callbacks": [Rates()], **more}
+        model.fit(TEXT, optimizer=sgd, **options)
+        assert max(seen) == highest
+        assert sgd.lr == 1.0
+
+
         small(seed=-1)
     with pytest.raises(ValueError, match=r"^tied: expected embedding_size = 24, as outputs are, got 8$"):
         small(tied=True, embedding_size=8)

@@ -313,6 +313,22 @@ ERRORS: dict[str, Case] = {
         TypeError,
         "freeze_embedding: expected True or False, got 1",
     ),
+    "numbers": (lambda: SequenceClassifier(SENTENCE, [0]), TypeError, "labels: expected names, got 0"),
+    "layers of none": (
+        lambda: tagger(cell=None, num_layers=2),
+        ValueError,
+        "num_layers: expected 1 because cell is None, got 2",
+    ),
+    "options of none": (
+        lambda: classifier(cell=None, cell_options={"zoneout": 0.1}),
+        ValueError,
+        "cell_options: expected none because cell is None, got {'zoneout': 0.1}",
+    ),
+    "callback": (
+        lambda: tagger().fit(SENTENCE, [["O", "O"]], callbacks=[3]),
+        TypeError,
+        "callbacks[0]: expected a Callback, got 3",
+    ),
     "k": (lambda: NaiveBayes(0.0), ValueError, "k: expected a positive number, got 0"),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastrnn import _check, checkpoint, layers, optim
+from fastrnn import _check, _training_options, checkpoint, layers, optim
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
 from fastrnn.layers.composite import Composite
 from fastrnn.schedules import Cosine, Schedule
@@ -41,7 +41,7 @@ class Model(Composite):
         held_out: Batches | None,
         *,
         epochs: int = 20,
-        lr: float = 2e-3,
+        lr: float | None = None,
         schedule: Schedule | None = None,
         optimizer: Any = None,
         max_norm: float | None = 1.0,
@@ -69,7 +69,8 @@ class Model(Composite):
             See `Trainer.fit`. With `held_out` the parameters of the best epoch are kept.
         lr, schedule, optimizer
             By default Adam, with a rate that rises over 1 % of the steps to `lr` and falls to zero along a
-            cosine. A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam.
+            cosine. A `schedule` takes the place of `lr`, an `optimizer` (of this model) that of Adam. `lr` is
+            by default that of the `optimizer`; of Adam 2e-3, for a `LanguageModel` 4e-3.
         patience
             Stop after that many epochs that are no better than the best; None goes through all of them.
         score
@@ -90,17 +91,20 @@ class Model(Composite):
         """
         epochs = _check.integer("epochs", epochs, 1)
         accumulate = _check.integer("accumulate", accumulate, 1)
-        if optimizer is not None:
-            for name in self.frozen:
-                if name not in optimizer.frozen:
-                    raise ValueError(
-                        f"optimizer: expected one with {name!r} frozen, as in the model, got it trained"
-                    )
         if patience is not None and held_out is None:
             raise ValueError(f"patience: expected None without validation_data, got {patience!r}")
+        if optimizer is None:
+            optimizer = optim.Adam(self, lr=self._lr, frozen=self.frozen)
+        _training_options.optimizer(self, optimizer)
+        for name in self.frozen:
+            if name not in optimizer.frozen:
+                raise ValueError(
+                    f"optimizer: expected one with {name!r} frozen, as in the model, got it trained"
+                )
+        rate = optimizer.lr
         if schedule is None:
             total = epochs * -(-len(data) // accumulate)
-            schedule = Cosine(lr, total, warmup=total // 100)
+            schedule = Cosine(rate if lr is None else lr, total, warmup=total // 100)
         history = History()
         own: list[Callback] = []
         if score is not None:
@@ -112,20 +116,23 @@ class Model(Composite):
             own.append(ProgressBar(unit, self._nats))
         trainer = Trainer(
             self,
-            optim.Adam(self, lr=lr, frozen=self.frozen) if optimizer is None else optimizer,
+            optimizer,
             max_norm=max_norm,
             clip_value=clip_value,
             accumulate=accumulate,
             schedule=schedule,
             seed=seed,
-            callbacks=[*own, *callbacks],
+            callbacks=[*own, *_training_options.callbacks(callbacks)],
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             info=info,
             distributed=distributed,
             compute=compute,
         )
-        trainer.fit(data, epochs, held_out, resume=resume)
+        try:
+            trainer.fit(data, epochs, held_out, resume=resume)
+        finally:
+            optimizer.lr = rate  # which the schedule has changed, for the next run with this optimiser
         return history
 
     def value_and_grad(
@@ -189,13 +196,6 @@ def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: 
     return CELLS[_check.choice("cell", cell, tuple(CELLS))](width, hidden, levels, **options)
 
 
-def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:
-    """Options of a recurrent layer, none of those that the model decides on."""
-    options = dict(given or {})
-    for name in ("batch_first", "dtype", "seed", "dropout", *decided):
-        if name in options:
-            raise ValueError(
-                f"cell_options: expected no {name} because the model decides on it, got {options[name]!r}"
 def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
     """Refuse what a model without a recurrent layer has no use for."""
     if num_layers != 1:
@@ -204,6 +204,13 @@ def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
         raise ValueError(f"cell_options: expected none because cell is None, got {cell_options!r}")
 
 
+def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:
+    """Options of a recurrent layer, none of those that the model decides on."""
+    options = dict(given or {})
+    for name in ("batch_first", "dtype", "seed", "dropout", *decided):
+        if name in options:
+            raise ValueError(
+                f"cell_options: expected no {name} because the model decides on it, got {options[name]!r}"
             )
     return options
 

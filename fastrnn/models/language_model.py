@@ -64,6 +64,8 @@ class LanguageModel(Model):
         ``Sequential(Embedding, LSTM, ...)`` and `LinearCrossEntropy`, which tied has ``bias`` alone.
     """
 
+    _lr = 4e-3
+
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -158,7 +160,7 @@ class LanguageModel(Model):
         seed
             Of dropout.
         training
-            As `Model.train` takes it: epochs, lr (by default 4e-3), optimizer, patience, checkpoint, ...
+            As `Model.train` takes it: epochs, lr, optimizer, patience, checkpoint, ...
 
         Raises
         ------
@@ -168,7 +170,7 @@ class LanguageModel(Model):
         data = Streams(self.vocabulary.encode(text), batch, steps)
         held_out = None if validation is None else self._whole_streams(validation)
         unit = "char" if self.vocabulary.unit == "character" else "word"
-        return self.train(data, held_out, seed=seed, **{"lr": 4e-3, "unit": unit, **training})
+        return self.train(data, held_out, seed=seed, **{"unit": unit, **training})
 
     def evaluate(self, text: str, batch: int = 10, steps: int = 100) -> Evaluation:
         """

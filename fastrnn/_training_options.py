@@ -1,0 +1,60 @@
+"""Checks of what a `Trainer` is given, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastrnn import _check
+from fastrnn.callbacks import Callback
+from fastrnn.schedules import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def limit(name: str, value: Any) -> Any:
+    """None, or a positive number."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}: expected a positive number or None, got {_check.describe(value)}")
+    if not value > 0:
+        raise ValueError(f"{name}: expected a positive number or None, got {value!r}")
+    return value
+
+
+def optimizer(model: Any, given: Any) -> Any:
+    """One of `fastrnn.optim`, or like it, of this model: another's would update what has no gradient."""
+    if not hasattr(given, "step"):
+        raise TypeError(f"optimizer: expected one of fastrnn.optim, got {_check.describe(given)}")
+    trained = getattr(given, "model", model)
+    if not np.may_share_memory(trained.flat_params, model.flat_params):
+        raise ValueError(
+            f"optimizer: expected one of this model, got one of another {type(trained).__name__}"
+        )
+    return given
+
+
+def schedule(given: Any, rate: float) -> Schedule:
+    """A schedule; None is a constant rate."""
+    if given is None:
+        return Schedule(rate)
+    if not isinstance(given, Schedule):
+        raise TypeError(f"schedule: expected one of fastrnn.schedules, got {_check.describe(given)}")
+    return given
+
+
+def callbacks(given: Iterable[Any]) -> list[Callback]:
+    """Callbacks, as a list."""
+    if not hasattr(given, "__iter__"):
+        raise TypeError(f"callbacks: expected a list of callbacks, got {_check.describe(given)}")
+    found = list(given)
+    for place, callback in enumerate(found):
+        if not isinstance(callback, Callback):
+            got = (
+                f"the class {callback.__name__}" if isinstance(callback, type) else _check.describe(callback)
+            )
+            raise TypeError(f"callbacks[{place}]: expected a Callback, got {got}")
+    return found
