@@ -69,6 +69,12 @@ def test_evaluation_does_not_depend_on_the_length_of_chunks():
     assert model.evaluate(TEXT, 3, 10).loss == pytest.approx(model.evaluate(TEXT, 3, 97).loss, rel=1e-6)
 
 
+def test_the_lowest_temperatures_take_the_likeliest(trained):
+    coldest = trained.sample(20, "the quick", temperature=0)
+    for temperature in (1e-300, 5e-324):
+        assert trained.sample(20, "the quick", temperature=temperature) == coldest
+
+
 @pytest.mark.parametrize("temperature", [0.0, 3.0])
 def test_samples_repeat_with_the_seed(trained, temperature):
     first = trained.sample(60, "the quick", temperature=temperature, seed=1)
@@ -204,12 +210,6 @@ def test_another_optimiser_and_schedule():
     assert sgd.steps == history.epochs[-1]["step"]
 
 
-def test_bad_arguments(trained):
-    with pytest.raises(TypeError, match="vocabulary: expected a Vocabulary, got str"):
-        LanguageModel("abc")
-    with pytest.raises(ValueError, match=r"hidden_size: expected an int >= 1, got 0"):
-        small(hidden_size=0)
-    with pytest.raises(ValueError, match="seed: expected an int >= 0, got -1"):
 def test_the_rate_is_that_of_the_optimiser():
     model = small()
     sgd = optim.SGD(model, lr=1.0)
@@ -226,6 +226,12 @@ def test_the_rate_is_that_of_the_optimiser():
         assert sgd.lr == 1.0
 
 
+def test_bad_arguments(trained):
+    with pytest.raises(TypeError, match="vocabulary: expected a Vocabulary, got str"):
+        LanguageModel("abc")
+    with pytest.raises(ValueError, match=r"hidden_size: expected an int >= 1, got 0"):
+        small(hidden_size=0)
+    with pytest.raises(ValueError, match="seed: expected an int >= 0, got -1"):
         small(seed=-1)
     with pytest.raises(ValueError, match=r"^tied: expected embedding_size = 24, as outputs are, got 8$"):
         small(tied=True, embedding_size=8)

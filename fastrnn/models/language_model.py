@@ -234,7 +234,8 @@ class LanguageModel(Model):
             return int(np.argmax(logits))
         if top_k < len(logits):
             logits[logits < np.partition(logits, -top_k)[-top_k]] = -np.inf
-        edges = np.cumsum(probabilities(logits / temperature))
+        with np.errstate(over="ignore"):  # far below the likeliest
+            edges = np.cumsum(probabilities((logits - logits.max()) / temperature))
         return int(np.searchsorted(edges, random.random() * edges[-1], side="right"))
 
     def _prompt(self, text: str) -> Ids:
