@@ -219,10 +219,35 @@ def node(operator: str, inputs: list[str], output: str = "y", **attributes: Any)
     return peer("onnx").helper.make_node(operator, inputs, [output], **attributes)
 
 
+WEIGHTS = {"W": np.zeros((1, 4 * H, I), np.float32), "R": np.zeros((1, 4 * H, H), np.float32)}
+
+
 def lstm(**attributes: Any) -> Any:
     """Read a graph of one LSTM."""
-    weights = {"W": np.zeros((1, 4 * H, I), np.float32), "R": np.zeros((1, 4 * H, H), np.float32)}
-    return load(node("LSTM", ["x", "W", "R"], hidden_size=H, **attributes), **weights)
+    return load(node("LSTM", ["x", "W", "R"], hidden_size=H, **attributes), **WEIGHTS)
+
+
+def begun(begin: list[str], *before: Any, axes: int = 1, **weights: Any) -> Any:
+    """Read a graph of one LSTM with more inputs: bias, lengths, h and c."""
+    level = node("LSTM", ["x", "W", "R", "", *begin], "Y", hidden_size=H)
+    last = node("Squeeze", ["Y", "axes"])
+    return load(*before, level, last, **WEIGHTS, axes=np.array([axes]), **weights)
+
+
+def last_state() -> Any:
+    """Read a graph that ends in the last state, as many classifiers do."""
+    level = peer("onnx").helper.make_node("LSTM", ["x", "W", "R"], ["", "h"], hidden_size=H)
+    return load(level, node("Squeeze", ["h", "axes"]), **WEIGHTS, axes=np.array([0]))
+
+
+STATE = {"h": np.ones((1, B, H), np.float32), "c": np.zeros((1, B, H), np.float32)}
+LEARNED = {"p": np.ones((1, 1, H), np.float32), "s": np.array([1, B, H]), "c": STATE["c"]}
+
+
+def test_initial_states_of_zero_are_no_matter() -> None:
+    zeros = node("Expand", ["z", "s"], "h"), node("ConstantOfShape", ["s"], "c")
+    loaded = begun(["", "h", "c"], *zeros, z=np.zeros(1, np.float32), s=np.array([1, B, H]))
+    assert loaded(x(T, B, I))[0].shape == (T, B, H)
 
 
 OURS = "model: expected cells that ONNX has, without zoneout, got "
@@ -275,6 +300,31 @@ ERRORS: dict[str, Case] = {
         lambda: load(node("Relu", ["x"], "a"), node("MatMul", ["a", "a"])),
         ValueError,
         "graph: expected a constant as input 1 of MatMul, got 'a'",
+    ),
+    "last state": (
+        last_state,
+        ValueError,
+        "graph: expected a chain that ends in one of ['y'], got ''",
+    ),
+    "initial state": (
+        lambda: begun(["", "h", "c"], **STATE),
+        ValueError,
+        "graph: expected initial states of LSTM that are an input, or zeros, got 'h'",
+    ),
+    "learned state": (
+        lambda: begun(["", "h", "c"], node("Expand", ["p", "s"], "h"), **LEARNED),
+        ValueError,
+        "graph: expected initial states of LSTM that are an input, or zeros, got 'h'",
+    ),
+    "constant lengths": (
+        lambda: begun(["n"], n=np.ones(B, np.int32)),
+        ValueError,
+        "graph: expected lengths of LSTM that are an input or none, got constant ones",
+    ),
+    "another axis": (
+        lambda: begun([], axes=0),
+        ValueError,
+        "graph: expected what joins the directions of Y, got 'Squeeze'",
     ),
     "layout": (lambda: lstm(layout=1), ValueError, PLAIN + "{'layout': 1}"),
     "clip": (lambda: lstm(clip=3.0), ValueError, PLAIN + "{'clip': 3.0}"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn import _check, layers
 from fastrnn._files import reading
-from fastrnn.interop import _gates
+from fastrnn.interop import _gates, _onnx_begin
 from fastrnn.layers.base import Layer
 
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
@@ -85,7 +85,9 @@ class _Chain:
         inputs = [value.name for value in graph.input if value.name not in self.constants]
         if not inputs:
             raise ValueError("graph: expected an input, got none")
-        self.at = inputs[0]
+        self.at = self.first = inputs[0]
+        self.makers = {name: node for node in self.nodes for name in node.output if name}
+        self.outputs = [value.name for value in graph.output]
         self.found: list[Any] = []
         self.turned = self.batch_first = False
 
@@ -96,13 +98,15 @@ class _Chain:
             if take is None:
                 raise ValueError(f"graph: expected an operator that fastrnn has, got {node.op_type!r}")
             take(node)
+        if self.at not in self.outputs:
+            raise ValueError(f"graph: expected a chain that ends in one of {self.outputs}, got {self.at!r}")
         if not self.found:
             raise ValueError("graph: expected at least one layer, got none")
         return layers.Sequential(*self._made())
 
     def following(self) -> Any:
         """The operator that reads the value at hand; None at the end."""
-        readers = [n for n in self.nodes if self.at in n.input and n.op_type not in ASIDE]
+        readers = [n for n in self.nodes if self.at and self.at in n.input and n.op_type not in ASIDE]
         if len(readers) > 1:
             kinds = " and ".join(repr(n.op_type) for n in readers)
             raise ValueError(f"graph: expected a chain of layers, got {kinds} that read {self.at!r}")
@@ -185,6 +189,7 @@ class _Chain:
         if two is None or given:
             what = given or "another direction"
             raise ValueError(f"graph: expected {operator} forward or bidirectional, and no more, got {what}")
+        _onnx_begin.check(self, node)
         kind, cell = options.pop("kind"), options.pop("cell")
         order, gates = _gates.ONNX[cell], GATES[operator]
         w, r = self.constant(node, 1), self.constant(node, 2)
@@ -219,10 +224,17 @@ class _Chain:
                 raise ValueError(f"graph: expected Transpose [0, 2, 1, 3] of Y, got {after.op_type} {perm}")
             self.at = after.output[0]
             after = self.following()
-        if after is None or after.op_type not in ("Squeeze", "Reshape"):
+        if after is None or not self._joins(after):
             got = "none" if after is None else repr(after.op_type)
             raise ValueError(f"graph: expected what joins the directions of Y, got {got}")
         self.at = after.output[0]
+
+    def _joins(self, node: Any) -> bool:
+        """Whether it takes the axis of directions away, and no other."""
+        if node.op_type == "Squeeze":
+            axes = self.attributes(node).get("axes") or self.constant(node, 1).tolist()
+            return list(axes) == [1]
+        return bool(node.op_type == "Reshape" and len(self.constant(node, 1)) == 3)
 
     def _made(self) -> list[Layer]:
         """The layers, levels that follow one another being one."""
