@@ -63,9 +63,11 @@ class ValueAndGrad(Composite):
         grads : ndarray like ``flat_grads``, or mapping like ``grads``, optional
             Add into this instead; no lock is taken.
         mask : bool ndarray, optional
-            Which outputs count, as the loss takes it: past the end of a row none does by itself.
+            Which outputs count, as the loss takes it.
         lengths : array of int, [B], optional
-            Of the rows, as the model takes them.
+            Of the rows, as the model takes them. Where it gives an output for each step of x, those past the
+            end of a row do not count; a loss that is not of `fastrnn.losses`, or a model of several inputs,
+            needs a mask for that.
 
         Returns
         -------
@@ -119,7 +121,7 @@ class ValueAndGrad(Composite):
             self._no_state(state)
             y, pullback = model.vjp(x, key=key, step=step, **rows)
         scored = y if self._truncated is None else self._truncated.last(y, targets)
-        options = _given(mask=mask, scale=scale)
+        options = _given(mask=self._counted(x, y, mask, lengths), scale=scale)
         value, dy = loss.value_and_grad(scored, targets, self._part(grads, "loss", loss), **options)
         if self._truncated is not None and scored is not y:
             last, dy = dy, np.zeros_like(y)
@@ -154,7 +156,7 @@ class ValueAndGrad(Composite):
         """Give the loss without dropout and gradients, and the state."""
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
-        return float(loss(y, targets, **_given(mask=mask))), state
+        return float(loss(y, targets, **_given(mask=self._counted(x, y, mask, lengths)))), state
 
     def total(
         self,
@@ -167,7 +169,7 @@ class ValueAndGrad(Composite):
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
-        return (*loss.total(y, targets, **_given(mask=mask)), state)
+        return (*loss.total(y, targets, **_given(mask=self._counted(x, y, mask, lengths))), state)
 
     def _infer(self, x: Array, state: State | None, lengths: Any) -> tuple[Array, State | None]:
         self._whole()
@@ -177,6 +179,22 @@ class ValueAndGrad(Composite):
             return model(x, state, **rows)  # type: ignore[no-any-return]
         self._no_state(state)
         return model(x, **rows), None
+
+    def _counted(self, x: Any, y: Array, mask: Array | None, lengths: Any) -> Array | None:
+        """What the mask leaves of the steps that rows have, where y has one for each step of x."""
+        if lengths is None or not isinstance(self.children["loss"], (LinearCrossEntropy, Plain)):
+            return mask
+        if y.ndim < 3 or y.shape[:2] != getattr(x, "shape", ())[:2]:
+            return mask
+        there = np.arange(y.shape[0])[:, None] < np.asarray(lengths)
+        if getattr(self.children["model"], "batch_first", False):
+            there = np.arange(y.shape[1]) < np.asarray(lengths)[:, None]
+        if mask is None:
+            return there
+        if mask.dtype != bool or mask.shape != y.shape[: mask.ndim]:
+            return mask  # which the loss refuses
+        whole = mask.reshape(*mask.shape, *[1] * (2 - mask.ndim))
+        return np.logical_and(whole, there.reshape(*there.shape, *[1] * (mask.ndim - 2)))
 
     def _rows(self, lengths: Any) -> dict[str, Any]:
         """Lengths as an argument for the model, if there are any."""

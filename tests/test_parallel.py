@@ -168,6 +168,47 @@ def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
     assert loss != whole(x, targets)[0]
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_steps_past_the_end_do_not_count(rng: np.random.Generator, batch_first: bool) -> None:
+    """The loss and the gradients of padded rows are those of the rows one by one."""
+    x, lengths = rng.standard_normal((5, 3, I), np.float32), [5, 2, 4]
+    wanted, chosen = rng.standard_normal((5, 3, H), np.float32), rng.random((5, 3)) < 0.7
+    made: Any
+    for made, targets in (
+        (lambda: fastrnn.losses.MSE("sum"), wanted),
+        (
+            lambda: fastrnn.losses.LinearCrossEntropy(H, 3, reduction="sum", seed=1),
+            wanted[..., 0].argsort(axis=0) % 3,
+        ),
+    ):
+        for mask in (None, chosen):
+            whole, rows = (
+                fastrnn.value_and_grad(LSTM(I, H, batch_first=batch_first, seed=0), made()) for _ in range(2)
+            )
+
+            def turned(a: Any) -> Any:
+                return None if a is None else np.ascontiguousarray(a.swapaxes(0, 1)) if batch_first else a
+
+            call = [turned(x), turned(targets)]
+            options = {"lengths": lengths, "mask": turned(mask)}
+            loss, _ = whole(*call, **options)
+            parts = [
+                rows(
+                    *(np.ascontiguousarray(turned(a[:n, b : b + 1])) for a in (x, targets)),
+                    mask=None if mask is None else turned(mask[:n, b : b + 1].copy()),
+                )[0]
+                for b, n in enumerate(lengths)
+            ]
+            assert loss == pytest.approx(sum(parts), rel=1e-5)
+            checks.close(whole.flat_grads, rows.flat_grads, "identity")
+            assert whole.loss(*call, **options)[0] == pytest.approx(loss, rel=1e-6)
+            total, count, _ = whole.total(*call, **options)
+            assert total == pytest.approx(loss, rel=1e-6)
+            there = np.arange(5)[:, None] < lengths
+            each = H if targets is wanted else 1
+            assert count == each * np.count_nonzero(there if mask is None else there & mask)
+
+
 def test_inputs_of_their_own(rng: np.random.Generator) -> None:
     """Two sequences of unlike lengths and a row of numbers: what each layer gives by itself, side by side."""
     x = (
