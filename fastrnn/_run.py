@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from typing import Any
@@ -180,7 +181,7 @@ def _text(path: str | None) -> str:
 
 
 def _resume_command(args: argparse.Namespace) -> str:
-    where = "" if args.checkpoint == CHECKPOINT else f" --checkpoint {args.checkpoint}"
+    where = "" if args.checkpoint == CHECKPOINT else f" --checkpoint {shlex.quote(args.checkpoint)}"
     return f"fastrnn train --resume{where}"
 
 

@@ -78,9 +78,14 @@ def run(args: argparse.Namespace) -> int:
     """Run ``fastrnn word2vec``."""
     from fastrnn.word2vec import Corpus, Word2Vec
 
+    if args.model is not None and os.path.realpath(args.model) == os.path.realpath(args.output):
+        raise ValueError(f"--model: expected another file than --output, got {args.model}")
     for path in (args.output, args.model):
         if path is not None and os.path.exists(path) and not args.overwrite:
             raise ValueError(f"{path} exists; give another name, or --overwrite")
+        folder = os.path.dirname(path or "") or os.curdir
+        if not os.access(folder, os.W_OK):  # to be said now, not after hours
+            raise ValueError(f"{path}: expected a folder that can be written, got {folder}")
     if args.threads is not None:
         _core.set_num_threads(args.threads)
     bar = _Bar()

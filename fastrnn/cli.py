@@ -101,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (
         OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError, ImportError
     ) as error:  # fmt: skip
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        text = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            text = error.strerror + (f": {error.filename}" if error.filename else "")
         print(f"fastrnn: error: {' '.join(text.split())}", file=sys.stderr)
         return 2
 

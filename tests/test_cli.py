@@ -65,14 +65,14 @@ def test_resuming_a_finished_run_says_so(trained):
 
 def test_a_time_limit_and_then_the_same_bits(trained, tmp_path):
     folder, *_ = trained
-    code, out, err = run(tmp_path, "train", *TINY, "--time-limit", "0", "--checkpoint", "b")
+    code, out, err = run(tmp_path, "train", *TINY, "--time-limit", "0", "--checkpoint", "b c")
     assert code == 0, err
-    assert "time limit reached; go on with: fastrnn train --resume --checkpoint b" in err
+    assert "time limit reached; go on with: fastrnn train --resume --checkpoint 'b c'" in err
     assert "held-out loss" in out
-    assert checkpoint.load(tmp_path / "b")["training"]["steps_done"] == 1
-    code, _, err = run(tmp_path, "train", "--resume", "--checkpoint", "b", "--threads", "1")
+    assert checkpoint.load(tmp_path / "b c")["training"]["steps_done"] == 1
+    code, _, err = run(tmp_path, "train", "--resume", "--checkpoint", "b c", "--threads", "1")
     assert code == 0, err
-    ours, theirs = checkpoint.load(tmp_path / "b"), checkpoint.load(folder / "fastrnn.ckpt")
+    ours, theirs = checkpoint.load(tmp_path / "b c"), checkpoint.load(folder / "fastrnn.ckpt")
     assert ours["model"]["parameters"].tobytes() == theirs["model"]["parameters"].tobytes()
 
 

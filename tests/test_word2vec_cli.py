@@ -64,13 +64,18 @@ def test_errors(tmp_path: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
     assert "min_count: expected a word that occurs 5 times, but the most frequent of 8 has 3" in err
     code, _, err = run(tmp_path, "word2vec", "none.txt", "-o", "v.bin")
-    assert (code, err) == (2, "fastrnn: error: No such file or directory\n")
+    assert (code, err) == (2, "fastrnn: error: No such file or directory: none.txt\n")
     (tmp_path / "wrong.txt").write_bytes(b"a \xff")
     code, _, err = run(tmp_path, "word2vec", "wrong.txt", "-o", "v.bin")
     assert code == 2
     assert "wrong.txt: expected UTF-8, got byte 255 at offset 2" in err
     code, _, err = run(tmp_path, "word2vec", "words.txt", "-o", "words.txt")
     assert (code, err) == (2, "fastrnn: error: words.txt exists; give another name, or --overwrite\n")
+    code, _, err = run(tmp_path, "word2vec", "none.txt", "-o", "none/v.bin")  # before anything is read
+    said = "none/v.bin: expected a folder that can be written, got none"
+    assert (code, err) == (2, f"fastrnn: error: {said}\n")
+    code, _, err = run(tmp_path, "word2vec", "none.txt", "-o", "v.bin", "--model", "./v.bin")
+    assert (code, err) == (2, "fastrnn: error: --model: expected another file than --output, got ./v.bin\n")
 
 
 def test_ctrl_c_keeps_the_vectors(tmp_path: Path) -> None:
