@@ -230,19 +230,20 @@ class CrossEntropy(Plain):
         classes = _check.floats("y", y).shape[-1]
         chosen = _check.mask(mask, y.shape[:-1])
         kept = _check.labels("targets", targets, y.shape[:-1], classes, self.ignore_index, chosen).reshape(-1)
-        logits, wanted = y.reshape(-1, classes), targets.reshape(-1)
-        count, place = int(np.count_nonzero(kept)), (np.arange(wanted.size), np.where(kept, wanted, 0))
+        logits, wanted = y.reshape(-1, classes)[kept], targets.reshape(-1)[kept]
+        count, place = len(wanted), (np.arange(len(wanted)), wanted)
         shifted = logits - logits.max(axis=1, keepdims=True)
         exps = np.exp(shifted)
         sums = exps.sum(axis=1, keepdims=True)
-        total = float(np.sum((np.log(sums[:, 0]) - shifted[place])[kept], dtype=np.float64))
+        total = float(np.sum(np.log(sums[:, 0]) - shifted[place], dtype=np.float64))
         if scale is None:
             return total, count, None
         exps /= sums
         exps[place] -= 1
-        exps[~kept] = 0
         exps *= y.dtype.type(self._factor(scale, count))
-        return total, count, exps.reshape(y.shape)
+        dy = np.zeros((kept.size, classes), y.dtype)
+        dy[kept] = exps
+        return total, count, dy.reshape(y.shape)
 
     def _terms(self, targets: Array, mask: Array | None) -> int:
         return rows(targets, self.ignore_index, mask)
@@ -267,7 +268,9 @@ class MSE(Plain):
     ) -> tuple[float, int, Array | None]:
         _check.floats("y", y)
         _check.array("targets", targets, y.shape, y.dtype)
-        difference, count = y - targets, self._terms(targets, mask)
+        count = self._terms(targets, mask)
+        with np.errstate(invalid="ignore"):  # what the mask leaves out may be anything
+            difference = y - targets
         if mask is not None:
             difference[~mask] = 0
         total = float(np.sum(np.square(difference), dtype=np.float64))

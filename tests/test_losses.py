@@ -124,18 +124,22 @@ LOSSES = {
 }
 
 
+@pytest.mark.parametrize("junk", [np.nan, np.inf])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_mask_chooses_rows(rng: np.random.Generator, dtype: np.dtype, name: str, reduction: str) -> None:
+def test_a_mask_chooses_rows(
+    rng: np.random.Generator, dtype: np.dtype, name: str, reduction: str, junk: float
+) -> None:
     loss = LOSSES[name](reduction, dtype.name)
     x, targets = case(rng, dtype)
     mask = rng.random((T, B)) < 0.5
     if name == "MSE":
         targets = rng.standard_normal(x.shape).astype(dtype)
+        targets[~mask] = junk
     else:
         targets = np.where(targets < 0, targets, targets % I)
         targets[~mask] = V + 7  # is not looked at
-    x[~mask] = np.nan  # nor is this
+    x[~mask] = junk  # nor is this
     masked_is_a_choice(loss, x, targets, mask)
     x[~mask], targets[~mask] = 1, 0
     with pytest.raises(AssertionError):
