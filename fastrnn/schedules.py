@@ -47,6 +47,13 @@ class Schedule:
 Constant = Schedule
 
 
+def _factor(value: float) -> float:
+    number = _check.real("factor", value, -math.inf)
+    if not 0 < number <= 1:
+        raise ValueError(f"factor: expected 0 < factor <= 1, got {value!r}")
+    return number
+
+
 class StepDecay(Schedule):
     """
     Full rate for `hold` epochs, then multiplied by `factor` before every further epoch.
@@ -58,9 +65,7 @@ class StepDecay(Schedule):
 
     def __init__(self, lr: float, hold: int, factor: float) -> None:
         super().__init__(lr)
-        if not 0 < factor <= 1:
-            raise ValueError(f"factor: expected 0 < factor <= 1, got {factor!r}")
-        self.hold, self.factor = hold, factor
+        self.hold, self.factor = _check.integer("hold", hold, 0), _factor(factor)
 
     def lr(self, step: int, epoch: int) -> float:
         """Return ``lr * factor ** max(epoch + 1 - hold, 0)``."""
@@ -72,9 +77,8 @@ class Plateau(Schedule):
 
     def __init__(self, lr: float, factor: float = 0.5, patience: int = 0, threshold: float = 0.0) -> None:
         super().__init__(lr)
-        if not 0 < factor <= 1:
-            raise ValueError(f"factor: expected 0 < factor <= 1, got {factor!r}")
-        self.factor, self.patience, self.threshold = factor, patience, threshold
+        self.factor, self.patience = _factor(factor), _check.integer("patience", patience, 0)
+        self.threshold = _check.real("threshold", threshold)
         self._best, self._waited, self._scale = math.inf, 0, 1.0
 
     def lr(self, step: int, epoch: int) -> float:
@@ -100,9 +104,8 @@ class Cosine(Schedule):
 
     def __init__(self, lr: float, total: int, warmup: int = 0, final: float = 0.0) -> None:
         super().__init__(lr)
-        if total < 1 or not warmup >= 0:
-            raise ValueError(f"total, warmup: expected total >= 1 and warmup >= 0, got {total}, {warmup}")
-        self.total, self.warmup, self.final = total, warmup, final
+        self.total, self.warmup = _check.integer("total", total, 1), _check.integer("warmup", warmup, 0)
+        self.final = _check.real("final", final)
 
     def lr(self, step: int, epoch: int) -> float:
         """Return the rate on the ramp or on the curve."""

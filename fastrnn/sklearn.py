@@ -285,6 +285,8 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """Return the share of right tags."""
         found = self.predict(X)
+        if len(y) != len(found):
+            raise ValueError(f"y: expected {len(found)} lists of tags, as X has, got {len(y)}")
         for place, (wanted, tags) in enumerate(zip(y, found, strict=True)):
             if len(wanted) != len(tags):
                 raise ValueError(

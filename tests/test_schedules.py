@@ -73,8 +73,25 @@ def test_another_schedule_is_refused():
         lambda: Plateau(1.0, 1.5),
         lambda: Cosine(1.0, 0),
         lambda: Cosine(1.0, 5, -1),
+        lambda: Plateau(1.0, patience=-1),
+        lambda: Plateau(1.0, threshold=math.nan),
     ],
 )
 def test_bad_settings(make):
     with pytest.raises(ValueError, match=r": expected "):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Constant("1"),
+        lambda: StepDecay(1.0, "1", 0.5),
+        lambda: StepDecay(1.0, 1, "1"),
+        lambda: Plateau(1.0, patience=0.5),
+        lambda: Cosine(1.0, 10.5),
+    ],
+)
+def test_settings_of_another_kind(make):
+    with pytest.raises(TypeError, match=r": expected (a number|an int), got "):
         make()

@@ -101,6 +101,8 @@ def test_tagger() -> None:
         clone(model).predict(x)
     with pytest.raises(ValueError, match=r"^y\[0\]: expected 2 tags, as X\[0\] has, got 1$"):
         search.best_estimator_.score([["a", "b"], ["c"]], [["other"], ["other", "after a"]])
+    with pytest.raises(ValueError, match=r"^y: expected 2 lists of tags, as X has, got 1$"):
+        search.best_estimator_.score([["a", "b"], ["c"]], [["other", "after a"]])
 
 
 def test_errors() -> None:
