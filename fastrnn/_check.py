@@ -106,6 +106,14 @@ def dtype(name: str, value: Any) -> np.dtype[Any]:
     return found
 
 
+def keyed(name: str, value: Any) -> Any:
+    """KeyedVectors, ours or gensim's."""
+    if not hasattr(value, "key_to_index"):
+        hint = f"; use {name}.wv" if hasattr(value, "wv") else ""
+        raise TypeError(f"{name}: expected KeyedVectors, got {describe(value)}{hint}")
+    return value
+
+
 def seed(value: Any) -> int | None:
     """None, or an int >= 0, as np.random.PCG64 wants it."""
     return None if value is None else integer("seed", value, 0)

@@ -139,7 +139,8 @@ class Vocabulary:
     def from_vectors(cls, vectors: Any) -> Vocabulary:
         """Take the words of a `KeyedVectors`, in their order: its vectors can be loaded into a model."""
         special = (UNKNOWN, END_OF_LINE)
-        return cls([*special, *(word for word in vectors.index_to_key if word not in special)], "word")
+        words = _check.keyed("vectors", vectors).index_to_key
+        return cls([*special, *(word for word in words if word not in special)], "word")
 
     @classmethod
     def _of(cls, counts: Counter[str], min_count: int, max_size: int | None) -> Vocabulary:

@@ -303,6 +303,21 @@ ERRORS: dict[str, Case] = {
         ValueError,
         "vectors: expected 5 numbers for each word, got 3",
     ),
+    "model of vectors": (
+        lambda: classifier().load_vectors(fastrnn.Word2Vec()),
+        TypeError,
+        "vectors: expected KeyedVectors, got Word2Vec; use vectors.wv",
+    ),
+    "vocabulary of a model": (
+        lambda: Vocabulary.from_vectors(fastrnn.Word2Vec()),
+        TypeError,
+        "vectors: expected KeyedVectors, got Word2Vec; use vectors.wv",
+    ),
+    "dict of vectors": (
+        lambda: classifier(vectors={"a": [1.0]}),
+        TypeError,
+        "vectors: expected KeyedVectors, got dict",
+    ),
     "frozen": (
         lambda: trains_what_is_frozen(classifier(freeze_embedding=True)),
         ValueError,

@@ -52,6 +52,7 @@ def replacing(vocabulary: Vocabulary, inputs: Sequences, rate: float) -> dict[st
 def load_vectors(model: Any, embedding: Any, vocabulary: Vocabulary, vectors: Any) -> int:
     """Copy the vectors of the words that both know into the embedding."""
     wanted = embedding.embedding_dim
+    _check.keyed("vectors", vectors)
     if vectors.vector_size != wanted:
         raise ValueError(f"vectors: expected {wanted} numbers for each word, got {vectors.vector_size}")
     table, known = embedding.params["weight"], 0

@@ -112,9 +112,7 @@ class SequenceClassifier(Model):
         if embedding_size is not None:
             size = _check.integer("embedding_size", embedding_size, 1)
         else:
-            if vectors is not None and not hasattr(vectors, "vector_size"):
-                raise TypeError(f"vectors: expected KeyedVectors, got {_check.describe(vectors)}")
-            size = width if vectors is None else vectors.vector_size
+            size = width if vectors is None else _check.keyed("vectors", vectors).vector_size
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(4)]
         parts: list[Any] = [Embedding(len(self.vocabulary), size, dtype=dtype, seed=seeds[0])]
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
