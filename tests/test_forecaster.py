@@ -119,6 +119,20 @@ def test_known_columns_are_used() -> None:
     assert model.predict(x[300:324], known=known[300:330]).shape == (S, 1)
 
 
+def test_what_is_refused_changes_nothing() -> None:
+    model = forecaster()
+    model.fit(TRAIN, validation_data=DEV, **{**QUICK, "epochs": 1})
+    before = model.predict(TEST), model.predict_interval(TEST)
+    for wrong in ({"validation_data": broken(3, 0)}, {"lr": -1.0}):
+        with pytest.raises(ValueError, match="expected"):
+            model.fit(TRAIN * 3, **{**QUICK, **wrong})
+        assert np.array_equal(model.predict(TEST), before[0])
+        assert np.array_equal(model.predict_interval(TEST), before[1])
+    model.fit(TRAIN * 3, **{**QUICK, "epochs": 1})
+    with pytest.raises(ValueError, match="expected a model with errors, got none"):
+        model.predict_interval(TEST)  # those there were are of other numbers
+
+
 def test_scaling_sees_the_training_part_alone() -> None:
     a, b = forecaster(), forecaster()
     a.fit(TRAIN, validation_data=DEV, **{**QUICK, "epochs": 1})

@@ -173,12 +173,18 @@ class Forecaster(ForecastNetwork):
             A series is shorter than W + S, or has a number that is not finite.
         """
         values = self._series("x", x)
-        self.scaling = Scaling.of(values)
-        data = self._windows("x", values, self._known("known", known, len(values)), batch, stride, seed)
-        held_out = None
-        if validation_data is not None:
-            held_out = self._held_out("validation_data", validation_data)
-        history = self.train(data, held_out, seed=seed, **{"unit": "number", **training})
+        before, version = (self.scaling, self.errors), self.version
+        self.scaling, self.errors = Scaling.of(values), None
+        try:
+            data = self._windows("x", values, self._known("known", known, len(values)), batch, stride, seed)
+            held_out = None
+            if validation_data is not None:
+                held_out = self._held_out("validation_data", validation_data)
+            history = self.train(data, held_out, seed=seed, **{"unit": "number", **training})
+        except BaseException:
+            if self.version == version:  # nothing is trained: the model stays what it was
+                self.scaling, self.errors = before
+            raise
         if held_out is not None:
             self._calibrate(held_out)
         return history
