@@ -233,6 +233,8 @@ def test_bad_arguments(trained):
         small(hidden_size=0)
     with pytest.raises(ValueError, match="seed: expected an int >= 0, got -1"):
         small(seed=-1)
+    with pytest.raises(ValueError, match=r"^embedding_dropout: expected 0 <= embedding_dropout < 1, got 1$"):
+        small(embedding_dropout=1.0)
     with pytest.raises(ValueError, match=r"^tied: expected embedding_size = 24, as outputs are, got 8$"):
         small(tied=True, embedding_size=8)
     with pytest.raises(ValueError, match=r"^cell: expected one of 'GRU', 'LSTM', .*, got 'lstm'$"):

@@ -47,7 +47,7 @@ def test_activations(kind: str, dtype: np.dtype) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"labels": ["in", "out"]}, {"out_features": 3}, {"labels": ["a", "b"], "hidden": ()}],
+    [{"labels": ["in", "out"]}, {"out_features": 3}, {"labels": ["a", "b"], "hidden": (), "dropout": 0.0}],
     ids=str,
 )
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -193,6 +193,21 @@ ERRORS: dict[str, Case] = {
         lambda: MLP(2, RING).fit(np.zeros((0, 2)), []),
         ValueError,
         "x: expected at least one row, got none",
+    ),
+    "one layer": (
+        lambda: MLP(2, ["a"], hidden=64),
+        TypeError,
+        "hidden: expected a tuple of ints, got 64",
+    ),
+    "activation of none": (
+        lambda: MLP(2, ["a"], hidden=(), activation="gelu"),
+        ValueError,
+        "activation: expected one of 'relu', 'tanh', 'sigmoid', 'identity', got 'gelu'",
+    ),
+    "dropout of none": (
+        lambda: MLP(2, ["a"], hidden=(), dropout=0.5),
+        ValueError,
+        "dropout: expected 0 without hidden layers, got 0.5",
     ),
     "proba": (
         lambda: MLP(2, out_features=1).predict_proba(POINTS),

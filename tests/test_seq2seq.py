@@ -211,7 +211,7 @@ ERRORS: dict[str, Case] = {
     "kind": (
         lambda: model(attention="soft"),
         ValueError,
-        "kind: expected one of 'dot', 'general', 'additive', got 'soft'",
+        "attention: expected one of 'dot', 'general', 'additive', got 'soft'",
     ),
     "odd": (
         lambda: model(hidden_size=7),

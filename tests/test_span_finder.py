@@ -81,6 +81,11 @@ def test_answers_longer_than_predict_looks_for() -> None:
     assert net.evaluate(x, y).exact == 1
 
 
+def test_spans_in_an_array() -> None:
+    net, (x, y) = model(), look_ups(9)
+    assert net.evaluate(x, np.array(y)) == net.evaluate(x, y)
+
+
 def test_the_likeliest_span() -> None:
     """Against all spans, of random weights, where ends before begins are likely too."""
     net = model()

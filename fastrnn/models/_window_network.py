@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.layers import Linear, Pool, Sequential
+from fastrnn.layers.pool import KINDS as POOLS
 from fastrnn.losses import MSE, LinearCrossEntropy
 from fastrnn.models._decoder import dropped
 from fastrnn.models.base import Model, probabilities, recurrent_layer
@@ -55,6 +56,7 @@ class WindowNetwork(Model):
             "dropout": dropout,
         }
         rate = _check.real("dropout", dropout, 0.0, 1.0)
+        _check.choice("pooling", pooling, POOLS)
         between = rate if _check.integer("num_layers", num_layers, 1) > 1 else 0.0
         options: dict[str, Any] = {"bidirectional": bidirectional, "dropout": between}
         layer = recurrent_layer(cell, channels, hidden_size, num_layers, seed=fold(seed, 0), **options)

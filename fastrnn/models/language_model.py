@@ -10,8 +10,9 @@ from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.callbacks import History, perplexity
 from fastrnn.data import UNKNOWN, Ids, Streams, Vocabulary
-from fastrnn.layers import Dropout, Embedding, Sequential
+from fastrnn.layers import Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
+from fastrnn.models._decoder import dropped
 from fastrnn.models._tied import TiedCrossEntropy
 from fastrnn.models.base import Model, own_options, probabilities, recurrent_layer
 from fastrnn.protocols import State
@@ -94,8 +95,8 @@ class LanguageModel(Model):
         size = options.get("proj_size") or hidden_size if embedding_size is None else embedding_size
         layer = recurrent_layer(cell, size, hidden_size, num_layers, **options)
         embedding = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
-        before = [Dropout(embedding_dropout)] if embedding_dropout else []
-        after = [Dropout(dropout)] if dropout else []
+        rate = _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0)
+        before, after = dropped(rate), dropped(layer.dropout)
         self.body = Sequential(embedding, *before, layer, *after)
         if _check.flag("tied", tied):
             if size != layer.output_size:
@@ -115,7 +116,7 @@ class LanguageModel(Model):
             "cell_options": dict(cell_options or {}),
             "tied": bool(tied),
             "dropout": layer.dropout,
-            "embedding_dropout": float(embedding_dropout),
+            "embedding_dropout": rate,
             "dtype": str(layer.dtype),
         }
 

@@ -11,6 +11,7 @@ from fastrnn import _check, metrics
 from fastrnn._random import fold
 from fastrnn.batches import DenseBatches
 from fastrnn.layers import Activation, Dropout, Linear, Sequential
+from fastrnn.layers.activation import KINDS as ACTIVATIONS
 from fastrnn.losses import MSE, LinearCrossEntropy
 from fastrnn.models._sentences import Labels
 from fastrnn.models.base import Model, probabilities, validation_pair
@@ -79,10 +80,15 @@ class MLP(Model):
         if (labels is None) == (out_features is None):
             raise ValueError("labels, out_features: expected one of them, got both or none")
         self.labels = None if labels is None else Labels("labels", labels)
+        if isinstance(hidden, (str, int)) or not hasattr(hidden, "__iter__"):
+            raise TypeError(f"hidden: expected a tuple of ints, got {_check.describe(hidden)}")
         sizes = [self.width, *(_check.integer("hidden", size, 1) for size in hidden)]
         start = None if seed is None else _check.integer("seed", seed, 0)
         seeds = [None if start is None else fold(start, i) for i in range(len(sizes))]
         rate = _check.real("dropout", dropout, 0.0, 1.0)
+        _check.choice("activation", activation, ACTIVATIONS)
+        if rate and len(sizes) == 1:
+            raise ValueError(f"dropout: expected 0 without hidden layers, got {rate:g}")
         parts: list[Any] = []
         for inputs, outputs, own in zip(sizes[:-1], sizes[1:], seeds[:-1], strict=True):
             layer = Linear(inputs, outputs, dtype=dtype, seed=own)

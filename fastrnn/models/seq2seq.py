@@ -9,6 +9,7 @@ from fastrnn import _check, metrics
 from fastrnn._random import fold
 from fastrnn.batches import PaddedBatches, Sequences
 from fastrnn.data import END_OF_LINE, Vocabulary
+from fastrnn.layers.attention import KINDS as ATTENTIONS
 from fastrnn.models import _beam
 from fastrnn.models._beam import Hypothesis
 from fastrnn.models._decoder import decoder_config, search_options
@@ -110,6 +111,8 @@ class Seq2Seq(Seq2SeqNetwork):
             dtype,
         )
         width = self.config["hidden_size"]
+        if attention is not None:
+            _check.choice("attention", attention, ATTENTIONS)
         if _check.flag("bidirectional", bidirectional) and width % 2:
             raise ValueError(f"hidden_size: expected an even number for a bidirectional encoder, got {width}")
         if memory_dropout and attention is None:

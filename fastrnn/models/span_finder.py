@@ -11,6 +11,7 @@ from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.batches import AskedBatches, Sequences
 from fastrnn.data import Vocabulary
+from fastrnn.layers.attention import KINDS as ATTENTIONS
 from fastrnn.models._sentences import encode, load_vectors, word_vocabulary
 from fastrnn.models._span_network import SpanNetwork
 from fastrnn.models.base import log_probabilities, validation_pair
@@ -101,7 +102,7 @@ class SpanFinder(SpanNetwork):
             "hidden_size": width,
             "embedding_size": size,
             "cell": cell,
-            "attention": attention,
+            "attention": _check.choice("attention", attention, ATTENTIONS),
             "dropout": _check.real("dropout", dropout, 0.0, 1.0),
             "embedding_dropout": _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0),
             "dtype": dtype,
@@ -174,7 +175,7 @@ class SpanFinder(SpanNetwork):
             raise ValueError(f"{name}: expected {len(x)} spans, as {whose} has, got {got}")
         found = np.empty((len(y), 2), np.int32)
         for place, (span, (text, _)) in enumerate(zip(y, x, strict=True)):
-            if not isinstance(span, (tuple, list)) or len(span) != 2:
+            if np.shape(span) != (2,):
                 raise TypeError(
                     f"{name}[{place}]: expected a pair (start, stop), got {_check.describe(span)}"
                 )

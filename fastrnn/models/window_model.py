@@ -11,8 +11,9 @@ from fastrnn._random import fold
 from fastrnn.batches import DenseBatches
 from fastrnn.callbacks import History, perplexity
 from fastrnn.data import Ids, Vocabulary
-from fastrnn.layers import Activation, Dropout, Embedding, Linear, Sequential
+from fastrnn.layers import Activation, Embedding, Linear, Sequential
 from fastrnn.losses import LinearCrossEntropy
+from fastrnn.models._decoder import dropped
 from fastrnn.models.base import Model, probabilities
 from fastrnn.models.language_model import Evaluation
 from fastrnn.training import evaluate
@@ -68,9 +69,9 @@ class WindowLanguageModel(Model):
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), k) for k in range(3)]
         self.table = Embedding(len(vocabulary), size, dtype=dtype, seed=seeds[0])
         inner = Linear(self.context * size, width, dtype=dtype, seed=seeds[1])
-        before = [Dropout(embedding_dropout)] if embedding_dropout else []
-        after = [Dropout(dropout)] if dropout else []
-        self.body = Sequential(*before, inner, Activation("tanh"), *after)
+        rate = _check.real("dropout", dropout, 0.0, 1.0)
+        early = _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0)
+        self.body = Sequential(*dropped(early), inner, Activation("tanh"), *dropped(rate))
         self.head = LinearCrossEntropy(width, len(vocabulary), dtype=dtype, seed=seeds[2])
         self._compose({"table": self.table, "body": self.body, "head": self.head})
         self.set_compute(compute)
@@ -78,8 +79,8 @@ class WindowLanguageModel(Model):
             "context": self.context,
             "embedding_size": size,
             "hidden_size": width,
-            "dropout": float(dropout),
-            "embedding_dropout": float(embedding_dropout),
+            "dropout": rate,
+            "embedding_dropout": early,
             "dtype": str(self.flat_params.dtype),
         }
 
