@@ -14,6 +14,7 @@ from fastrnn import SequenceClassifier, SequenceTagger, checkpoint
 from fastrnn.baselines import HiddenMarkovTagger, NaiveBayes
 from fastrnn.callbacks import Callback
 from fastrnn.data import Vocabulary
+from fastrnn.models import base
 
 TRAIN, DEV = journeys(120), journeys(40, 1)
 GOOD, HELD = opinions(120), opinions(40, 1)
@@ -185,6 +186,29 @@ def test_a_frozen_embedding_is_saved(tmp_path: Any) -> None:
     assert np.array_equal(again.params["body.0.weight"], before)
 
 
+@pytest.mark.parametrize("cell", base.CELLS)
+def test_every_cell_has_its_levels(cell: str, tmp_path: Any) -> None:
+    made: tuple[Any, ...] = (
+        SequenceTagger(TRAIN[0], TRAIN[1], 8, 2, cell=cell, seed=0),
+        fastrnn.LanguageModel(Vocabulary("ab\n"), 8, 2, cell=cell, seed=0),
+        fastrnn.Forecaster(1, 6, 2, cell=cell, hidden_size=8, num_layers=2, seed=0),
+    )
+    for model in made:
+        (layer,) = (part for _, part in model.body._leaves() if part.recurrent)
+        assert (layer.hidden_size, layer.num_layers) == (8, 2)
+        model.save(tmp_path / "model")
+        assert repr(type(model).load(tmp_path / "model")) == repr(model)
+
+
+def test_a_context_of_its_own(tmp_path: Any) -> None:
+    model = tagger(cell="SCRN", num_layers=2, cell_options={"context_size": 5})
+    assert "SCRN(12, 12, num_layers=2, context_size=5, bidirectional=True)" in repr(model)
+    model.save(tmp_path / "model")
+    assert repr(SequenceTagger.load(tmp_path / "model")) == repr(model)
+    assert fastrnn.SCRN(3, 10).context_size == 2
+    assert fastrnn.SCRN(3, 2).context_size == 1
+
+
 SENTENCE = [["show", "me"]]
 
 
@@ -255,6 +279,11 @@ ERRORS: dict[str, Case] = {
         lambda: tagger(cell_options={"batch_first": True}),
         ValueError,
         "cell_options: expected no batch_first because the model decides on it, got True",
+    ),
+    "levels": (
+        lambda: tagger(cell_options={"num_layers": 2}),
+        ValueError,
+        "cell_options: expected no num_layers because the model decides on it, got 2",
     ),
     "label": (
         lambda: classifier().fit(SENTENCE, ["fine"]),

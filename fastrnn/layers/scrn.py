@@ -32,8 +32,8 @@ class SCRN(_Recurrent):
 
     Parameters
     ----------
-    context_size : int
-        C, the slow units.
+    context_size : int, optional
+        C, the slow units; a quarter of H without it.
     alpha : float
         a, in [0, 1); with `learn_alpha` in (0, 1).
     learn_alpha : bool
@@ -51,13 +51,15 @@ class SCRN(_Recurrent):
         self,
         input_size: int,
         hidden_size: int,
-        context_size: int,
+        context_size: int | None = None,
         num_layers: int = 1,
         *,
         alpha: float = 0.95,
         learn_alpha: bool = False,
         **options: Any,
     ) -> None:
+        if context_size is None:
+            context_size = max(1, _check.integer("hidden_size", hidden_size, 1) // 4)
         self.context_size = _check.integer("context_size", context_size, 1)
         self.alpha = _check.real("alpha", alpha, 0.0, 1.0)
         self.learn_alpha = _check.flag("learn_alpha", learn_alpha)

@@ -193,7 +193,7 @@ class Model(Composite):
 
 def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: Any) -> Any:
     """A recurrent layer by the name of its class."""
-    return CELLS[_check.choice("cell", cell, tuple(CELLS))](width, hidden, levels, **options)
+    return CELLS[_check.choice("cell", cell, tuple(CELLS))](width, hidden, num_layers=levels, **options)
 
 
 def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
@@ -207,7 +207,8 @@ def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
 def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:
     """Options of a recurrent layer, none of those that the model decides on."""
     options = dict(given or {})
-    for name in ("batch_first", "dtype", "seed", "dropout", *decided):
+    sizes = ("input_size", "hidden_size", "num_layers")
+    for name in (*sizes, "batch_first", "dtype", "seed", "dropout", *decided):
         if name in options:
             raise ValueError(
                 f"cell_options: expected no {name} because the model decides on it, got {options[name]!r}"
