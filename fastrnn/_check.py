@@ -106,6 +106,13 @@ def dtype(name: str, value: Any) -> np.dtype[Any]:
     return found
 
 
+def several(**given: Any) -> None:
+    """Refuse a string where several are meant: it would be taken letter by letter."""
+    for name, value in given.items():
+        if isinstance(value, (str, bytes)):
+            raise TypeError(f"{name}: expected a list of words, got the string {value!r}")
+
+
 def keyed(name: str, value: Any) -> Any:
     """KeyedVectors, ours or gensim's."""
     if not hasattr(value, "key_to_index"):

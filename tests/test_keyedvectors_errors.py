@@ -8,7 +8,7 @@ from errors import Case, check
 from vectors import make
 
 import fastrnn
-from fastrnn import KeyedVectors
+from fastrnn import KeyedVectors, Word2Vec
 
 KV = make()
 
@@ -78,6 +78,27 @@ ERRORS: dict[str, Case] = {
         "extras: expected 1 values of 'count', got 2",
     ),
 }
+
+
+LETTERS = {  # of what would be read letter by letter
+    "keys": lambda: KV.get_mean_vector("ab"),
+    "ws2": lambda: KV.n_similarity(["a"], "ab"),
+    "other_words": lambda: KV.distances("a", "ab"),
+    "keys_list": lambda: KV.most_similar_to_given("a", "ab"),
+    "words": lambda: KV.doesnt_match("ab"),
+    "document1": lambda: KV.wmdistance("ab", ["a"]),
+    "context_words_list": lambda: Word2Vec().predict_output_word("ab"),
+}
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_a_string_is_no_list(name: str) -> None:
+    check((LETTERS[name], TypeError, f"{name}: expected a list of words, got the string 'ab'"))
+
+
+def test_all_letters_are_no_list() -> None:
+    with pytest.raises(TypeError, match=r"^keys: expected a list of words, got the string 'ab'$"):
+        KV.vectors_for_all("ab")
 
 
 @pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)

@@ -45,6 +45,7 @@ class Contexts(Memory):
             For a model without negative sampling.
         """
         topn = _check.integer("topn", topn, 1)
+        _check.several(context_words_list=context_words_list)
         if not self.negative:
             raise RuntimeError("negative: expected a model with negative sampling, got negative=0")
         if self._tables is None:

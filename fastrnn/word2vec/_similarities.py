@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from fastrnn import _check
+
 from ._store import KEY_TYPES, Store, UnknownKey
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Similarities(Store):
         `pre_normalize` scales the vectors of keys to length 1 before, `post_normalize` the mean after. Keys
         that are not there are left out, or with ``ignore_missing=False`` a KeyError.
         """
+        _check.several(keys=keys)
         if len(keys) == 0:
             raise ValueError("keys: expected at least one, got none")
         w = np.ones(len(keys)) if weights is None else np.asarray(weights, np.float64)
@@ -66,6 +69,7 @@ class Similarities(Store):
 
     def n_similarity(self, ws1: Sequence[Any], ws2: Sequence[Any]) -> np.floating[Any]:
         """Return the cosine of the means of two lists of keys, none of them scaled before."""
+        _check.several(ws1=ws1, ws2=ws2)
         if not (len(ws1) and len(ws2)):
             raise ZeroDivisionError("ws1, ws2: expected at least one key in each, got none")
         means = [self.get_mean_vector(ws, pre_normalize=False) for ws in (ws1, ws2)]
@@ -85,6 +89,7 @@ class Similarities(Store):
 
     def distances(self, word_or_vector: Any, other_words: Sequence[Any] = ()) -> Array:
         """Return 1 minus the cosines of a key or vector and `other_words`, or all keys if there are none."""
+        _check.several(other_words=other_words)
         vector = self.get_vector(word_or_vector) if isinstance(word_or_vector, KEY_TYPES) else word_or_vector
         rows = [self.get_index(word) for word in other_words] if len(other_words) else slice(None)
         return 1 - self.cosine_similarities(vector, self.vectors[rows])
@@ -105,10 +110,12 @@ class Similarities(Store):
 
     def most_similar_to_given(self, key1: Any, keys_list: Sequence[Any]) -> Any:
         """Return the one of `keys_list` that is most similar to `key1`."""
+        _check.several(keys_list=keys_list)
         return keys_list[int(np.argmax([self.similarity(key1, key) for key in keys_list]))]
 
     def rank_by_centrality(self, words: Sequence[Any], use_norm: bool = True) -> list[tuple[Any, Any]]:
         """Sort `words` by their cosine with the mean of all: (cosine, word), largest first."""
+        _check.several(words=words)
         used = [word for word in words if word in self]
         if not used:
             raise ValueError(f"words: expected at least one that is a key, got {list(words)}")
@@ -136,8 +143,11 @@ class Similarities(Store):
         ImportError
             POT, which solves the transport problem, is not installed.
         """
-        from ot import emd2
-
+        _check.several(document1=document1, document2=document2)
+        try:
+            from ot import emd2
+        except ImportError:
+            raise ImportError("wmdistance: needs POT; pip install 'fastrnn[wmd]'") from None
         counts = [Counter(word for word in document if word in self) for document in (document1, document2)]
         if not all(counts):
             return math.inf

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fastrnn import _check
+
 from ._evaluation import Evaluation
 from ._interop import Interop
 
@@ -53,6 +55,7 @@ class KeyedVectors(Evaluation, Interop):
         copy_vecattrs
             Take the attributes along. Otherwise ``count`` is made up, falling from the number of keys to 1.
         """
+        _check.several(keys=keys)
         known: Any = self if allow_inference else self.key_to_index
         chosen = [key for key in dict.fromkeys(keys) if key in known]
         kv = KeyedVectors(self.vector_size, len(chosen), self.vectors.dtype)
