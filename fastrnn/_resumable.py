@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,9 @@ class Resumable:
         stateful = self._stateful()
         names = [type(c).__name__ for c in stateful]
         same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
-        self.schedule.load_state_dict(saved["schedule"])
+        copy.copy(self.schedule).load_state_dict(saved["schedule"])  # raises before anything is changed
         self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
         for callback, (_, state) in zip(stateful, saved["callbacks"], strict=True):
             callback.load_state_dict(state)
         self.set_parameters(parameters)

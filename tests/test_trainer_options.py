@@ -12,6 +12,7 @@ import pytest
 import fastrnn
 from fastrnn import checkpoint, losses, optim
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
+from fastrnn.schedules import Plateau
 from fastrnn.training import Trainer
 
 RNG = np.random.default_rng(0)
@@ -181,6 +182,16 @@ def test_a_callback_may_remember_nothing_at_first(tmp_path: Any) -> None:
         run = Trainer(model, optim.Adam(model), callbacks=[seen], checkpoint=tmp_path / "run")
         run.fit(DATA, 1, resume=resume)
     assert list(seen.losses) == ["1", "2", "3", "4", "5"]
+
+
+def test_another_optimiser_is_refused_before_anything_changes(tmp_path: Any) -> None:
+    model, path = joined(), tmp_path / "run"
+    Trainer(model, optim.Adam(model), schedule=Plateau(0.1), checkpoint=path).fit(DATA, 2, DATA)
+    schedule = Plateau(0.1)
+    run = Trainer(model, optim.SGD(model, lr=0.1), schedule=schedule, checkpoint=path)
+    with pytest.raises(ValueError, match=r"^state_dict: expected kind 'SGD', got 'Adam'$"):
+        run.fit(DATA, 2, DATA, resume=True)
+    assert schedule.state_dict() == Plateau(0.1).state_dict()
 
 
 def test_no_target_counts() -> None:
