@@ -102,11 +102,11 @@ _LAZY_MODULES = (
     "plot",
     "reference",
     "schedules",
-    "sklearn",
     "training",
     "windows",
     "word2vec",
 )
+_EXTRAS = ("keras", "sklearn", "torch")  # need packages of these names; not listed, so that help() needs none
 
 
 def __getattr__(name: str) -> Any:
@@ -118,7 +118,7 @@ def __getattr__(name: str) -> Any:
         value: Any = version("fastrnn")
     elif name in _LAZY:
         value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
-    elif name in _LAZY_MODULES:
+    elif name in _LAZY_MODULES or name in _EXTRAS:
         return importlib.import_module(f".{name}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

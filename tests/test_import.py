@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import peer
 
 import fastrnn
 from fastrnn import _core
@@ -63,6 +64,22 @@ def test_import_leaves_heavy_things_for_later(heavy: str) -> None:
 @pytest.mark.parametrize("name", LAZY)
 def test_what_is_lazy_is_there(name: str) -> None:
     assert run(f"import fastrnn; fastrnn.{name}; print('{name}' in dir(fastrnn))") == "True\n"
+
+
+def test_help_needs_no_other_package() -> None:
+    without = "; ".join(f"sys.modules[{name!r}] = None" for name in ("sklearn", "torch", "keras"))
+    assert (
+        run(f"import sys; {without}; import fastrnn, pydoc; print(len(pydoc.render_doc(fastrnn)) > 0)")
+        == "True\n"
+    )
+    assert "weights" in run("import fastrnn; print(fastrnn.interop.weights.__name__, fastrnn.interop.keras)")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["sklearn", "torch"])
+def test_extras_are_there(name: str) -> None:
+    peer(name)
+    assert run(f"import fastrnn; print(fastrnn.{name}.__name__)") == f"fastrnn.{name}\n"
 
 
 def test_an_unknown_isa_is_reported_at_import() -> None:
