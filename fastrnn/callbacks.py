@@ -92,7 +92,7 @@ class EarlyStopping(Callback):
         Put the parameters of the best epoch back when the run is finished.
     monitor
         The name of a number in the logs, such as that of a `Score` that comes before this callback: the
-        largest is the best. None is the loss, of which the smallest is.
+        largest is the best, but of a name that ends in "loss" the smallest. None is the held-out loss.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Compare; without validation data the training loss counts."""
-        loss = held_out_loss(logs) if self.monitor is None else -float(logs[self.monitor])
+        loss = held_out_loss(logs) if self.monitor is None else self._monitored(logs, self.monitor)
         if loss < self.best:
             self.best, self.best_epoch, self._waited = loss, logs["epoch"], 0
             if self.restore_best:
@@ -122,6 +122,12 @@ class EarlyStopping(Callback):
             self._waited += 1
             if self.patience is not None and self._waited >= self.patience:
                 trainer.stop(finished=True)
+
+    @staticmethod
+    def _monitored(logs: Logs, name: str) -> float:
+        if name not in logs:
+            raise ValueError(f"monitor: expected one of {', '.join(logs)}, got {name!r}")
+        return float(logs[name]) if name.endswith("loss") else -float(logs[name])
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Put the best parameters back."""

@@ -6,6 +6,7 @@ import math
 import re
 
 import numpy as np
+import pytest
 
 from fastrnn import callbacks, optim
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar
@@ -37,6 +38,20 @@ def test_early_stopping_keeps_the_best():
     assert stop.best_epoch == 1
     assert (model.flat_params == best[1]).all()
     assert run.evaluate(HELD_OUT) == stop.best
+
+
+def test_of_a_loss_the_smallest_is_the_best():
+    found = []
+    for monitor in (None, "validation_loss"):
+        stop, model = EarlyStopping(monitor=monitor), LanguageModel(VOCABULARY, 6, 1, seed=0)
+        Trainer(model, optim.SGD(model, lr=0.5), callbacks=[stop]).fit(DATA, 3, HELD_OUT)
+        found.append((stop.best, stop.best_epoch))
+    assert found[0] == found[1]
+    assert found[0][1] > 0
+    run = Trainer(model, optim.SGD(model, lr=0.5), callbacks=[EarlyStopping(monitor="f1")])
+    names = "epoch, step, loss, lr, validation_loss"
+    with pytest.raises(ValueError, match=f"^monitor: expected one of {names}, got 'f1'$"):
+        run.fit(DATA, 3, HELD_OUT)
 
 
 def test_callbacks_of_another_run_begin_anew():
