@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastrnn import _check, _training_options, checkpoint, layers, optim
+from fastrnn._stored import described
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
 from fastrnn.layers.composite import Composite
 from fastrnn.schedules import Cosine, Schedule
@@ -172,10 +173,8 @@ class Model(Composite):
     @classmethod
     def from_saved(cls, tree: Any, **parts: Any) -> Self:
         """Build the model that ``tree["model"]`` describes."""
-        model, name = tree.get("model") if isinstance(tree, dict) else None, cls.__name__
-        kind = model.get("kind") if isinstance(model, dict) else None
-        if not isinstance(model, dict) or kind != name:
-            raise ValueError(f"checkpoint: expected a {name}, got {kind or 'no model'}")
+        name = cls.__name__
+        model = described(tree, name)
         try:
             made = cls._build(model, **parts)
             parameters = model["parameters"]
