@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -102,6 +103,14 @@ def gensim() -> ModuleType:
     """gensim: as above."""
     peer("gensim.models")
     return peer("gensim")
+
+
+def checkout() -> Path:
+    """The checkout that the tests lie in; where they are a copy without one, what needs it is skipped."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "CMakeLists.txt").exists():
+        pytest.skip("these tests are a copy without a checkout", allow_module_level=True)
+    return root
 
 
 def peer(name: str) -> ModuleType:

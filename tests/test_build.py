@@ -11,8 +11,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from conftest import checkout
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = checkout()
 CMAKE = Path(sysconfig.get_path("scripts")) / "cmake"  # of the extra `test`
 
 
@@ -29,6 +30,9 @@ def configure(folder: Path, *options: str, **environment: str) -> str:
     )
     assert done.returncode == 1
     return done.stderr
+
+
+needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="there is no compiler")
 
 
 def compiler(folder: Path, flags: str) -> str:
@@ -50,6 +54,7 @@ DISGUISES = {
 }
 
 
+@needs_compiler
 @pytest.mark.parametrize("name", DISGUISES)
 def test_a_compiler_that_does_not_fit_is_named(tmp_path, name):
     flags, line = DISGUISES[name]
@@ -65,12 +70,14 @@ def test_no_compiler(tmp_path):
     )
 
 
+@needs_compiler
 def test_no_headers_of_python(tmp_path):
     stderr = configure(tmp_path, f"-DPython_INCLUDE_DIR={tmp_path / 'none'}")
     line = r"fastrnn: Python\.h not found \(Debian, Ubuntu: apt-get install python3-dev\)"
     assert re.search(rf"^ *{line}$", stderr, re.MULTILINE)
 
 
+@needs_compiler
 @pytest.mark.heavy
 def test_an_editable_install_rebuilds_at_import(tmp_path):
     """The commands of HACKING.md, in a copy of the sources."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import checkout
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "long_memory.py"
+EXAMPLE = checkout() / "examples" / "long_memory.py"
 
 
 @pytest.fixture

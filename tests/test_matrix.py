@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import checkout
 
 import fastrnn
 from fastrnn.layers.options import family
 
-PAGE = Path(__file__).parents[1] / "docs" / "cells.md"
 T, B, I, H = 130, 2, 3, 4  # long enough for a scan
 Make = Callable[..., Any]
 
@@ -119,7 +118,7 @@ def is_on(page: str) -> None:
 
 
 def test_the_page_has_it() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    page = (checkout() / "docs" / "cells.md").read_text(encoding="utf-8")
     is_on(page)
     with pytest.raises(AssertionError):
         is_on(page.replace("| yes |", "| – |", 1))

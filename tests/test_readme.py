@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from command import TEXT
-from conftest import peer
+from conftest import checkout, peer
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = checkout()
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PYTHON = [text for language, text in BLOCKS if language == "python"]

@@ -9,8 +9,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from conftest import checkout
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = checkout()
 spec = importlib.util.spec_from_file_location("check_objects", ROOT / ".ci" / "check_objects.py")
 assert spec is not None
 assert spec.loader is not None

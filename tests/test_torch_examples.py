@@ -11,9 +11,10 @@ from types import ModuleType
 import checks
 import numpy as np
 import pytest
+from conftest import checkout
 
 pytestmark = pytest.mark.peer
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = checkout()
 
 
 def run(folder: Path, *args: str | Path) -> str:
