@@ -42,6 +42,29 @@ from .layers import Sequential as Sequential
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:
+    from . import baselines as baselines
+    from . import batches as batches
+    from . import callbacks as callbacks
+    from . import checkpoint as checkpoint
+    from . import counted as counted
+    from . import data as data
+    from . import diagnosis as diagnosis
+    from . import distributed as distributed
+    from . import idx as idx
+    from . import init as init
+    from . import interop as interop
+    from . import keras as keras
+    from . import loggers as loggers
+    from . import metrics as metrics
+    from . import models as models
+    from . import plot as plot
+    from . import reference as reference
+    from . import schedules as schedules
+    from . import sklearn as sklearn
+    from . import torch as torch
+    from . import training as training
+    from . import windows as windows
+    from . import word2vec as word2vec
     from .counted import BagOfWordsLanguageModel as BagOfWordsLanguageModel
     from .counted import NGramLanguageModel as NGramLanguageModel
     from .models import MLP as MLP
@@ -109,21 +132,23 @@ _LAZY_MODULES = (
 _EXTRAS = ("keras", "sklearn", "torch")  # need packages of these names; not listed, so that help() needs none
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # to a type checker it would make of every misspelt name an Any
 
-    if name == "__version__":
-        from importlib.metadata import version
+    def __getattr__(name: str) -> Any:
+        import importlib
 
-        value: Any = version("fastrnn")
-    elif name in _LAZY:
-        value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
-    elif name in _LAZY_MODULES or name in _EXTRAS:
-        return importlib.import_module(f".{name}", __name__)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value: Any = version("fastrnn")
+        elif name in _LAZY:
+            value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        elif name in _LAZY_MODULES or name in _EXTRAS:
+            return importlib.import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

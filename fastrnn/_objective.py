@@ -14,7 +14,7 @@ from .losses import LinearCrossEntropy
 
 if TYPE_CHECKING:
     from ._truncated import Truncated
-    from ._typing import Array, State
+    from ._typing import Array, Arrays, State
 
 
 class ValueAndGrad(Composite):
@@ -41,7 +41,7 @@ class ValueAndGrad(Composite):
 
     def __call__(
         self,
-        x: Array,
+        x: Arrays,
         targets: Array,
         state: State | None = None,
         key: int | None = None,
@@ -79,7 +79,7 @@ class ValueAndGrad(Composite):
             self._into(grads)
 
         def run(
-            x: Array,
+            x: Arrays,
             targets: Array,
             mask: Array | None,
             state: State | None,
@@ -88,7 +88,7 @@ class ValueAndGrad(Composite):
         ) -> tuple[float, State | None]:
             return self._run(x, targets, state, key, step + first, grads, mask, weight, lengths)
 
-        def forward(x: Array, state: State | None, first: int) -> State:
+        def forward(x: Arrays, state: State | None, first: int) -> State:
             model: Any = self.children["model"]
             (_, state), _ = model.vjp(x, state, key=key, step=step + first)  # with the masks of training
             return state
@@ -101,7 +101,7 @@ class ValueAndGrad(Composite):
 
     def _run(
         self,
-        x: Array,
+        x: Arrays,
         targets: Array,
         state: State | None,
         key: int | None,
@@ -135,7 +135,7 @@ class ValueAndGrad(Composite):
 
     def value_and_grad(
         self,
-        x: Array,
+        x: Arrays,
         targets: Array,
         state: State | None = None,
         key: int | None = None,
@@ -147,7 +147,7 @@ class ValueAndGrad(Composite):
 
     def loss(
         self,
-        x: Array,
+        x: Arrays,
         targets: Array,
         state: State | None = None,
         mask: Array | None = None,
@@ -160,7 +160,7 @@ class ValueAndGrad(Composite):
 
     def total(
         self,
-        x: Array,
+        x: Arrays,
         targets: Array,
         state: State | None = None,
         mask: Array | None = None,
@@ -171,7 +171,7 @@ class ValueAndGrad(Composite):
         loss: Any = self.children["loss"]
         return (*loss.total(y, targets, **_given(mask=self._counted(x, y, mask, lengths))), state)
 
-    def _infer(self, x: Array, state: State | None, lengths: Any) -> tuple[Array, State | None]:
+    def _infer(self, x: Arrays, state: State | None, lengths: Any) -> tuple[Array, State | None]:
         self._whole()
         model: Any = self.children["model"]
         rows = self._rows(lengths)

@@ -10,7 +10,7 @@ from . import _check
 from .layers.base import Layer, Once
 
 if TYPE_CHECKING:
-    from ._typing import Array
+    from ._typing import Array, Maybe
 
 REDUCTIONS = ("mean", "sum")
 
@@ -55,7 +55,7 @@ class Plain(Layer):
         *,
         mask: Array | None = None,
         want_dx: bool = True,
-    ) -> tuple[float, Array | None]:
+    ) -> tuple[float, Maybe]:
         """Give the loss, and the gradient of scale * loss by y; there are no parameters for `grads`."""
         total, count, dy = self._loss(y, targets, mask, _check.real("scale", scale, -np.inf))
         return self._reduce(total, count), dy if want_dx else None
@@ -78,7 +78,7 @@ class _PlainPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, scale: float = 1.0, grads: Any = None) -> Array | None:
+    def __call__(self, scale: float = 1.0, grads: Any = None) -> Maybe:
         """Give the gradient of scale * loss by y."""
         y, targets, mask = self._take()
         dy: Array | None = self._layer.value_and_grad(y, targets, grads, scale, mask=mask)[1]

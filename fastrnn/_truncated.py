@@ -52,7 +52,7 @@ class Truncated:
         self._axis = 1 if getattr(model, "batch_first", False) else 0
 
     def __call__(
-        self, run: Run, forward: Forward, x: Array, targets: Array, mask: Array | None, state: State | None
+        self, run: Run, forward: Forward, x: Any, targets: Array, mask: Array | None, state: State | None
     ) -> tuple[float, State | None]:
         """Go through all windows; the loss of the whole, and the state at its end."""
         self._check(x, targets, mask)

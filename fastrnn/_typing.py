@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
+Arrays: TypeAlias = Array | tuple[Any, ...]  # what a model takes: a tuple when it has several inputs
+# A gradient that is None only where its caller wants none or gave tokens. With `| None` every strict script
+# would have to check for what it knows; typeshed has `| Any` for results of this kind.
+Maybe: TypeAlias = Array | Any
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Shape: TypeAlias = tuple[int, ...]
 State: TypeAlias = tuple[Any, ...]

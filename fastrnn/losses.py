@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._smoothing import Smoothing
-    from ._typing import Array
+    from ._typing import Array, Maybe
 
 
 class LinearCrossEntropy(Layer):
@@ -124,7 +124,7 @@ class LinearCrossEntropy(Layer):
         *,
         mask: Array | None = None,
         want_dx: bool = True,
-    ) -> tuple[float, Array | None]:
+    ) -> tuple[float, Maybe]:
         """Give the loss and its gradient by x, and add the parameters' gradients into ``self.grads``.
 
         Parameters
@@ -199,7 +199,7 @@ class LinearCrossEntropyPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, scale: float = 1.0, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, scale: float = 1.0, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give the gradient of scale * loss by x, and add the parameters' into ``grads``."""
         x, targets, mask = self._take()
         dx: Array | None

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import peer
+from conftest import checkout, peer
 
 import fastrnn
 from fastrnn import _core
 
 PACKAGE = Path(fastrnn.__file__).parent
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "stub.py"
+USER = Path(__file__).with_name("typed_user.py")
 
 
 def generator() -> object:
-    spec = importlib.util.spec_from_file_location("stub", SCRIPT)
+    spec = importlib.util.spec_from_file_location("stub", checkout() / ".ci" / "stub.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -49,36 +50,29 @@ def test_the_stub_follows_the_extension() -> None:
     assert "def isa() -> Any:" in lacking
 
 
-USER = """
-import numpy as np
-import fastrnn
-from fastrnn import callbacks, losses, optim
-from fastrnn.training import Trainer
+def run(folder: Path, *args: str) -> str:
+    """Run Python on a copy of the user's script in a folder without sources; the output."""
+    shutil.copy(USER, folder / "user.py")
+    done = subprocess.run([sys.executable, *args], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
-layer = fastrnn.LSTM(4, 8, num_layers=2, bidirectional=True, seed=0)
-x = np.zeros((5, 3, 4), np.float32)
-y, state = layer(x)
-(y, state), pullback = layer.vjp(x, state, lengths=np.array([5, 2, 1]))
-dx, dstate = pullback(y)
-f = fastrnn.value_and_grad(fastrnn.Sequential(fastrnn.Linear(4, 2)), losses.MSE())
-trainer = Trainer(f, optim.Adam(f, lr=1e-3), callbacks=[callbacks.History()])
-loss: float = f(x, np.zeros((5, 3, 2), np.float32))[0]
-model = fastrnn.Word2Vec([["a", "b"]], min_count=1, vector_size=4)
-nearest: list[tuple[str, float]] = model.wv.most_similar("a", topn=1)
-shape: tuple[int, ...] = y.shape
-"""
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    run(tmp_path, "-W", "error", "user.py")
 
 
 @pytest.mark.peer
 @pytest.mark.heavy
-def test_a_strict_script(tmp_path: Path) -> None:
+def test_the_script_is_strict(tmp_path: Path) -> None:
     peer("mypy")
-    (tmp_path / "user.py").write_text(USER)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "user.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
     assert (PACKAGE / "py.typed").exists()
+    assert "Success" in run(tmp_path, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "user.py")
+
+
+def test_what_is_lazy_has_a_type() -> None:
+    """A type checker does not see __getattr__."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (seen,) = [n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    names = {alias.asname for n in seen.body if isinstance(n, ast.ImportFrom) for alias in n.names}
+    assert names == {*fastrnn._LAZY, *fastrnn._LAZY_MODULES, *fastrnn._EXTRAS}

@@ -10,7 +10,7 @@ from .. import _check, _core
 from .base import Layer, Once
 
 if TYPE_CHECKING:
-    from .._typing import Array
+    from .._typing import Array, Maybe
 
 KINDS = ("relu", "tanh", "sigmoid", "identity")
 
@@ -50,7 +50,7 @@ class ActivationPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: object = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: object = None, *, want_dx: bool = True) -> Maybe:
         """Give dy f'(x), which the output tells."""
         (y,) = self._peek()
         _check.array("dy", dy, y.shape, y.dtype)

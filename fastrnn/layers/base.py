@@ -15,7 +15,7 @@ from .parameters import Home, count, views
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .._typing import Array, Shape
+    from .._typing import Array, Maybe, Shape
     from .summary import Summary
 
 # Views of the home and what is made of them. A copy makes them anew: a copied view is no longer a view.
@@ -250,7 +250,7 @@ class OnceAdding(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give dx, and add the gradients by the parameters into those of the layer.
 
         Parameters

@@ -8,7 +8,7 @@ from .. import _check, _core
 from .base import Layer, Once
 
 if TYPE_CHECKING:
-    from .._typing import Array
+    from .._typing import Array, Maybe
 
 
 class Dropout(Layer):
@@ -78,7 +78,7 @@ class DropoutPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Mask dy as forward masked x."""
         key, step = self._take()
         layer = self._layer

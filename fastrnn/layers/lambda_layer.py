@@ -10,7 +10,7 @@ from .base import Layer, Once
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._typing import Array
+    from .._typing import Array, Maybe
 
 
 class Lambda(Layer):
@@ -55,7 +55,7 @@ class LambdaPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give gradient(dy, x, y).
 
         Raises

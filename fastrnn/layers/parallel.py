@@ -13,13 +13,13 @@ from .base import Layer, Once
 from .composite import Joined
 
 if TYPE_CHECKING:
-    from .._typing import Array, State
+    from .._typing import Array, Arrays, Maybe, State
 
 
 class Parallel(Joined):
     """What `Concat`, `Add` and `Residual` share; a subclass has ``_join`` and ``_split``."""
 
-    def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> Any:
+    def __call__(self, x: Arrays, state: State | None = None, lengths: Any = None) -> Any:
         """Run without dropout; nothing is kept.
 
         Parameters
@@ -56,7 +56,7 @@ class Parallel(Joined):
 
     def vjp(
         self,
-        x: Array,
+        x: Arrays,
         state: State | None = None,
         lengths: Any = None,
         key: int | None = None,
@@ -93,7 +93,7 @@ class Parallel(Joined):
         """Input and lengths of each child."""
         return [(x, lengths)] * len(self.children)
 
-    def _join(self, x: Array, outputs: list[Array]) -> Array:
+    def _join(self, x: Any, outputs: list[Array]) -> Array:
         raise NotImplementedError
 
     def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
@@ -145,7 +145,7 @@ class Concat(Parallel):
             raise ValueError(f"layers: expected at least two, got {len(layers)}")
         self._compose({str(place): layer for place, layer in enumerate(layers)})
 
-    def _join(self, x: Array, outputs: list[Array]) -> Array:
+    def _join(self, x: Any, outputs: list[Array]) -> Array:
         lead = outputs[0].shape[:-1]
         for place, y in enumerate(outputs):
             if y.shape[:-1] != lead:
@@ -203,7 +203,7 @@ class Add(Parallel):
             raise ValueError(f"layers: expected at least two, got {len(layers)}")
         self._compose({str(place): layer for place, layer in enumerate(layers)})
 
-    def _join(self, x: Array, outputs: list[Array]) -> Array:
+    def _join(self, x: Any, outputs: list[Array]) -> Array:
         return _sum(outputs, "layers: expected outputs of shape", "from layer")
 
     def _split(self, dy: Array, shapes: list[Any]) -> list[Array]:
@@ -222,7 +222,7 @@ class Residual(Parallel):
     def __init__(self, layer: Layer) -> None:
         self._compose({"0": layer})
 
-    def _join(self, x: Array, outputs: list[Array]) -> Array:
+    def _join(self, x: Any, outputs: list[Array]) -> Array:
         if x.dtype != outputs[0].dtype:
             raise TypeError(f"x: expected {outputs[0].dtype}, as what the layer gives, got {x.dtype}")
         return _sum([x, outputs[0]], "layer: expected an output of shape", "from it, layer")
@@ -248,7 +248,7 @@ class ParallelPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give dx, and add the parameters' gradients into ``grads``; see `RecurrentPullback`."""
         return self._backward(dy, None, grads, want_dx)[0]
 
@@ -286,6 +286,6 @@ class RecurrentParallelPullback(ParallelPullback):
 
     def __call__(  # type: ignore[override]
         self, dy: Array | None, dstate: State | None = None, grads: Any = None, *, want_dx: bool = True
-    ) -> tuple[Array | None, State]:
+    ) -> tuple[Maybe, State]:
         """Give dx and the gradients by the initial states, and add the parameters' into ``grads``."""
         return self._backward(dy, dstate, grads, want_dx)

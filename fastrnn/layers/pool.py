@@ -8,7 +8,7 @@ from .. import _check, _core
 from .base import Layer, Once, OnceAdding
 
 if TYPE_CHECKING:
-    from .._typing import Array
+    from .._typing import Array, Maybe
 
 KINDS = ("last", "mean", "max")
 
@@ -77,7 +77,7 @@ class PoolPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give dx, like x, for dy, [B, H]; there are no parameters for `grads`."""
         x, y, options = self._peek()
         _check.array("dy", dy, y.shape, y.dtype)

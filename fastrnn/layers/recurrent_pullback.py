@@ -8,7 +8,7 @@ from .. import _check
 from .base import Once
 
 if TYPE_CHECKING:
-    from .._typing import Array, State
+    from .._typing import Array, Maybe, State
 
 
 class RecurrentPullback(Once):
@@ -18,7 +18,7 @@ class RecurrentPullback(Once):
 
     def __call__(
         self, dy: Array | None, dstate: State | None = None, grads: Any = None, *, want_dx: bool = True
-    ) -> tuple[Array | None, State]:
+    ) -> tuple[Maybe, State]:
         """Backpropagate through time, and add the parameters' gradients into ``layer.grads`` under its lock.
 
         Parameters

@@ -13,7 +13,7 @@ from .linear import Linear
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
-    from .._typing import Array, State
+    from .._typing import Array, Arrays, Maybe, State
 
 
 class Sequential(Joined):
@@ -48,7 +48,7 @@ class Sequential(Joined):
             for place, layer in enumerate(layers)
         ]
 
-    def __call__(self, x: Array, state: State | None = None, lengths: Any = None) -> Any:
+    def __call__(self, x: Arrays, state: State | None = None, lengths: Any = None) -> Any:
         """Run without dropout; nothing is kept.
 
         Parameters
@@ -91,7 +91,7 @@ class Sequential(Joined):
 
     def vjp(
         self,
-        x: Array,
+        x: Arrays,
         state: State | None = None,
         lengths: Any = None,
         key: int | None = None,
@@ -188,7 +188,7 @@ class SequentialPullback(Once):
 
     __slots__ = ()
 
-    def __call__(self, dy: Array | None, grads: Any = None, *, want_dx: bool = True) -> Array | None:
+    def __call__(self, dy: Array | None, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Give dx, and add the parameters' gradients into ``grads``; see `RecurrentPullback`."""
         return self._backward(dy, None, grads, want_dx)[0]
 
@@ -240,7 +240,7 @@ class RecurrentSequentialPullback(SequentialPullback):
 
     def __call__(  # type: ignore[override]
         self, dy: Array | None, dstate: State | None = None, grads: Any = None, *, want_dx: bool = True
-    ) -> tuple[Array | None, State]:
+    ) -> tuple[Maybe, State]:
         """Give dx and the gradients by the initial states, and add the parameters' into ``grads``.
 
         See `RecurrentPullback`; `dstate` has one entry, or None, for each recurrent child.
