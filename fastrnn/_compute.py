@@ -88,9 +88,9 @@ class Computing:
         RuntimeError
             See `strict`.
 
-        See Also
-        --------
-        docs/bfloat16.md : what exactly is rounded, what it costs in accuracy, and when it pays.
+        Notes
+        -----
+        ``docs/bfloat16.md`` says what exactly is rounded, what it costs in accuracy, and when it pays.
         """
         leaves = list(self._multiplying())
         found = [rounds(compute, str(leaf.dtype or "float32"), strict) for leaf in leaves]
