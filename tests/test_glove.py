@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +54,21 @@ def test_counts(seed: int, window: int, threads: int, words: int) -> None:
     middle = words // 2
     parts = [counted(ids, table, offsets, window, first=a, last=b) for a, b in ((0, middle), (middle, words))]
     assert {**parts[0], **parts[1]} == got
+
+
+VAST = """
+import resource, numpy as np
+from fastrnn import _core
+resource.setrlimit(resource.RLIMIT_AS, (1 << 33, 1 << 33))
+ids, words, offsets = np.array([0, 1, 0], "i4"), np.array([1, 0], "i4"), np.array([0, 3])
+print(_core.cooccurrences(ids, words, offsets, 2**31 - 1, 0, 2**31 - 1, 2, 2)[:, :2].tolist())
+"""
+
+
+def test_a_vocabulary_beyond_its_words() -> None:
+    """What is past the largest word is empty and costs no memory; 2**31 - 1 rows would take 69 GB."""
+    done = subprocess.run([sys.executable, "-I", "-c", VAST], check=True, capture_output=True, text=True)
+    assert done.stdout == "[[1, 0], [1, 1]]\n"
 
 
 def test_groups() -> None:

@@ -1,6 +1,7 @@
 // GloVe: co-occurrences of a corpus, and passes over them.
 #include "base/glove.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -30,13 +31,19 @@ py::array count_cooccurrences(py::handle ids_value, py::handle words_value, py::
   bool ordered = offsets.size() >= 1 && ends[0] == 0 && ends[offsets.size() - 1] == ids.size();
   for (ptrdiff_t i = 1; ordered && i < offsets.size(); ++i) ordered = ends[i - 1] <= ends[i];
   if (!ordered) fail_value("offsets", "ascending from 0 to the number of ids", text(shape_of(offsets)));
+  // Rows and columns past the largest word are empty, however large the vocabulary: no memory for them (2**31 - 1 words
+  // without it: 17 GB for each thread).
+  std::int32_t used = 0;
+  for (ptrdiff_t i = 0; i < words.size(); ++i) used = std::max(used, pointer<std::int32_t>(words)[i] + 1);
+  last = std::min(last, used);
+  first = std::min(first, last);
   const CooccurrenceCall call{pointer<std::int32_t>(ids),
                               pointer<std::int32_t>(words),
                               ends,
                               offsets.size() - 1,
                               first,
                               last,
-                              vocabulary,
+                              used,
                               window,
                               threads};
   std::vector<Cooccurrence> found;
