@@ -7,7 +7,6 @@ extension checks anyway (arrays on their way into a kernel) is not checked here.
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -168,6 +167,8 @@ def arrays_of_others(function: F) -> F:
         try:
             return function(*args, **options)
         except TypeError:
+            import inspect  # 9 ms, where NumPy has not loaded it
+
             bound = inspect.signature(function).bind(*args, **options)
             given = dict(bound.arguments)
             for name, value in given.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,7 +201,7 @@ class Once:
         if "__call__" in vars(cls):
             call: Any = vars(cls)["__call__"]
 
-            names = list(inspect.signature(call).parameters)[1:]
+            names = call.__code__.co_varnames[1 : call.__code__.co_argcount]
 
             @functools.wraps(call)
             def run(self: Any, *args: Any, **options: Any) -> Any:
