@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import numpy as np
 import pytest
 
 from fastrnn import _core
 
 SEED = 20240229
+# An example may take any time on a busy machine.
+hypothesis.settings.register_profile("fastrnn", deadline=None)
+hypothesis.settings.load_profile("fastrnn")
 REQUIRE_PEERS = os.environ.get("FASTRNN_REQUIRE_PEERS") == "1"
 
 
