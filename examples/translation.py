@@ -22,7 +22,7 @@ import tokenizers
 
 import fastrnn
 
-PENALTIES = (0.0, 0.6, 1.2, 1.8, 2.4)
+PENALTIES = (0.0, 0.6, 1.2)
 
 
 def read(folder: Path, name: str) -> tuple[list[str], list[str]]:
@@ -67,18 +67,18 @@ def main() -> None:
     parser.add_argument("--attention", default="general", help="dot, general, additive or none")
     parser.add_argument("--one-way", action="store_true")
     parser.add_argument("--cell", default="GRU")
-    parser.add_argument("--hidden", type=int, default=320)
-    parser.add_argument("--embedding", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--hidden", type=int, default=400)
+    parser.add_argument("--embedding", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--untied", action="store_true", help="embedding of the decoder and head apart")
-    parser.add_argument("--dropout", type=float, default=0.3)
-    parser.add_argument("--embedding-dropout", type=float, default=0.2)
-    parser.add_argument("--memory-dropout", type=float, default=0.2)
+    parser.add_argument("--dropout", type=float, default=0.4)
+    parser.add_argument("--embedding-dropout", type=float, default=0.3)
+    parser.add_argument("--memory-dropout", type=float, default=0.3)
     parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument("--subwords", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=None, help="train on the first of them alone")
     parser.add_argument("--sentences", type=int, default=None, help="of val and of the test part")
