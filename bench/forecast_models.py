@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import epochs
 import numpy as np
-from sentence_models import MAX_NORM
 
 import fastrnn
-from fastrnn.windows import Past, Windows
+from fastrnn.windows import Windows
 
 
 class Task(NamedTuple):
@@ -43,49 +43,28 @@ class Task(NamedTuple):
         return 6.0 * steps * gates * self.hidden * (self.columns + self.hidden)
 
 
-class Ours:
+class Ours(epochs.Ours):
     """On fastrnn."""
 
-    name = "fastrnn"
-
     def __init__(self, task: Task) -> None:
-        self.model = fastrnn.Forecaster(
-            task.columns, task.window, task.horizon, hidden_size=task.hidden, cell=task.cell, seed=0
-        )
-        self.optimizer = fastrnn.optim.Adam(self.model, lr=1e-3)
-
-    def items(self, data: Windows) -> Iterator[tuple[Past, Any]]:
-        """The batches, as this model takes them."""
-        return (data[k] for k in range(len(data)))
-
-    def step(self, x: Past, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
-        loss, _ = self.model.value_and_grad(x, targets)
-        self.optimizer.step(max_norm=MAX_NORM)
-        return float(loss)
+        sizes = (task.columns, task.window, task.horizon)
+        super().__init__(fastrnn.Forecaster(*sizes, hidden_size=task.hidden, cell=task.cell, seed=0))
 
 
-class Torch:
+class Torch(epochs.Torch):
     """On PyTorch; the series is a tensor, windows are gathered from it."""
 
-    name = "torch"
-    exact = True
-
     def __init__(self, task: Task) -> None:
-        import torch
+        from torch import nn
 
-        self.torch, self.task, nn = torch, task, torch.nn
+        self.task = task
         parts = {
             "cell": getattr(nn, task.cell)(task.columns, task.hidden),
             "head": nn.Linear(task.hidden, task.horizon * task.columns),
             "linear": nn.Linear(task.window, task.horizon),
         }
-        self.net = nn.ModuleDict(parts)
         ours = Ours(task).model.params
-        self.net.load_state_dict(
-            {name.replace("body.0.", "cell."): torch.tensor(values) for name, values in ours.items()}
-        )
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
+        super().__init__(parts, {name.replace("body.0.", "cell."): values for name, values in ours.items()})
 
     def items(self, data: Windows) -> Iterator[tuple[Any, Any]]:
         """The same windows in the same batches."""
@@ -96,20 +75,14 @@ class Torch:
             rows = values[starts + steps]
             yield rows[:window], rows[window:].transpose(0, 1)
 
-    def step(self, x: Any, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
-        torch, net, task = self.torch, self.net, self.task
-        self.optimizer.zero_grad()
+    def _loss(self, x: Any, targets: Any) -> Any:
+        net, task = self.net, self.task
         last = x[-1]
         relative = x - last
         h, _ = net["cell"](relative)
         out = net["head"](h[-1]).view(-1, task.horizon, task.columns)
         linear = net["linear"](relative.permute(1, 2, 0)).transpose(1, 2)
-        loss = torch.nn.functional.mse_loss(out + linear + last[:, None], targets)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), MAX_NORM, foreach=True)
-        self.optimizer.step()
-        return float(loss.detach())
+        return self.torch.nn.functional.mse_loss(out + linear + last[:, None], targets)
 
 
 MODELS = {model.name: model for model in (Ours, Torch)}

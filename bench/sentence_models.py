@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import epochs
 import numpy as np
 
 import fastrnn
-from fastrnn.batches import PaddedBatches, Rows, Sequences
-
-MAX_NORM = 0.25
+from fastrnn.batches import PaddedBatches, Sequences
 
 
 class Task(NamedTuple):
@@ -60,51 +59,35 @@ def lengths_of(draw: np.random.Generator, sentences: int, mean: float) -> np.nda
     return 1 + draw.poisson(draw.gamma(4.0, (mean - 1) / 4.0, sentences))
 
 
-class Ours:
+class Ours(epochs.Ours):
     """On fastrnn."""
 
-    name = "fastrnn"
-
     def __init__(self, task: Task) -> None:
-        words = fastrnn.data.Vocabulary(["<unk>", "<eos>", *map(str, range(task.vocabulary - 2))], "word")
-        names = [f"{k:04}" for k in range(task.labels)]
+        words, names = epochs.words_of(task.vocabulary), [f"{k:04}" for k in range(task.labels)]
         sizes: dict[str, Any] = {"embedding_size": task.embedding, "cell": task.cell, "seed": 0}
-        self.model: Any = (
+        super().__init__(
             fastrnn.SequenceTagger(words, names, task.hidden, **sizes)
             if task.kind == "tagger"
             else fastrnn.SequenceClassifier(words, names, task.hidden, pooling="max", **sizes)
         )
-        self.optimizer = fastrnn.optim.Adam(self.model, lr=1e-3)
-
-    def items(self, data: PaddedBatches) -> Iterator[tuple[Rows, Any]]:
-        """The batches, as this model takes them."""
-        return (data[k] for k in range(len(data)))
-
-    def step(self, x: Rows, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
-        loss, _ = self.model.value_and_grad(x, targets)
-        self.optimizer.step(max_norm=MAX_NORM)
-        return float(loss)
 
 
-class TorchPacked:
+class TorchPacked(epochs.Torch):
     """On PyTorch, with a PackedSequence."""
 
     name = "torch, packed"
-    packed = exact = True  # exact: the loss is ours on sentences of unlike lengths too
+    packed = True
 
     def __init__(self, task: Task) -> None:
-        import torch
+        from torch import nn
 
-        self.torch, self.task = torch, task
-        nn = torch.nn
+        self.task = task
         parts = {
             "embedding": nn.Embedding(task.vocabulary, task.embedding),
             "cell": getattr(nn, task.cell)(task.embedding, task.hidden, bidirectional=True),
             "head": nn.Linear(2 * task.hidden, task.labels),
         }
-        self.net = nn.ModuleDict(parts)
-        ours = {name: torch.tensor(a) for name, a in Ours(task).model.params.items()}
+        ours = Ours(task).model.params
         names = {"body.0.": "embedding.", "body.1.": "cell.", "head.": "head."}
         state = {
             to + n.removeprefix(of): a
@@ -112,8 +95,7 @@ class TorchPacked:
             for of, to in names.items()
             if n.startswith(of)
         }
-        self.net.load_state_dict(state)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
+        super().__init__(parts, state)
 
     def items(self, data: PaddedBatches) -> Iterator[tuple[Any, Any]]:
         """The same rows in the same batches, padded by PyTorch from tensors that were made before."""
@@ -121,10 +103,9 @@ class TorchPacked:
         if not hasattr(self, "_tensors"):
             self._tensors: dict[int, Any] = {}
         if id(data) not in self._tensors:
-            cut = np.cumsum(data.inputs.lengths)[:-1]
-            x = [torch.from_numpy(a.astype(np.int64)) for a in np.split(data.inputs.flat, cut)]
+            x = self.rows_of(data.inputs)
             y = (
-                [torch.from_numpy(a.astype(np.int64)) for a in np.split(data.targets.flat, cut)]
+                self.rows_of(data.targets)
                 if isinstance(data.targets, Sequences)
                 else torch.from_numpy(data.targets.astype(np.int64))
             )
@@ -136,10 +117,8 @@ class TorchPacked:
             targets = pad([y[r] for r in rows], padding_value=-100) if isinstance(y, list) else y[rows]
             yield (tokens, lengths[rows]), targets
 
-    def step(self, x: Any, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
+    def _loss(self, x: Any, targets: Any) -> Any:
         torch, (tokens, lengths) = self.torch, x
-        self.optimizer.zero_grad()
         y = self.net["embedding"](tokens)
         if self.packed:
             packed = torch.nn.utils.rnn.pack_padded_sequence(y, lengths)
@@ -150,11 +129,7 @@ class TorchPacked:
             beyond = torch.arange(len(tokens))[:, None] >= lengths
             y = y.masked_fill(beyond[..., None], -torch.inf).amax(dim=0)
         logits = self.net["head"](y)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), MAX_NORM, foreach=True)
-        self.optimizer.step()
-        return float(loss.detach())
+        return torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 class TorchPadded(TorchPacked):

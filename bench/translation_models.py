@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import epochs
 import numpy as np
-from sentence_models import MAX_NORM, lengths_of
+from sentence_models import lengths_of
 
 import fastrnn
-from fastrnn.batches import PaddedBatches, Rows, Sequences
+from fastrnn.batches import PaddedBatches, Sequences
 
 END = 1  # the number of the token that begins and ends every output
 
@@ -41,45 +42,27 @@ class Task(NamedTuple):
 
     def flops(self) -> float:
         """Of an epoch: both cells, the head, and attention's two matrices."""
-        gates, (source, target) = {"LSTM": 4, "GRU": 3}[self.cell], map(len, (self.data().inputs.flat,) * 2)
+        gates, data = {"LSTM": 4, "GRU": 3}[self.cell], self.data()
+        source, target = len(data.inputs.flat), len(data.targets.flat)
         encoder = 2 * gates * (self.hidden // 2) * (self.embedding + self.hidden // 2)
         decoder = gates * self.hidden * (self.embedding + self.hidden) + self.vocabulary * self.hidden
         return 6.0 * (source * (encoder + self.hidden**2) + target * (decoder + 2 * self.hidden**2))
 
 
-class Ours:
+class Ours(epochs.Ours):
     """On fastrnn."""
 
-    name = "fastrnn"
-
     def __init__(self, task: Task) -> None:
-        words = fastrnn.data.Vocabulary(["<unk>", "<eos>", *map(str, range(task.vocabulary - 2))], "word")
-        self.model = fastrnn.Seq2Seq(
-            words, words, task.hidden, embedding_size=task.embedding, cell=task.cell, seed=0
-        )
-        self.optimizer = fastrnn.optim.Adam(self.model, lr=1e-3)
-
-    def items(self, data: PaddedBatches) -> Iterator[tuple[Rows, Any]]:
-        """The batches, as this model takes them."""
-        return (data[k] for k in range(len(data)))
-
-    def step(self, x: Rows, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
-        loss, _ = self.model.value_and_grad(x, targets)
-        self.optimizer.step(max_norm=MAX_NORM)
-        return float(loss)
+        words, sizes = epochs.words_of(task.vocabulary), {"embedding_size": task.embedding, "cell": task.cell}
+        super().__init__(fastrnn.Seq2Seq(words, words, task.hidden, **sizes, seed=0))
 
 
-class Torch:
+class Torch(epochs.Torch):
     """On PyTorch: the encoder reads a PackedSequence, the decoder padding that counts for nothing."""
 
-    name = "torch"
-    exact = True
-
     def __init__(self, task: Task) -> None:
-        import torch
+        from torch import nn
 
-        self.torch, nn = torch, torch.nn
         cell, half = getattr(nn, task.cell), task.hidden // 2
         parts = {
             "read": nn.Embedding(task.vocabulary, task.embedding),
@@ -90,35 +73,28 @@ class Torch:
             "joint": nn.Linear(2 * task.hidden, task.hidden),
             "head": nn.Linear(task.hidden, task.vocabulary),
         }
-        self.net = nn.ModuleDict(parts)
         places = {"encoder.0": "read", "encoder.1": "encoder", "decoder.0": "write", "decoder.1": "decoder"}
         places |= {"attention.keys": "general", "joint": "joint", "head": "head"}
         state = {}
         for name, values in Ours(task).model.params.items():
             layer, _, kind = name.rpartition(".")
-            state[f"{places[layer]}.{kind}"] = torch.tensor(values)
-        self.net.load_state_dict(state)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=True)
+            state[f"{places[layer]}.{kind}"] = values
+        super().__init__(parts, state)
 
     def items(self, data: PaddedBatches) -> Iterator[tuple[Any, Any]]:
         """The same rows in the same batches, padded by PyTorch from tensors that were made before."""
         torch, pad = self.torch, self.torch.nn.utils.rnn.pad_sequence
         if not hasattr(self, "_tensors"):
-            self._tensors = [
-                [torch.from_numpy(a.astype(np.int64)) for a in np.split(of.flat, np.cumsum(of.lengths)[:-1])]
-                for of in (data.inputs, data.targets)
-            ]
+            self._tensors = [self.rows_of(part) for part in (data.inputs, data.targets)]
         x, y = self._tensors
         lengths = torch.from_numpy(data.inputs.lengths)
         for k in range(len(data)):
             rows = data.rows(k)
             yield (pad([x[r] for r in rows]), lengths[rows]), pad([y[r] for r in rows], padding_value=-100)
 
-    def step(self, x: Any, targets: Any) -> float:
-        """One whole training step; the mean loss before it."""
+    def _loss(self, x: Any, targets: Any) -> Any:
         torch, net, (tokens, lengths) = self.torch, self.net, x
         packing = torch.nn.utils.rnn
-        self.optimizer.zero_grad()
         packed = packing.pack_padded_sequence(net["read"](tokens), lengths, enforce_sorted=False)
         memory, state = net["encoder"](packed)
         memory, _ = packing.pad_packed_sequence(memory)
@@ -130,11 +106,7 @@ class Torch:
         weights = scores.masked_fill(beyond[:, None], -torch.inf).softmax(dim=2)
         context = torch.einsum("bst,tbh->sbh", weights, memory)
         z = torch.tanh(net["joint"](torch.cat([context, s], dim=2)))
-        loss = torch.nn.functional.cross_entropy(net["head"](z).flatten(0, 1), targets.flatten())
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), MAX_NORM, foreach=True)
-        self.optimizer.step()
-        return float(loss.detach())
+        return torch.nn.functional.cross_entropy(net["head"](z).flatten(0, 1), targets.flatten())
 
 
 MODELS = {model.name: model for model in (Ours, Torch)}
