@@ -105,12 +105,12 @@ def run(task: Task, options: argparse.Namespace) -> None:
 
 def train_epoch(model: Any, task: Task, epoch: int, done: dict[str, Any]) -> None:
     """One pass over the training data, then the held-out loss; only the pass is on the clock."""
-    start, total, count = time.perf_counter(), 0.0, len(task.training)
+    start, cpu, total, count = time.perf_counter(), time.process_time(), 0.0, len(task.training)
     model.state = None
     for k, chunk in enumerate(task.training):
         model.lr = task.schedule.lr(epoch * count + k, epoch)
         total += model.step(*model.prepare(*chunk), task.max_norm)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     done["seconds"] += seconds
     label, data = task.held_out
     loss = evaluate(model, data)
@@ -119,7 +119,7 @@ def train_epoch(model: Any, task: Task, epoch: int, done: dict[str, Any]) -> Non
         done["best_parameters"] = {name: p.copy() for name, p in model.parameters().items()}
     print(
         f"epoch {epoch + 1:3}  loss {total / count:.4f}  {label} {loss:.4f} (perplexity {math.exp(loss):.2f})"
-        f"  lr {model.lr:.4g}  {seconds:.1f} s  {task.training.tokens / seconds:,.0f} tokens/s",
+        f"  lr {model.lr:.4g}  {seconds:.1f} s ({cpu:.1f} s of processors)  {task.training.tokens / seconds:,.0f} tokens/s",
         flush=True,
     )
 
