@@ -117,9 +117,10 @@ def train_epoch(model: Any, task: Task, epoch: int, done: dict[str, Any]) -> Non
     if loss < done["best"]:
         done["best"], done["best_epoch"] = loss, epoch + 1
         done["best_parameters"] = {name: p.copy() for name, p in model.parameters().items()}
+    speed = f"{seconds:.1f} s ({cpu:.1f} s of processors)  {task.training.tokens / seconds:,.0f} tokens/s"
     print(
         f"epoch {epoch + 1:3}  loss {total / count:.4f}  {label} {loss:.4f} (perplexity {math.exp(loss):.2f})"
-        f"  lr {model.lr:.4g}  {seconds:.1f} s ({cpu:.1f} s of processors)  {task.training.tokens / seconds:,.0f} tokens/s",
+        f"  lr {model.lr:.4g}  {speed}",
         flush=True,
     )
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from . import _check
 from ._plain_loss import Plain
+from .batches import Rows
 from .layers.base import Layer
 from .layers.composite import Composite
-from .losses import LinearCrossEntropy
+from .losses import MSE, LinearCrossEntropy
 
 if TYPE_CHECKING:
     from ._truncated import Truncated
@@ -56,6 +57,7 @@ class ValueAndGrad(Composite):
         ----------
         x, targets : ndarray
             As the model and the loss take them: x is a tuple for a model of several inputs, such as `Inputs`.
+            `batches.Rows`, as `PaddedBatches` has them, are an input with the lengths of its rows.
         state : tuple, optional
             As the model takes it.
         key, step : int
@@ -75,6 +77,7 @@ class ValueAndGrad(Composite):
         state : tuple, or None for a model that is not recurrent
         """
         self._whole()
+        x, lengths = _apart(x, lengths)
         if grads is not None:
             self._into(grads)
 
@@ -121,7 +124,7 @@ class ValueAndGrad(Composite):
             self._no_state(state)
             y, pullback = model.vjp(x, key=key, step=step, **rows)
         scored = y if self._truncated is None else self._truncated.last(y, targets)
-        options = _given(mask=self._counted(x, y, mask, lengths), scale=scale)
+        options = _given(mask=self._counted(x, y.shape, mask, lengths), scale=scale)
         value, dy = loss.value_and_grad(scored, targets, self._part(grads, "loss", loss), **options)
         if self._truncated is not None and scored is not y:
             last, dy = dy, np.zeros_like(y)
@@ -154,9 +157,10 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss without dropout and gradients, and the state."""
+        x, lengths = _apart(x, lengths)
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
-        return float(loss(y, targets, **_given(mask=self._counted(x, y, mask, lengths)))), state
+        return float(loss(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths)))), state
 
     def total(
         self,
@@ -167,9 +171,10 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, int, State | None]:
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
+        x, lengths = _apart(x, lengths)
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
-        return (*loss.total(y, targets, **_given(mask=self._counted(x, y, mask, lengths))), state)
+        return (*loss.total(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths))), state)
 
     def _infer(self, x: Arrays, state: State | None, lengths: Any) -> tuple[Array, State | None]:
         self._whole()
@@ -180,18 +185,25 @@ class ValueAndGrad(Composite):
         self._no_state(state)
         return model(x, **rows), None
 
-    def _counted(self, x: Any, y: Array, mask: Array | None, lengths: Any) -> Array | None:
-        """What the mask leaves of the steps that rows have, where y has one for each step of x."""
+    def _terms(self, x: Any, targets: Array, mask: Array | None) -> int:
+        """How many terms the loss of these has."""
+        x, lengths = _apart(x, None)
+        loss: Any = self.children["loss"]
+        shape = targets.shape if isinstance(loss, MSE) else (*targets.shape, 0)
+        return loss._terms(targets, self._counted(x, shape, mask, lengths))  # type: ignore[no-any-return]
+
+    def _counted(self, x: Any, shape: tuple[int, ...], mask: Array | None, lengths: Any) -> Array | None:
+        """What the mask leaves of the steps that rows have, where y, of that shape, has one for each of x."""
         if lengths is None or not isinstance(self.children["loss"], (LinearCrossEntropy, Plain)):
             return mask
-        if y.ndim < 3 or y.shape[:2] != getattr(x, "shape", ())[:2]:
+        if len(shape) < 3 or shape[:2] != getattr(x, "shape", ())[:2]:
             return mask
-        there = np.arange(y.shape[0])[:, None] < np.asarray(lengths)
+        there = np.arange(shape[0])[:, None] < np.asarray(lengths)
         if getattr(self.children["model"], "batch_first", False):
-            there = np.arange(y.shape[1]) < np.asarray(lengths)[:, None]
+            there = np.arange(shape[1]) < np.asarray(lengths)[:, None]
         if mask is None:
             return there
-        if mask.dtype != bool or mask.shape != y.shape[: mask.ndim]:
+        if mask.dtype != bool or mask.shape != shape[: mask.ndim]:
             return mask  # which the loss refuses
         whole = mask.reshape(*mask.shape, *[1] * (2 - mask.ndim))
         return np.logical_and(whole, there.reshape(*there.shape, *[1] * (mask.ndim - 2)))
@@ -209,6 +221,19 @@ class ValueAndGrad(Composite):
         if state is not None:
             got = _check.describe(state)
             raise ValueError(f"state: expected None for a model that is not recurrent, got {got}")
+
+
+def _apart(x: Any, lengths: Any) -> tuple[Any, Any]:
+    """Inputs, and the lengths of those that are `Rows`."""
+    several = isinstance(x, tuple) and not isinstance(x, Rows)
+    parts = x if several else (x,)
+    if not any(isinstance(part, Rows) for part in parts):
+        return x, lengths
+    if lengths is not None:
+        raise ValueError("lengths: expected None for an x that has them, got some")
+    inputs = tuple(part.tokens if isinstance(part, Rows) else part for part in parts)
+    known = tuple(part.lengths if isinstance(part, Rows) else None for part in parts)
+    return (inputs, known) if several else (inputs[0], known[0])
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -29,11 +29,15 @@ def add_parser(commands: Any, positive: Any, number: Any, natural: Any) -> None:
     )
     parser.add_argument("--model", metavar="FILE", help="write the whole model too, to go on training")
     parser.add_argument("--cbow", action="store_true", help="CBOW instead of skip-gram")
-    parser.add_argument("--hs", action="store_true", help="hierarchical softmax instead of negative sampling")
+    parser.add_argument(
+        "--hs", action="store_true", help="hierarchical softmax; beside it noise words if --negative is given"
+    )
+    parser.add_argument(
+        "--negative", type=natural, metavar="N", help="noise words for each (default: 5, with --hs none)"
+    )
     for name, kind, default, text in (
         ("size", positive, 100, "numbers in a vector"),
         ("window", positive, 5, "words on either side, at most"),
-        ("negative", positive, 5, "noise words for each"),
         ("min-count", natural, 5, "leave out words that are rarer"),
         ("epochs", positive, 5, "passes over the text"),
         ("seed", natural, 1, "of initial vectors, windows and noise"),
@@ -99,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         workers=_core.get_num_threads(),
         sg=int(not args.cbow),
         hs=int(args.hs),
-        negative=0 if args.hs else args.negative,
+        negative=args.negative if args.negative is not None else 0 if args.hs else 5,
         epochs=args.epochs,
         deterministic=args.deterministic,
         progress=bar,

@@ -25,9 +25,9 @@ def own_rows(rows: Any, share: Share | None) -> Any:
 
 
 class Rows(NamedTuple):
-    """A padded batch: tokens [T, B], zeros past the end of a row, and the lengths of the rows, [B]."""
+    """A padded batch: tokens [T, B], or numbers [T, B, I], and the lengths of its rows, [B]."""
 
-    tokens: Ids
+    tokens: npt.NDArray[Any]
     lengths: Lengths
 
 

@@ -36,7 +36,8 @@ def mask_of(item: tuple[Any, ...]) -> dict[str, Any]:
 
 class Batches(Protocol):
     """
-    Pairs (x, targets), or triples (x, targets, mask), by number; a mask is as the loss takes it.
+    Pairs (x, targets), or triples (x, targets, mask), by number; a mask is as the loss takes it. Rows of
+    unlike lengths are `fastrnn.batches.Rows` as x.
 
     `carry_state` (False if absent) says that item k + 1 goes on where item k stopped. `fingerprint()`, if
     there is one, returns a dict that a checkpoint keeps in order to tell other data from the same.

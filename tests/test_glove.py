@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -235,6 +236,32 @@ def test_train_on(sentences: list[list[str]]) -> None:
     parts.train(3)
     checks.same_bits(parts.wv.vectors, whole.wv.vectors)
     assert parts.epoch_losses == whole.epoch_losses
+
+
+@pytest.mark.parametrize("mmap", [None, "r"])
+def test_a_file_trains_on(sentences: list[list[str]], tmp_path: Path, mmap: str | None) -> None:
+    whole, first = small(sentences, epochs=4), small(sentences, epochs=2)
+    first.save(tmp_path / "glove")
+    model = GloVe.load(tmp_path / "glove", mmap=mmap)
+    assert (str(model), model.window, model.epoch_losses) == (str(first), first.window, first.epoch_losses)
+    assert model.wv.get_vecattr("b3", "count") == first.wv.get_vecattr("b3", "count")
+    checks.same_bits(model.wv.vectors, first.wv.vectors)
+    model.train(2)
+    checks.same_bits(model.wv.vectors, whole.wv.vectors)
+    assert model.epoch_losses == whole.epoch_losses
+    model.save(tmp_path / "glove")  # over the file that its matrix may come from
+    checks.same_bits(GloVe.load(tmp_path / "glove").wv.vectors, whole.wv.vectors)
+
+
+def test_a_file_of_something_else(sentences: list[list[str]], tmp_path: Path) -> None:
+    fastrnn.Word2Vec(sentences, vector_size=4, epochs=0).save(tmp_path / "words")
+    with pytest.raises(ValueError, match=r"words: expected a model of fastrnn\.GloVe, got something else$"):
+        GloVe.load(tmp_path / "words")
+    small(sentences, epochs=0).save(tmp_path / "glove")
+    whole = (tmp_path / "glove").read_bytes()
+    (tmp_path / "glove").write_bytes(whole[:-99])
+    with pytest.raises(ValueError, match=r"truncated|damaged"):
+        GloVe.load(tmp_path / "glove")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 1000, 4181])

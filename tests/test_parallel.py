@@ -29,6 +29,8 @@ from fastrnn import (
     Sequential,
 )
 from fastrnn._random import fold
+from fastrnn.batches import Rows
+from fastrnn.distributed._team import terms
 
 RELU = (lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x > 0))
 
@@ -165,7 +167,37 @@ def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
     assert whole.loss(x, targets, lengths=lengths)[0] == loss
     assert whole.total(x, targets, lengths=lengths)[:2] == (loss, 3)
     assert whole.value_and_grad(x, targets, lengths=lengths)[0] == loss
+    padded = Rows(x, np.array(lengths))
+    for call in (whole, whole.loss, whole.total):
+        assert call(padded, targets)[0] == loss
     assert loss != whole(x, targets)[0]
+    with pytest.raises(ValueError, match=r"^lengths: expected None for an x that has them, got some$"):
+        whole(padded, targets, lengths=lengths)
+
+
+def test_several_inputs_of_which_some_have_lengths(rng: np.random.Generator) -> None:
+    two = Inputs(Sequential(LSTM(I, H, seed=0), Pool("last")), Linear(2, 4, seed=1))
+    f = fastrnn.value_and_grad(two, fastrnn.losses.LinearCrossEntropy(H + 4, 2, seed=2))
+    x, numbers = rng.standard_normal((5, 3, I), np.float32), rng.standard_normal((3, 2), np.float32)
+    lengths, targets = np.array([5, 0, 3]), np.array([0, 1, 1])
+    loss, _ = f((x, numbers), targets, lengths=(lengths, None))
+    assert f((Rows(x, lengths), numbers), targets)[0] == loss
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_terms_of_rows(rng: np.random.Generator, masked: bool) -> None:
+    """What the processes of a distributed run weigh their shares by is what the loss counts."""
+    x, wanted = (rng.standard_normal((5, 3, n), np.float32) for n in (I, H))
+    rows, mask = Rows(x, np.array([5, 0, 3])), rng.random((5, 3)) < 0.7
+    item = (mask,) if masked else ()
+    for loss, targets in (
+        (fastrnn.losses.MSE(), wanted),
+        (fastrnn.losses.LinearCrossEntropy(H, 3, seed=1), np.argmax(wanted[..., :3], axis=2)),
+    ):
+        f = fastrnn.value_and_grad(LSTM(I, H, seed=0), loss)
+        counted = terms(f, (rows, targets, *item))
+        assert counted == f.total(rows, targets, mask=item[0] if masked else None)[1]
+        assert counted < terms(f, (x, targets, *item))
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

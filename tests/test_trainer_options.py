@@ -11,6 +11,7 @@ import pytest
 
 import fastrnn
 from fastrnn import checkpoint, losses, optim
+from fastrnn.batches import PaddedBatches, Sequences
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
 from fastrnn.schedules import Plateau
 from fastrnn.training import Trainer
@@ -25,6 +26,33 @@ def joined(seed: int = 0) -> Any:
         fastrnn.LSTM(3, 4, seed=seed, dtype="float64"), fastrnn.Linear(4, 2, seed=seed, dtype="float64")
     )
     return fastrnn.value_and_grad(body, losses.MSE())
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_rows_of_unlike_lengths(cell: str) -> None:
+    """A body and a loss of one's own on padded batches: the losses and steps of `lengths=`."""
+    draw = np.random.default_rng(1)
+    sentences = [draw.integers(0, 7, n).astype(np.int32) for n in (3, 9, 1, 4, 4, 6)]
+    tags = [tokens % 3 for tokens in sentences]
+    data = PaddedBatches(Sequences("x", sentences), Sequences("y", tags), 2, seed=0)
+
+    def made() -> Any:
+        layer = getattr(fastrnn, cell)(4, 5, bidirectional=True, seed=1)
+        body = fastrnn.Sequential(fastrnn.Embedding(7, 4, seed=0), layer)
+        return fastrnn.value_and_grad(body, losses.LinearCrossEntropy(10, 3, seed=2))
+
+    model, want, keep = made(), made(), Grads()
+    Trainer(model, optim.SGD(model, lr=0.5), callbacks=[keep]).fit(data, 2, validation=data)
+    optimizer, k = optim.SGD(want, lr=0.5), 0
+    for epoch in range(2):
+        data.set_epoch(epoch)
+        for (tokens, lengths), targets in (data[i] for i in range(len(data))):
+            loss, _ = want(tokens, targets, lengths=lengths)
+            optimizer.step()
+            assert keep.logs[k]["loss"] == loss
+            checks.same_bits(keep.found[k], want.flat_params)
+            k += 1
+    assert k == len(keep.logs) == 6
 
 
 class Grads(Callback):

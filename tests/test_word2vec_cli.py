@@ -58,6 +58,19 @@ def test_vectors(tmp_path: Path) -> None:
     assert sorted(p.suffix for p in tmp_path.iterdir()) == ["", ".bin", ".txt", ".txt", ".txt"]
 
 
+def test_hierarchical_softmax_with_and_without_noise(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    for options, hs, negative in (((), 0, 5), (("--hs",), 1, 0), (("--hs", "--negative", "3"), 1, 3)):
+        usual = ["--model", "m", "--overwrite", "--size", "4", "--epochs", "1"]
+        code, _, err = run(tmp_path, "word2vec", "words.txt", "-o", "v.bin", *usual, *options)
+        assert code == 0, err
+        model = Word2Vec.load(tmp_path / "m")
+        assert (model.hs, model.negative) == (hs, negative)
+    code, _, err = run(tmp_path, "word2vec", "words.txt", "-o", "w.bin", "--negative", "0")
+    assert code != 0
+    assert "negative" in err
+
+
 def test_errors(tmp_path: Path) -> None:
     corpus(tmp_path, 3)
     code, _, err = run(tmp_path, "word2vec", "words.txt", "-o", "v.bin")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastrnn import checkpoint as _checkpoint
+from fastrnn._objective import ValueAndGrad
 from fastrnn._random import fold
 from fastrnn._resuming import describe, fingerprint, same
 from fastrnn._team import Alone
@@ -210,10 +211,8 @@ def _settings(of: Any) -> dict[str, Any]:
 def terms(model: Any, item: tuple[Any, ...]) -> int:
     """How many targets of an item count; the mean of a loss is over a multiple of that."""
     targets, mask = np.asarray(item[1]), mask_of(item).get("mask")
-    loss: Any = getattr(model, "children", {}).get("loss")
-    count = getattr(loss, "_terms", None)
-    if count is not None:
-        return int(count(targets, mask))
+    if isinstance(model, ValueAndGrad) and hasattr(model.children["loss"], "_terms"):
+        return model._terms(item[0], targets, mask)
     if mask is not None:
         return int(np.count_nonzero(mask))
     return int(np.count_nonzero(targets != IGNORED)) if targets.dtype.kind in "iu" else int(targets.size)

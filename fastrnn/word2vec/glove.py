@@ -16,9 +16,9 @@ from fastrnn import _check, _core
 
 from . import _arguments as arguments
 from . import _cooccurrence, vocabulary
+from ._glove_files import GloVeFiles
 from ._tables import Floats, Table, epoch_key, initial_vectors
 from .corpus import Corpus
-from .keyedvectors import KeyedVectors
 from .training import Progress
 
 _LARGE = 100_000_000  # words of a corpus
@@ -27,7 +27,7 @@ _GOLDEN = 0.6180339887498949
 _logger = logging.getLogger(__name__)
 
 
-class GloVe:
+class GloVe(GloVeFiles):
     """Word vectors by GloVe, as its authors' program trains them.
 
     Minimises ``sum f(x_ij) (<w_i, c_j> + b_i + a_j - log x_ij)**2 / 2`` by AdaGrad, where x_ij sums 1/d over
@@ -73,7 +73,7 @@ class GloVe:
     Attributes
     ----------
     wv : KeyedVectors
-        Sums of the vectors of words as words and as contexts. `wv.save` keeps them.
+        Sums of the vectors of words as words and as contexts. `wv.save` keeps them, `save` the whole model.
     word_vectors, context_vectors : ndarray of float32, shape (V, vector_size)
     word_biases, context_biases : ndarray of float32, shape (V,)
     epoch_losses : list of float
@@ -170,11 +170,8 @@ class GloVe:
                 f"min_count: expected a word that occurs {chosen.min_count} times, "
                 f"but the most frequent of {len(corpus.types)} has {corpus.counts.max()}"
             )
-        self.wv = KeyedVectors(self.vector_size)
-        self.wv.index_to_key = [corpus.types[i] for i in chosen.chosen]
-        self.wv.key_to_index = {word: i for i, word in enumerate(self.wv.index_to_key)}
         counts = np.ascontiguousarray(corpus.counts[chosen.chosen], np.int64)
-        self.wv.expandos["count"] = counts
+        self._name_words([corpus.types[i] for i in chosen.chosen], counts)
         words = np.full(len(corpus.types), -1, np.int32)
         words[chosen.chosen] = np.arange(len(counts))
         self.entries = _cooccurrence.count(corpus, words, counts, self.window, self._threads(), self.memory)
@@ -188,12 +185,15 @@ class GloVe:
         self._vectors = [
             initial_vectors(count, self.vector_size, epoch_key(self.seed, i), "word2vec") for i in range(2)
         ]
-        self._squares = [Table.zeros(count, self.vector_size) for _ in range(2)]
-        for table in self._squares:
-            table.padded[:] = 1
+        self._squares = [Table(np.ones((count, self.vector_size), np.float32)) for _ in range(2)]
         self._biases = [np.zeros((count, 2), np.float32) for _ in range(2)]
         for biases in self._biases:
             biases[:, 1] = 1
+        self._begin()
+
+    def _begin(self) -> None:
+        for table in self._squares:
+            table.padded[:, self.vector_size :] = 1  # nothing is divided by the root of zero
         self._run = _core.GloveRun(
             entries=self.entries,
             words=self._vectors[0].padded,
