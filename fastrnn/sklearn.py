@@ -45,6 +45,7 @@ class _OfWindows(BaseEstimator):  # type: ignore[misc]
         lr: float = 1e-2,
         validation_fraction: float = 0.0,
         patience: int | None = None,
+        compute: str | None = None,
         random_state: Any = None,
     ) -> None:
         self.channels = channels
@@ -59,6 +60,7 @@ class _OfWindows(BaseEstimator):  # type: ignore[misc]
         self.lr = lr
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.compute = compute
         self.random_state = random_state
 
     def _train(self, X: Any, targets: Any, outputs: int, classes: bool) -> None:
@@ -99,6 +101,7 @@ class _OfWindows(BaseEstimator):  # type: ignore[misc]
             epochs=self.epochs,
             lr=self.lr,
             patience=self.patience,
+            compute=self.compute,
             seed=seed,
             progress=False,
         ).epochs
@@ -135,6 +138,8 @@ class RNNClassifier(ClassifierMixin, _OfWindows):  # type: ignore[misc]
     validation_fraction, patience
         Hold out a share of the rows, and keep the parameters of the epoch that is best on them; with
         `patience` stop after that many epochs that are no better.
+    compute
+        What products are computed in: ``"bfloat16"``, or None for float32.
     random_state
         As everywhere in scikit-learn: of initial parameters, order and dropout.
 
@@ -207,7 +212,7 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
     ----------
     min_count
         Words that are rarer in the training part are `<unk>`.
-    hidden_size, num_layers, embedding_size, cell, bidirectional, dropout, embedding_dropout
+    hidden_size, num_layers, embedding_size, cell, bidirectional, dropout, embedding_dropout, compute
         See `SequenceTagger`.
     epochs, batch, lr, word_dropout
         See `SequenceTagger.fit`.
@@ -236,6 +241,7 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
         batch: int = 16,
         lr: float = 5e-3,
         word_dropout: float = 0.0,
+        compute: str | None = None,
         random_state: Any = None,
     ) -> None:
         self.min_count = min_count
@@ -250,6 +256,7 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
         self.batch = batch
         self.lr = lr
         self.word_dropout = word_dropout
+        self.compute = compute
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -265,6 +272,7 @@ class RNNTagger(BaseEstimator):  # type: ignore[misc]
             bidirectional=self.bidirectional,
             dropout=self.dropout,
             embedding_dropout=self.embedding_dropout,
+            compute=self.compute,
             seed=seed,
         )
         self.classes_ = np.array(self.model_.labels.names)

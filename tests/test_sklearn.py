@@ -81,6 +81,27 @@ def test_scaling_is_that_of_the_training_part() -> None:
     assert model.target_scaling_.mean[0] != others.target_scaling_.mean[0]
 
 
+@pytest.mark.usefixtures("emulated")
+def test_products_of_bfloat16() -> None:
+    from sklearn.base import clone
+
+    from fastrnn.sklearn import RNNClassifier, RNNForecaster, RNNTagger
+
+    x, y = waves(30)
+    words = [["a", "b"], ["b"]]
+    for model, data in (
+        (RNNClassifier(channels=2, epochs=1, random_state=0), (x, y)),
+        (RNNForecaster(channels=2, epochs=1, random_state=0), (x, y.astype(float))),
+        (RNNTagger(epochs=1, random_state=0), (words, words)),
+    ):
+        found = []
+        for compute in (None, "bfloat16"):
+            fitted = clone(model).set_params(compute=compute).fit(*data)
+            assert fitted.model_.compute == (compute or "float32")
+            found.append(fitted.model_.flat_params)
+        assert (found[0] != found[1]).any()
+
+
 def test_tagger() -> None:
     from sklearn.base import clone
     from sklearn.exceptions import NotFittedError
