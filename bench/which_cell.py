@@ -25,7 +25,7 @@ import numpy as np
 from quality import folder, streams
 
 import fastrnn
-from fastrnn._bench import interleave
+from fastrnn._timing import interleave
 from fastrnn.data import Vocabulary, read_text
 from fastrnn.losses import MSE, LinearCrossEntropy
 
