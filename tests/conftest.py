@@ -117,6 +117,13 @@ def gensim() -> ModuleType:
     return peer("gensim")
 
 
+@pytest.fixture
+def onnx() -> ModuleType:
+    """ONNX and its runtime: as above."""
+    peer("onnxruntime")
+    return peer("onnx")
+
+
 def checkout() -> Path:
     """The checkout that the tests lie in; where they are a copy without one, what needs it is skipped."""
     root = Path(__file__).resolve().parents[1]
