@@ -18,7 +18,7 @@ from language_models import MODELS
 from memory_of_step import REFS
 from paired import OURS, Result
 
-from fastrnn._bench import interleave
+from fastrnn._timing import interleave
 
 SCRIPT = Path(__file__).with_name("memory_of_step.py")
 ROUNDS = 3

@@ -15,7 +15,7 @@ from conftest import Paired
 from paired import OURS, Contender, Result, compare, equal_threads, measure_turns
 
 import fastrnn
-from fastrnn._bench import timed
+from fastrnn._timing import timed
 
 T, B, I, H = 64, 32, 128, 128
 VARIANTS: dict[str, tuple[Any, Any]] = {

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _core
-from fastrnn._bench import TOLERANCE, Answer, Turn, check_equal, interleave, set_threads, timed
+from fastrnn._bench import TOLERANCE, Answer, check_equal, set_threads
+from fastrnn._timing import Turn, interleave, timed
 
 OURS = "fastrnn"
 SECONDS = float(os.environ.get("FASTRNN_BENCH_SECONDS", "8"))  # for all rounds of one comparison

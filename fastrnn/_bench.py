@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastrnn import _core
 from fastrnn._compute import rounds
+from fastrnn._timing import Turn, interleave, timed
 from fastrnn._typing import Array
 from fastrnn.layers import GRU, LSTM, RNN
 
 Answer = dict[str, Array]
 KINDS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}  # that PyTorch has too
-Turn = Callable[[], float]  # does the work, gives seconds, or whatever else is measured
 
 SHAPES = ((64, 1, 128, 128), (64, 32, 128, 128), (35, 20, 200, 200), (64, 32, 256, 256), (64, 32, 512, 512))
 ROUNDS = 11
-LEAST = 0.02  # seconds of a turn: a thousand times what starting a clock and a team of threads takes
 # In eps of the largest element: both sides sum up to T*B terms, each in its own order. Over the shapes of
 # bench_recurrent.py 48 at most, in a weight gradient over 16384 rows; a user's shape may have more of them.
 TOLERANCE = 256
@@ -137,47 +134,6 @@ def check_equal(found: Answer, wanted: Answer, tolerance: float = TOLERANCE) -> 
         error = float(np.abs(got - want).max(initial=0)) / unit
         if not error <= tolerance:
             raise ArithmeticError(f"{name}: expected to be equal within {tolerance:g} eps, got {error:.3g}")
-
-
-def timed(run: Callable[[], object], least: float = LEAST) -> Turn:
-    """Make a turn: a call that is not timed, then as many as take `least` seconds; gives seconds a call.
-
-    The first call brings back caches, and lets the threads that another library keeps spinning go to sleep.
-    """
-    run()
-    quickest = math.inf
-    for _ in range(3):
-        start = time.perf_counter()
-        run()
-        quickest = min(quickest, time.perf_counter() - start)
-    number = max(1, math.ceil(least / max(quickest, 1e-7)))
-
-    def turn() -> float:
-        run()
-        start = time.perf_counter()
-        for _ in range(number):
-            run()
-        return (time.perf_counter() - start) / number
-
-    return turn
-
-
-def interleave(
-    turns: Mapping[str, Turn], rounds: int, *, seconds: float = math.inf, least: int = 5
-) -> dict[str, Array]:
-    """Give every turn once in each round, in random order; what each gave, [rounds].
-
-    Goes on for `rounds` rounds, or until `seconds` are over and at least `least` rounds are done.
-    """
-    order, shuffle, end = list(turns), random.Random(0).shuffle, time.perf_counter() + seconds
-    found: dict[str, list[float]] = {name: [] for name in turns}
-    for done in range(rounds):
-        if done >= least and time.perf_counter() > end:
-            break
-        shuffle(order)
-        for name in order:
-            found[name].append(turns[name]())
-    return {name: np.array(values) for name, values in found.items()}
 
 
 def set_threads(threads: int | None, torch: Any = None) -> int:

@@ -1,4 +1,4 @@
-"""Checks of what a `Trainer` is given, before anything is trained."""
+"""What a `Trainer` is given: checked and made ready, before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastrnn import _check
+from fastrnn._team import Alone
 from fastrnn.callbacks import Callback
 from fastrnn.schedules import Schedule
 
@@ -58,3 +59,19 @@ def callbacks(given: Iterable[Any]) -> list[Callback]:
             )
             raise TypeError(f"callbacks[{place}]: expected a Callback, got {got}")
     return found
+
+
+def set_compute(model: Any, compute: str) -> None:
+    """Have a model of layers compute its products so."""
+    if not hasattr(model, "set_compute"):
+        raise TypeError(f"compute: expected a model of layers, got {type(model).__name__}")
+    model.set_compute(compute)
+
+
+def team(distributed: Any) -> Alone:
+    """What a run asks of its processes, of which there may be one alone."""
+    if distributed is False or distributed is None:
+        return Alone()
+    from fastrnn.distributed._team import Team
+
+    return Team(distributed)

@@ -14,7 +14,6 @@ from fastrnn import _training_options as _options
 from fastrnn._random import fold
 from fastrnn._resumable import Resumable
 from fastrnn._resuming import diverged, gradient_norm
-from fastrnn._team import Alone
 from fastrnn.callbacks import Callback, Checkpoint, Logs, held_out_loss
 from fastrnn.protocols import Batches, State, Trainable, mask_of
 from fastrnn.schedules import Schedule
@@ -87,7 +86,7 @@ class Trainer(Resumable):
         compute: str | None = None,
     ) -> None:
         if compute is not None:
-            _set_compute(model, compute)
+            _options.set_compute(model, compute)
         self.model, self.optimizer = model, _options.optimizer(model, optimizer)
         self.max_norm, self.clip_value = (
             _options.limit("max_norm", max_norm),
@@ -104,7 +103,7 @@ class Trainer(Resumable):
             self.tokens_per_step
         ) = 0
         self.at_boundary, self.finished, self.failed, self._asked = True, False, False, False
-        self._team = _team(distributed)
+        self._team = _options.team(distributed)
         self._state: State = None
         self._loss_sum = 0.0
         self._data: dict[str, Any] = {}
@@ -289,17 +288,3 @@ def _totals(model: Trainable, data: Batches) -> tuple[float, int]:
             part, terms, state = model.total(x, targets, state if carry else None, **mask_of(data[k]))
             total, count = total + part, count + terms
     return total, count
-
-
-def _set_compute(model: Any, compute: str) -> None:
-    if not hasattr(model, "set_compute"):
-        raise TypeError(f"compute: expected a model of layers, got {type(model).__name__}")
-    model.set_compute(compute)
-
-
-def _team(distributed: Any) -> Alone:
-    if distributed is False or distributed is None:
-        return Alone()
-    from fastrnn.distributed._team import Team
-
-    return Team(distributed)

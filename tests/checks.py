@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from cuts import Runner, per_row, run_in_chunks, take_batch, take_rows
 from ops import Run
-from recurrent import Case
+from recurrent_cases import Case
 from tolerances import TABLE
 
 from fastrnn import _core

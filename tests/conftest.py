@@ -103,10 +103,25 @@ def torch() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def forks(threads: None) -> None:
+    """What forks of this process need: one thread in it, and torch imported before."""
+    _core.set_num_threads(1)
+    peer("torch").set_num_threads(1)
+    peer("torch.distributed")
+
+
+@pytest.fixture
 def gensim() -> ModuleType:
     """gensim: as above."""
     peer("gensim.models")
     return peer("gensim")
+
+
+@pytest.fixture
+def onnx() -> ModuleType:
+    """ONNX and its runtime: as above."""
+    peer("onnxruntime")
+    return peer("onnx")
 
 
 def checkout() -> Path:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from ops import Run
-from recurrent import Case, masked
+from recurrent_cases import Case, masked
 
 from fastrnn import reference
 

@@ -13,6 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+together = [
+    pytest.mark.peer,
+    pytest.mark.usefixtures("forks"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
 
 def free_port() -> int:
     """A port that nobody listens on."""

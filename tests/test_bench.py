@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command import run
 
-from fastrnn import _bench, _core, cli
+from fastrnn import _bench, _core, _timing, cli
 
 ROW = re.compile(r"^ *(\d+,\d+,\d+,\d+) +(forward|training) +([\d.]+) \[([\d.]+), ([\d.]+)\] +[\d.]+ +\d+%")
 
@@ -81,7 +81,7 @@ class TestRecipe:
     def test_every_round_has_every_turn_once(self) -> None:
         calls: list[str] = []
         turns = {name: lambda name=name: float(len(calls)) + (calls.append(name) or 0) for name in "abc"}
-        found = _bench.interleave(turns, 20)
+        found = _timing.interleave(turns, 20)
         assert {name: len(values) for name, values in found.items()} == dict.fromkeys("abc", 20)
         rounds = ["".join(calls[k : k + 3]) for k in range(0, 60, 3)]
         assert {"".join(sorted(order)) for order in rounds} == {"abc"}
@@ -90,7 +90,7 @@ class TestRecipe:
         assert all(calls[int(at)] == name for name, values in found.items() for at in values)
 
     def test_time_ends_the_rounds(self) -> None:
-        found = _bench.interleave({"a": lambda: 0.0}, 10**6, seconds=0.0, least=4)
+        found = _timing.interleave({"a": lambda: 0.0}, 10**6, seconds=0.0, least=4)
         assert len(found["a"]) == 4
 
     def test_a_turn_gives_seconds_a_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ class TestRecipe:
         def work() -> None:
             now[0] += 0.003
 
-        monkeypatch.setattr(_bench.time, "perf_counter", lambda: now[0])
-        turn = _bench.timed(work, least=0.02)
+        monkeypatch.setattr(_timing.time, "perf_counter", lambda: now[0])
+        turn = _timing.timed(work, least=0.02)
         before = now[0]
         assert turn() == pytest.approx(0.003)
         assert now[0] - before == pytest.approx(0.003 * (1 + 7))

@@ -15,7 +15,7 @@ import pytest
 import recurrent
 from conftest import SEED
 from ops import draw
-from recurrent import make_case
+from recurrent_cases import make_case
 
 from fastrnn import _core, reference
 from fastrnn.reference import bfloat16, cross_entropy, linear

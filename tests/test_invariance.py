@@ -10,7 +10,7 @@ import ops
 import pytest
 import recurrent
 from ops import make_attention, make_convolution, make_cross_entropy, make_embedding, make_linear, make_pool
-from recurrent import Case, make_case
+from recurrent_cases import Case, make_case
 
 from fastrnn import _core, reference
 

@@ -22,7 +22,7 @@ from ops import (
     make_linear,
     make_pool,
 )
-from recurrent import Case, make_case
+from recurrent_cases import Case, make_case
 
 from fastrnn import _core, reference
 

@@ -7,8 +7,8 @@ import pytest
 from errors import Case, check
 from vectors import make
 
-import fastrnn
 from fastrnn import KeyedVectors, Word2Vec
+from fastrnn.word2vec._unknown_key import UnknownKey
 
 KV = make()
 
@@ -53,10 +53,10 @@ ERRORS: dict[str, Case] = {
     ),
     "missing": (
         lambda: KV.get_mean_vector(["zzz"], ignore_missing=False),
-        fastrnn.word2vec._store.UnknownKey,
+        UnknownKey,
         "key: expected one of the 40 keys, got 'zzz'",
     ),
-    "row": (lambda: KV[40], fastrnn.word2vec._store.UnknownKey, "key: expected one of the 40 keys, got 40"),
+    "row": (lambda: KV[40], UnknownKey, "key: expected one of the 40 keys, got 40"),
     "empty lists": (
         lambda: KV.n_similarity([], ["war"]),
         ZeroDivisionError,

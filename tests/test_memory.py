@@ -14,7 +14,7 @@ import ops
 import pytest
 import recurrent
 from ops import make_cross_entropy, make_linear
-from recurrent import make_case
+from recurrent_cases import make_case
 
 import fastrnn
 from fastrnn import _core

@@ -9,7 +9,7 @@ from typing import Any
 import checks
 import numpy as np
 import pytest
-from errors import STATE, TOKENS, Case, H, I, V, X, check
+from errors import H, I, V
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,8 +29,6 @@ from fastrnn import (
     Sequential,
 )
 from fastrnn._random import fold
-from fastrnn.batches import Rows
-from fastrnn.distributed._team import terms
 
 RELU = (lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x > 0))
 
@@ -153,94 +151,6 @@ def test_a_classifier_of_layers(rng: np.random.Generator, batch_first: bool) -> 
     checks.same_bits(again(x, lengths=lengths)[0], y)
 
 
-def test_a_joined_model_takes_lengths(rng: np.random.Generator) -> None:
-    def made() -> Any:
-        body = Sequential(LSTM(I, H, seed=0), Pool("mean"))
-        return fastrnn.value_and_grad(body, fastrnn.losses.LinearCrossEntropy(H, 3, reduction="sum", seed=1))
-
-    x, targets, lengths = rng.standard_normal((5, 3, I), np.float32), np.array([0, 2, 1]), [5, 2, 4]
-    whole, rows = made(), made()
-    loss, _ = whole(x, targets, lengths=lengths)
-    parts = [rows(x[:n, b : b + 1], targets[b : b + 1])[0] for b, n in enumerate(lengths)]
-    assert loss == pytest.approx(sum(parts), rel=1e-6)
-    checks.close(whole.flat_grads, rows.flat_grads, "identity")
-    assert whole.loss(x, targets, lengths=lengths)[0] == loss
-    assert whole.total(x, targets, lengths=lengths)[:2] == (loss, 3)
-    assert whole.value_and_grad(x, targets, lengths=lengths)[0] == loss
-    padded = Rows(x, np.array(lengths))
-    for call in (whole, whole.loss, whole.total):
-        assert call(padded, targets)[0] == loss
-    assert loss != whole(x, targets)[0]
-    with pytest.raises(ValueError, match=r"^lengths: expected None for an x that has them, got some$"):
-        whole(padded, targets, lengths=lengths)
-
-
-def test_several_inputs_of_which_some_have_lengths(rng: np.random.Generator) -> None:
-    two = Inputs(Sequential(LSTM(I, H, seed=0), Pool("last")), Linear(2, 4, seed=1))
-    f = fastrnn.value_and_grad(two, fastrnn.losses.LinearCrossEntropy(H + 4, 2, seed=2))
-    x, numbers = rng.standard_normal((5, 3, I), np.float32), rng.standard_normal((3, 2), np.float32)
-    lengths, targets = np.array([5, 0, 3]), np.array([0, 1, 1])
-    loss, _ = f((x, numbers), targets, lengths=(lengths, None))
-    assert f((Rows(x, lengths), numbers), targets)[0] == loss
-
-
-@pytest.mark.parametrize("masked", [False, True])
-def test_terms_of_rows(rng: np.random.Generator, masked: bool) -> None:
-    """What the processes of a distributed run weigh their shares by is what the loss counts."""
-    x, wanted = (rng.standard_normal((5, 3, n), np.float32) for n in (I, H))
-    rows, mask = Rows(x, np.array([5, 0, 3])), rng.random((5, 3)) < 0.7
-    item = (mask,) if masked else ()
-    for loss, targets in (
-        (fastrnn.losses.MSE(), wanted),
-        (fastrnn.losses.LinearCrossEntropy(H, 3, seed=1), np.argmax(wanted[..., :3], axis=2)),
-    ):
-        f = fastrnn.value_and_grad(LSTM(I, H, seed=0), loss)
-        counted = terms(f, (rows, targets, *item))
-        assert counted == f.total(rows, targets, mask=item[0] if masked else None)[1]
-        assert counted < terms(f, (x, targets, *item))
-
-
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_steps_past_the_end_do_not_count(rng: np.random.Generator, batch_first: bool) -> None:
-    """The loss and the gradients of padded rows are those of the rows one by one."""
-    x, lengths = rng.standard_normal((5, 3, I), np.float32), [5, 2, 4]
-    wanted, chosen = rng.standard_normal((5, 3, H), np.float32), rng.random((5, 3)) < 0.7
-    made: Any
-    for made, targets in (
-        (lambda: fastrnn.losses.MSE("sum"), wanted),
-        (
-            lambda: fastrnn.losses.LinearCrossEntropy(H, 3, reduction="sum", seed=1),
-            wanted[..., 0].argsort(axis=0) % 3,
-        ),
-    ):
-        for mask in (None, chosen):
-            whole, rows = (
-                fastrnn.value_and_grad(LSTM(I, H, batch_first=batch_first, seed=0), made()) for _ in range(2)
-            )
-
-            def turned(a: Any) -> Any:
-                return None if a is None else np.ascontiguousarray(a.swapaxes(0, 1)) if batch_first else a
-
-            call = [turned(x), turned(targets)]
-            options = {"lengths": lengths, "mask": turned(mask)}
-            loss, _ = whole(*call, **options)
-            parts = [
-                rows(
-                    *(np.ascontiguousarray(turned(a[:n, b : b + 1])) for a in (x, targets)),
-                    mask=None if mask is None else turned(mask[:n, b : b + 1].copy()),
-                )[0]
-                for b, n in enumerate(lengths)
-            ]
-            assert loss == pytest.approx(sum(parts), rel=1e-5)
-            checks.close(whole.flat_grads, rows.flat_grads, "identity")
-            assert whole.loss(*call, **options)[0] == pytest.approx(loss, rel=1e-6)
-            total, count, _ = whole.total(*call, **options)
-            assert total == pytest.approx(loss, rel=1e-6)
-            there = np.arange(5)[:, None] < lengths
-            each = H if targets is wanted else 1
-            assert count == each * np.count_nonzero(there if mask is None else there & mask)
-
-
 def test_inputs_of_their_own(rng: np.random.Generator) -> None:
     """Two sequences of unlike lengths and a row of numbers: what each layer gives by itself, side by side."""
     x = (
@@ -290,106 +200,3 @@ def test_a_joined_model_of_several_inputs(rng: np.random.Generator) -> None:
     assert total / count < loss
     short = tuple(np.array([steps] * 31 + [1]) for steps in (3, 5))
     assert f.loss(x, targets, lengths=short)[0] != f.loss(x, targets)[0]
-
-
-ERRORS: dict[str, Case] = {
-    "inputs": (
-        lambda: Inputs(Linear(I, 2), Linear(I, 3))(X),
-        TypeError,
-        "x: expected a tuple of 2, one for each layer, got float32 array of shape (4, 3, 5)",
-    ),
-    "inputs of one": (
-        lambda: Inputs(Linear(I, 2), Linear(I, 3))((X,)),
-        TypeError,
-        "x: expected a tuple of 2, one for each layer, got 1",
-    ),
-    "lengths of inputs": (
-        lambda: Inputs(Pool(), Pool()).vjp((X, X), lengths=[4, 4, 4]),
-        TypeError,
-        "lengths: expected a tuple of 2, one for each layer, got 3",
-    ),
-    "lengths of a dense input": (
-        lambda: Inputs(Pool(), Linear(I, 3))((X, X), lengths=(None, [4, 4, 4])),
-        ValueError,
-        "lengths[1]: expected None for a layer that takes none, got some",
-    ),
-    "one": (lambda: Concat(Linear(I, H)), ValueError, "layers: expected at least two, got 1"),
-    "none": (lambda: Add(), ValueError, "layers: expected at least two, got 0"),
-    "no layer": (lambda: Concat(Linear(I, H), 3), TypeError, "1: expected a layer, got int"),
-    "lead": (
-        lambda: Concat(Pool(), Linear(I, H))(X),
-        ValueError,
-        "layers: expected outputs with leading axes (3,), got (4, 3) from layer 1",
-    ),
-    "sum": (
-        lambda: Add(Linear(I, H), Linear(I, 2))(X),
-        ValueError,
-        "layers: expected outputs of shape (4, 3, 6), got (4, 3, 2) from layer 1",
-    ),
-    "residual": (
-        lambda: Residual(Linear(I, 2))(X),
-        ValueError,
-        "layer: expected an output of shape (4, 3, 5), got (4, 3, 2) from it, layer 1",
-    ),
-    "tokens": (
-        lambda: Residual(Embedding(V, I))(TOKENS),
-        TypeError,
-        "x: expected float32, as what the layer gives, got int64",
-    ),
-    "order": (
-        lambda: Concat(LSTM(I, H), LSTM(I, H, batch_first=True)),
-        ValueError,
-        "layers: expected the same batch_first in all of them, got both",
-    ),
-    "state": (
-        lambda: Concat(LSTM(I, H), Linear(I, H))(X, (STATE, STATE)),
-        TypeError,
-        "state: expected a tuple of 1 states, one for each recurrent layer, got 2 of them",
-    ),
-    "lengths": (
-        lambda: Concat(Linear(I, H), Linear(I, H))(X, lengths=[1, 2, 3]),
-        ValueError,
-        "lengths: expected None for a model that is not recurrent, got some",
-    ),
-    "joined lengths": (
-        lambda: fastrnn.value_and_grad(Linear(I, H), fastrnn.losses.MSE())(X, X, lengths=[1, 2, 3]),
-        ValueError,
-        "lengths: expected None for a model that is not recurrent, got some",
-    ),
-    "truncated lengths": (
-        lambda: fastrnn.value_and_grad(LSTM(I, H), fastrnn.losses.MSE(), tbptt=(1, 2))(
-            X, X, lengths=[1, 2, 3]
-        ),
-        ValueError,
-        "lengths: expected None because tbptt is (1, 2), got some",
-    ),
-    "dy": (
-        lambda: Concat(Linear(I, H), Linear(I, H)).vjp(X)[1](X),
-        ValueError,
-        "dy: expected shape (4, 3, 12), got (4, 3, 5)",
-    ),
-    "function": (lambda: Lambda(3, abs), TypeError, "function: expected a callable, got 3"),
-    "gradient": (
-        lambda: Lambda(RELU[0], lambda dy, x, y: dy[..., :1]).vjp(X)[1](X),
-        ValueError,
-        "gradient(dy, x, y): expected shape (4, 3, 5), got (4, 3, 1)",
-    ),
-    "kind": (lambda: Pool("sum"), ValueError, "kind: expected one of 'last', 'mean', 'max', got 'sum'"),
-    "rank": (lambda: Pool()(X[0]), ValueError, "x: expected shape (T, B, H), got (3, 5)"),
-    "length": (
-        lambda: Pool()(X, [1, 5, 2]),
-        ValueError,
-        "lengths: expected numbers in [0, T = 4], got 5",
-    ),
-    "rows": (lambda: Pool()(X, [1, 2]), ValueError, "lengths: expected shape (B,) = (3,), got (2,)"),
-    "twice": (
-        lambda: [back(np.zeros((3, I), np.float32)) for back in [Pool().vjp(X)[1]] * 2],
-        RuntimeError,
-        "pullback: expected one call, got a second; call vjp again",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
-def test_errors(case: Case) -> None:
-    check(case)

@@ -15,7 +15,7 @@ import checks
 import numpy as np
 import pytest
 import recurrent
-from recurrent import make_case
+from recurrent_cases import make_case
 
 import fastrnn
 from fastrnn import _core

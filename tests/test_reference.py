@@ -15,7 +15,8 @@ from ops import (
     make_pool,
     op_functions,
 )
-from recurrent import Case, few_units, make_case, reference_functions, run_reference
+from recurrent import reference_functions, run_reference
+from recurrent_cases import Case, few_units, make_case
 
 from fastrnn import reference
 from fastrnn.reference import rng as counter_rng

@@ -21,7 +21,7 @@ import test_torch
 from cuts import Runner
 from mutants import disturbed, mutant, one_bit_off, wrong_cells
 from ops import Run
-from recurrent import Case, make_case
+from recurrent_cases import Case, make_case
 from tolerances import TABLE
 
 from fastrnn import _core, reference

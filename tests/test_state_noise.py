@@ -12,12 +12,13 @@ import checks
 import numpy as np
 import pytest
 import recurrent
+import recurrent_cases
 from conftest import SEED, peer
 from errors import Case, H, I, X, check
 from mutants import mutant
 from ops import Run
 from problems import LAYERS, Problem, make_problem, run_cells, run_layer
-from recurrent import make_case
+from recurrent_cases import few_units, make_case
 
 from fastrnn import GRU, LSTM, RNN, MinGRU, _core, reference
 from fastrnn._random import fold
@@ -117,7 +118,7 @@ SHAPES = [(90, 4, 3, 16), (7, 13, 20, 130), (2, 34, 31, 17), (5, 3, 4, 1)]
 
 
 @cache
-def expected(cell: str, shape: Any, dtype: str, vocabulary: int) -> tuple[recurrent.Case, Run]:
+def expected(cell: str, shape: Any, dtype: str, vocabulary: int) -> tuple[recurrent_cases.Case, Run]:
     """A case and what the reference says about it, once for all instruction sets."""
     rng = np.random.default_rng(SEED)
     case = make_case(rng, shape, dtype, cell=cell, noise=True, vocabulary=vocabulary)
@@ -135,7 +136,7 @@ def test_kernels_are_the_reference(isa: str, dtype: np.dtype, cell: str, shape: 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_complex_step(rng: np.random.Generator, cell: str) -> None:
     for layers in (1, 2):
-        case = make_case(rng, (3, 2, 3, recurrent.few_units(cell)), cell=cell, layers=layers, noise=True)
+        case = make_case(rng, (3, 2, 3, few_units(cell)), cell=cell, layers=layers, noise=True)
         checks.gradients_by_complex_step(*recurrent.reference_functions(case), case.inputs, case.cotangents)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import ops
 import pytest
 import recurrent
-from recurrent import Case, make_case
+from recurrent_cases import Case, make_case
 
 from fastrnn import _core, reference
 

@@ -195,12 +195,27 @@ def recurrent_layer(cell: str, width: int, hidden: int, levels: int, **options: 
     return CELLS[_check.choice("cell", cell, tuple(CELLS))](width, hidden, num_layers=levels, **options)
 
 
-def no_cell(num_layers: int, cell_options: dict[str, Any] | None) -> None:
-    """Refuse what a model without a recurrent layer has no use for."""
-    if num_layers != 1:
-        raise ValueError(f"num_layers: expected 1 because cell is None, got {num_layers!r}")
+def optional_layer(
+    cell: str | None,
+    width: int,
+    hidden: int,
+    levels: int,
+    *,
+    bidirectional: bool,
+    cell_options: dict[str, Any] | None,
+    **options: Any,
+) -> tuple[list[Any], int]:
+    """The recurrent layer of a model that may have none, and how wide the output is then."""
+    if cell is not None:
+        options |= own_options(cell_options, "bidirectional")
+        both = _check.flag("bidirectional", bidirectional)
+        layer = recurrent_layer(cell, width, hidden, levels, bidirectional=both, **options)
+        return [layer], layer.output_size * layer.directions
+    if levels != 1:
+        raise ValueError(f"num_layers: expected 1 because cell is None, got {levels!r}")
     if cell_options:
         raise ValueError(f"cell_options: expected none because cell is None, got {cell_options!r}")
+    return [], width
 
 
 def own_options(given: dict[str, Any] | None, *decided: str) -> dict[str, Any]:

@@ -14,14 +14,7 @@ from fastrnn.data import Vocabulary
 from fastrnn.layers import AttentionPool, Dropout, Embedding, Pool, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import (
-    Model,
-    no_cell,
-    own_options,
-    probabilities,
-    recurrent_layer,
-    validation_pair,
-)
+from fastrnn.models.base import Model, optional_layer, probabilities, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -118,15 +111,18 @@ class SequenceClassifier(Model):
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
             parts.append(Dropout(embedding_dropout))
         both = _check.flag("bidirectional", bidirectional) and cell is not None
-        if cell is not None:
-            options = dict(
-                dropout=dropout, dtype=dtype, seed=seeds[1], **own_options(cell_options, "bidirectional")
-            )
-            layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
-            parts.append(layer)
-            size = layer.output_size * layer.directions
-        else:
-            no_cell(num_layers, cell_options)
+        layers, size = optional_layer(
+            cell,
+            size,
+            width,
+            num_layers,
+            bidirectional=both,
+            cell_options=cell_options,
+            dropout=dropout,
+            dtype=dtype,
+            seed=seeds[1],
+        )
+        parts += layers
         if pooling == "attention":
             parts.append(AttentionPool(size, dtype=dtype, seed=seeds[3]))
         else:

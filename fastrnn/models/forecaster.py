@@ -11,9 +11,9 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._random import fold
 from fastrnn.layers import Dropout, Linear, Pool, Sequential
-from fastrnn.models._forecast_network import ForecastNetwork
+from fastrnn.models._forecast_data import ForecastData
 from fastrnn.models.base import own_options, recurrent_layer
-from fastrnn.windows import Floats, Past, Scaling, Windows, listed, series
+from fastrnn.windows import Floats, Past, Scaling, Windows, listed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +31,7 @@ class ForecastScore(NamedTuple):
     windows: int
 
 
-class Forecaster(ForecastNetwork):
+class Forecaster(ForecastData):
     """
     Forecast some columns of a series for a horizon of several steps at once.
 
@@ -189,38 +189,6 @@ class Forecaster(ForecastNetwork):
             self._calibrate(held_out)
         return history
 
-    def _series(self, name: str, value: Any) -> Floats:
-        return series(name, value, self.width, np.dtype(np.float64), self.names)
-
-    def _scaled(self, name: str, values: Floats) -> Floats:
-        """In the dtype of the model, which could not tell large numbers from their neighbours."""
-        if self.scaling is None:
-            raise ValueError(f"{name}: expected a fitted model, got one without scaling; call fit first")
-        return self.scaling.scale(values).astype(self.flat_params.dtype)
-
-    def _known(self, name: str, value: Any, rows: int) -> Floats | None:
-        if not self.known:
-            if value is not None:
-                raise ValueError(f"{name}: expected None for a model without known columns, got some")
-            return None
-        if value is None:
-            raise ValueError(f"{name}: expected shape ({rows}, {self.known}), got None")
-        found = series(name, value, self.known, self.flat_params.dtype)
-        if len(found) != rows:
-            raise ValueError(f"{name}: expected {rows} rows, got {len(found)}")
-        return found
-
-    def _windows(
-        self, name: str, values: Floats, known: Any, batch: int, stride: int = 1, seed: int | None = None
-    ) -> Windows:
-        scaled, sizes = self._scaled(name, values), (self.window, self.horizon)
-        return Windows(scaled, known, *sizes, self.targets, batch, stride=stride, seed=seed, name=name)
-
-    def _held_out(self, name: str, given: Any) -> Windows:
-        value, known = given if isinstance(given, tuple) and self.known else (given, None)
-        values = self._series(name, value)
-        return self._windows(name, values, self._known(f"{name}[1]", known, len(values)), 256)
-
     def calibrate(self, x: Any, known: Any = None) -> None:
         """Take the errors on all windows of a series, of data that was not trained on, for the intervals."""
         self._calibrate(self._held_out("x", (x, known) if self.known else x))
@@ -279,18 +247,6 @@ class Forecaster(ForecastNetwork):
         """The mean step from row to row within the window, [B, K]: what errors are measured in."""
         steps = np.abs(np.diff(past.values[:, :, self.targets], axis=0))
         return steps.mean(axis=0) + 1e-3 if len(steps) else np.ones(steps.shape[1:], steps.dtype)
-
-    def _restore(self, y: Floats) -> Floats:
-        assert self.scaling is not None
-        return self.scaling.restore(y, self.targets)
-
-    def _last(self, x: Any, known: Any) -> Past:
-        values = self._series("x", x)
-        past = self._scaled("x", values[-self.window :])[:, None]
-        if len(values) < self.window:
-            raise ValueError(f"x: expected at least window = {self.window} rows, got {len(values)}")
-        future = self._known("known", known, self.window + self.horizon)
-        return Past(past, None if future is None else future[:, None])
 
     def describe(self) -> dict[str, Any]:
         """Return all of the model but its parameters, as a checkpoint holds it."""

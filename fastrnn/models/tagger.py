@@ -15,14 +15,7 @@ from fastrnn.layers import Activation, Dropout, Embedding, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models._characters import JOINS, Letters, SpelledBatches, SpelledWords, check_options
 from fastrnn.models._sentences import Labels, encode, load_vectors, replacing, word_vocabulary
-from fastrnn.models.base import (
-    Model,
-    no_cell,
-    own_options,
-    probabilities,
-    recurrent_layer,
-    validation_pair,
-)
+from fastrnn.models.base import Model, optional_layer, probabilities, validation_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -126,16 +119,18 @@ class SequenceTagger(Model):
             size = first["input"].width
         if _check.real("embedding_dropout", embedding_dropout, 0.0, 1.0):
             parts.append(Dropout(embedding_dropout))
-        if cell is not None:
-            options = dict(
-                dropout=dropout, dtype=dtype, seed=seeds[1], **own_options(cell_options, "bidirectional")
-            )
-            both = _check.flag("bidirectional", bidirectional)
-            layer = recurrent_layer(cell, size, width, num_layers, bidirectional=both, **options)
-            parts.append(layer)
-            size = layer.output_size * layer.directions
-        else:
-            no_cell(num_layers, cell_options)
+        layers, size = optional_layer(
+            cell,
+            size,
+            width,
+            num_layers,
+            bidirectional=bidirectional,
+            cell_options=cell_options,
+            dropout=dropout,
+            dtype=dtype,
+            seed=seeds[1],
+        )
+        parts += layers
         if _check.real("dropout", dropout, 0.0, 1.0):
             parts.append(Dropout(dropout))
         self.body = Sequential(*parts) if parts else Sequential(Activation("identity"))

@@ -93,7 +93,7 @@ class Files(Store):
         kv._fill(words, vectors)
         counts = np.arange(count, count - len(words), -1)
         if fvocab is not None:
-            known = _read_counts(fvocab, encoding, unicode_errors)
+            known = word2vec_format.read_counts(fvocab, encoding, unicode_errors)
             missing = [word for word in words if word not in known]
             if missing:
                 message = f"fvocab: {len(missing)} words have no count there and get 0, {missing[0]!r} first"
@@ -279,22 +279,3 @@ def _unpacked(values: Any) -> Array:
     found = np.empty(len(values["values"]), object)
     found[:] = values["values"]
     return found
-
-
-def _read_counts(path: Path, encoding: str, errors: str) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    at = 0
-    with word2vec_format.opened(path, "fvocab") as file:
-        for line in file:
-            try:
-                word, count = line.decode(encoding, errors).split()
-                counts[word] = int(count)
-            except UnicodeDecodeError:
-                raise
-            except ValueError:
-                name, got = os.fspath(path), line[:40]
-                raise ValueError(
-                    f"fvocab: {name!r}, byte {at}: expected a word and its count, got {got!r}"
-                ) from None
-            at += len(line)
-    return counts

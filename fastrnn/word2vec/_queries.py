@@ -9,7 +9,8 @@ import numpy as np
 
 from ._nearest import best_of, nearest
 from ._similarities import Similarities, unit
-from ._store import KEY_TYPES, UnknownKey
+from ._store import KEY_TYPES
+from ._unknown_key import UnknownKey
 
 if TYPE_CHECKING:
     from fastrnn._typing import Array

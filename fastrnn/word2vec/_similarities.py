@@ -12,7 +12,8 @@ import numpy as np
 
 from fastrnn import _check
 
-from ._store import KEY_TYPES, Store, UnknownKey
+from ._store import KEY_TYPES, Store
+from ._unknown_key import UnknownKey
 
 if TYPE_CHECKING:
     from fastrnn._typing import Array

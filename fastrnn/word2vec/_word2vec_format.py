@@ -239,3 +239,23 @@ def write(file: BinaryIO, words: list[bytes], vectors: Array, binary: bool) -> N
         if binary or rows.dtype == np.float16:
             rows = rows.astype(np.float32, copy=False)
         file.write(_core.write_records(words[at : at + step], rows, binary))
+
+
+def read_counts(path: _files.Path, encoding: str, errors: str) -> dict[str, int]:
+    """Return the words of a vocabulary file, each on a line with its count."""
+    counts: dict[str, int] = {}
+    at = 0
+    with opened(path, "fvocab") as file:
+        for line in file:
+            try:
+                word, count = line.decode(encoding, errors).split()
+                counts[word] = int(count)
+            except UnicodeDecodeError:
+                raise
+            except ValueError:
+                name, got = os.fspath(path), line[:40]
+                raise ValueError(
+                    f"fvocab: {name!r}, byte {at}: expected a word and its count, got {got!r}"
+                ) from None
+            at += len(line)
+    return counts
