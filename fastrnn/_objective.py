@@ -8,9 +8,9 @@ import numpy as np
 
 from . import _check
 from ._plain_loss import Plain
-from .batches import Rows
 from .layers.base import Layer
 from .layers.composite import Composite
+from .layers.ragged import apart
 from .losses import MSE, LinearCrossEntropy
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ValueAndGrad(Composite):
         state : tuple, or None for a model that is not recurrent
         """
         self._whole()
-        x, lengths = _apart(x, lengths)
+        x, lengths = apart(x, lengths)
         if grads is not None:
             self._into(grads)
 
@@ -157,7 +157,7 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss without dropout and gradients, and the state."""
-        x, lengths = _apart(x, lengths)
+        x, lengths = apart(x, lengths)
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
         return float(loss(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths)))), state
@@ -171,7 +171,7 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, int, State | None]:
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
-        x, lengths = _apart(x, lengths)
+        x, lengths = apart(x, lengths)
         y, state = self._infer(x, state, lengths)
         loss: Any = self.children["loss"]
         return (*loss.total(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths))), state)
@@ -187,7 +187,7 @@ class ValueAndGrad(Composite):
 
     def _terms(self, x: Any, targets: Array, mask: Array | None) -> int:
         """How many terms the loss of these has."""
-        x, lengths = _apart(x, None)
+        x, lengths = apart(x, None)
         loss: Any = self.children["loss"]
         shape = targets.shape if isinstance(loss, MSE) else (*targets.shape, 0)
         return loss._terms(targets, self._counted(x, shape, mask, lengths))  # type: ignore[no-any-return]
@@ -221,19 +221,6 @@ class ValueAndGrad(Composite):
         if state is not None:
             got = _check.describe(state)
             raise ValueError(f"state: expected None for a model that is not recurrent, got {got}")
-
-
-def _apart(x: Any, lengths: Any) -> tuple[Any, Any]:
-    """Inputs, and the lengths of those that are `Rows`."""
-    several = isinstance(x, tuple) and not isinstance(x, Rows)
-    parts = x if several else (x,)
-    if not any(isinstance(part, Rows) for part in parts):
-        return x, lengths
-    if lengths is not None:
-        raise ValueError("lengths: expected None for an x that has them, got some")
-    inputs = tuple(part.tokens if isinstance(part, Rows) else part for part in parts)
-    known = tuple(part.lengths if isinstance(part, Rows) else None for part in parts)
-    return (inputs, known) if several else (inputs[0], known[0])
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastrnn import _check
 from fastrnn._random import fold
 from fastrnn.data import IGNORED, Ids
+from fastrnn.layers.ragged import Rows as Rows
 
 Lengths = npt.NDArray[np.int64]
 BUCKET = 50  # batches that are sorted by length together: less leaves more padding, more less chance
@@ -22,13 +23,6 @@ Share = tuple[int, int]  # process, and how many there are
 def own_rows(rows: Any, share: Share | None) -> Any:
     """Those of one process: every n-th, as rows are sorted by length."""
     return rows if share is None else rows[share[0] :: share[1]]
-
-
-class Rows(NamedTuple):
-    """A padded batch: tokens [T, B], or numbers [T, B, I], and the lengths of its rows, [B]."""
-
-    tokens: npt.NDArray[Any]
-    lengths: Lengths
 
 
 class Sequences:

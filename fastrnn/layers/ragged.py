@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,26 @@ from .. import _check, _core
 
 if TYPE_CHECKING:
     from .._typing import Array, Shape, State
+
+
+class Rows(NamedTuple):
+    """A padded batch: tokens [T, B], or numbers [T, B, I], and the lengths of its rows, [B]."""
+
+    tokens: Array
+    lengths: np.ndarray[Any, np.dtype[np.int64]]
+
+
+def apart(x: Any, lengths: Any) -> tuple[Any, Any]:
+    """Inputs, and the lengths of those that are `Rows`."""
+    several = isinstance(x, tuple) and not isinstance(x, Rows)
+    parts = x if several else (x,)
+    if not any(isinstance(part, Rows) for part in parts):
+        return x, lengths
+    if lengths is not None:
+        raise ValueError("lengths: expected None for an x that has them, got some")
+    inputs = tuple(part.tokens if isinstance(part, Rows) else part for part in parts)
+    known = tuple(part.lengths if isinstance(part, Rows) else None for part in parts)
+    return (inputs, known) if several else (inputs[0], known[0])
 
 
 class Ragged:
