@@ -60,7 +60,7 @@ class GloVeFiles:
                 "options": {name: getattr(self, name) for name in self._OPTIONS},
                 "epochs_begun": self._epochs_begun,
                 "epoch_losses": self.epoch_losses,
-                "words": list(self.wv.index_to_key),
+                "words": arguments.own_words(self.wv, len(self._biases[0])),
                 "counts": self.wv.expandos["count"],
                 "vectors": [table.rows for table in self._vectors],
                 "squares": [table.rows for table in self._squares],
