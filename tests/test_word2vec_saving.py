@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
+import checks
 import numpy as np
 import pytest
 
@@ -41,3 +44,23 @@ def test_the_least_count_that_was_used_is_kept(kind: str, tmp_path: Path) -> Non
     assert model.effective_min_count > 1
     model.save(tmp_path / "model")
     assert make.load(tmp_path / "model").effective_min_count == model.effective_min_count
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_of_glove_trains_by_itself(how: Any) -> None:
+    model = GloVe(SENTENCES, vector_size=4, min_count=1, epochs=1, workers=1)
+    before = model.wv.vectors.copy()
+    twin = how(model)
+    twin.train(2)
+    checks.same_bits(model.wv.vectors, before)
+    model.train(2)
+    checks.same_bits(twin.wv.vectors, model.wv.vectors)
+
+
+def test_glove_trains_at_the_rate_that_it_has() -> None:
+    """Also at one that was set after it was made, in memory as from a file."""
+    model = GloVe(SENTENCES, vector_size=4, min_count=1, epochs=1, workers=1)
+    before = model.word_vectors.copy()
+    model.learning_rate = 1e-30
+    model.train(1)
+    checks.same_bits(model.word_vectors, before)
