@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         ("layers", _positive, "LSTM layers"),
         ("batch", _positive, "streams side by side"),
         ("steps", _positive, "steps of back-propagation through time"),
-        ("vocabulary", _positive, "most frequent words to keep, with --words"),
+        ("vocabulary", _several, "most frequent words to keep, with --words"),
         ("dropout", _share, "between layers and before the softmax"),
         ("lr", _number, "highest learning rate"),
         ("max-norm", _number, "clip the gradient to this norm"),
@@ -182,6 +182,10 @@ def _version() -> str:
 
 def _positive(text: str) -> int:
     return int(_one_of(text, "a positive whole number", int, lambda n: n >= 1))
+
+
+def _several(text: str) -> int:
+    return int(_one_of(text, "a whole number of at least 2", int, lambda n: n >= 2))
 
 
 def _natural(text: str) -> int:

@@ -212,6 +212,7 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, args, message):
         ("--seed", "x", "a whole number of at least 0"),
         ("--batch", "1.5", "a positive whole number"),
         ("--time-limit", "x", "a number of at least 0"),
+        ("--vocabulary", "1", "a whole number of at least 2"),
     ],
 )
 def test_bad_options_exit_with_two(capsys, option, value, expected):
