@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         ("layers", _positive, "LSTM layers"),
         ("batch", _positive, "streams side by side"),
         ("steps", _positive, "steps of back-propagation through time"),
-        ("vocabulary", _positive, "most frequent words to keep, with --words"),
+        ("vocabulary", _several, "most frequent words to keep, with --words"),
         ("dropout", _share, "between layers and before the softmax"),
         ("lr", _number, "highest learning rate"),
         ("max-norm", _number, "clip the gradient to this norm"),
@@ -99,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )  # the reader has gone; nothing more to say
         return 0
     except (
-        OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError, ImportError
+        OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError, ImportError,
+        RuntimeError,
     ) as error:  # fmt: skip
         text = str(error)
         if isinstance(error, OSError) and error.strerror:
@@ -179,35 +181,37 @@ def _version() -> str:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text}")
-    return value
+    return int(_one_of(text, "a positive whole number", int, lambda n: n >= 1))
+
+
+def _several(text: str) -> int:
+    return int(_one_of(text, "a whole number of at least 2", int, lambda n: n >= 2))
 
 
 def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text}")
-    return value
+    return int(_one_of(text, "a whole number of at least 0", int, lambda n: n >= 0))
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
-    return value
+    return _one_of(text, "a number of at least 0", float, lambda x: 0 <= x < math.inf)
 
 
 def _number(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
+    return _one_of(text, "a positive number", float, lambda x: 0 < x < math.inf)
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected 0 <= p < 1, got {text}")
+    return _one_of(text, "0 <= p < 1", float, lambda x: 0 <= x < 1)
+
+
+def _one_of(
+    text: str, expected: str, kind: Callable[[str], float], allowed: Callable[[float], bool]
+) -> float:
+    """The number that a text is."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan  # which is never allowed
+    if not allowed(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
     return value

@@ -55,6 +55,16 @@ def test_bad_shapes(capsys: pytest.CaptureFixture[str], value: str) -> None:
     assert wanted in capsys.readouterr().err
 
 
+def test_a_machine_without_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_core, "has_bfloat16", lambda: False)
+    assert cli.main(["bench", "--shape=1,1,1,1", "--rounds=1", "--compute=bfloat16"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("fastrnn: error: compute: expected a processor with AVX512_BF16")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("option", ["--threads", "--rounds"])
 @pytest.mark.parametrize("value", ["0", "-1", "1025", "two", "1.5"])
 def test_bad_counts(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:

@@ -203,21 +203,23 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, args, message):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "expected"),
     [
-        ("--epochs", "0"),
-        ("--hidden", "-3"),
-        ("--dropout", "1"),
-        ("--lr", "nan"),
-        ("--seed", "x"),
-        ("--batch", "1.5"),
+        ("--epochs", "0", "a positive whole number"),
+        ("--hidden", "-3", "a positive whole number"),
+        ("--dropout", "1", "0 <= p < 1"),
+        ("--lr", "nan", "a positive number"),
+        ("--seed", "x", "a whole number of at least 0"),
+        ("--batch", "1.5", "a positive whole number"),
+        ("--time-limit", "x", "a number of at least 0"),
+        ("--vocabulary", "1", "a whole number of at least 2"),
     ],
 )
-def test_bad_options_exit_with_two(capsys, option, value):
+def test_bad_options_exit_with_two(capsys, option, value, expected):
     with pytest.raises(SystemExit) as caught:
         main(["train", option, value])
     assert caught.value.code == 2
-    assert f"argument {option}" in capsys.readouterr().err
+    assert f"argument {option}: expected {expected}, got {value}\n" in capsys.readouterr().err
 
 
 def test_resume_with_another_text_or_option(trained, tmp_path):

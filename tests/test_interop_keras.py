@@ -90,7 +90,12 @@ ERRORS: dict[str, Case] = {
     "cell": (
         lambda: ours.get_weights(fastrnn.LSTM(I, H, coupled=True)),
         ValueError,
-        "layer: expected a cell that Keras has, got LSTM(4, 6, coupled=True)",
+        "layer: expected a cell that Keras has, without zoneout, got LSTM(4, 6, coupled=True)",
+    ),
+    "zoneout": (
+        lambda: ours.get_weights(fastrnn.GRU(I, H, zoneout=0.1)),
+        ValueError,
+        "layer: expected a cell that Keras has, without zoneout, got GRU(4, 6, zoneout=(0.1,))",
     ),
     "levels": (
         lambda: ours.set_weights(fastrnn.GRU(I, H, 2), []),

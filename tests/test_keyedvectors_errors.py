@@ -30,6 +30,11 @@ ERRORS: dict[str, Case] = {
         ValueError,
         "positive: expected at least one key or vector, got none",
     ),
+    "number": (
+        lambda: KV.most_similar([["war", 2.0]]),
+        TypeError,
+        "positive, negative: expected keys, vectors or (key, weight), got 2.0",
+    ),
     "batches": (
         lambda: KV.most_similar([["war"]], [["man"], ["of"]]),
         ValueError,
@@ -94,6 +99,13 @@ LETTERS = {  # of what would be read letter by letter
 @pytest.mark.parametrize("name", LETTERS)
 def test_a_string_is_no_list(name: str) -> None:
     check((LETTERS[name], TypeError, f"{name}: expected a list of words, got the string 'ab'"))
+
+
+def test_no_vectors_have_no_nearest() -> None:
+    nothing = KeyedVectors(2)
+    assert nothing.similar_by_vector(np.ones(2)) == []
+    assert nothing.similar_by_vector(np.ones((3, 2))) == [[], [], []]
+    assert nothing.most_similar_cosmul([np.ones(2)]) == []
 
 
 def test_all_letters_are_no_list() -> None:

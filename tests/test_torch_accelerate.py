@@ -165,6 +165,13 @@ class TestCells:
         checks.same_bits(rnn.pad_packed_sequence(y)[0].detach().numpy(), want)
         checks.same_bits(last.detach().numpy(), state)
 
+    def test_lengths_may_be_a_list(self, torch: ModuleType, ours: ModuleType) -> None:
+        module, layer = self.pair(torch, ours, ("MinGRU", {}))
+        x, lengths = torch.randn(5, 3, 4, dtype=torch.float64), [5, 1, 3]
+        want, _ = layer(x.numpy(), lengths=lengths)
+        for given in (lengths, np.array(lengths), torch.tensor(lengths)):
+            checks.same_bits(module(x, lengths=given)[0].detach().numpy(), want)
+
     def test_equal_lengths_keep_their_order(self, torch: ModuleType, ours: ModuleType) -> None:
         rnn = torch.nn.utils.rnn
         module, layer = self.pair(torch, ours, ("GRU", {}))

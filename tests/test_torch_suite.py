@@ -9,6 +9,7 @@ and so written here.
 from __future__ import annotations
 
 import copy
+import functools
 import io
 from collections.abc import Iterator
 from types import ModuleType
@@ -187,6 +188,19 @@ class TestNN:
         equal(torch, layer(x), want)
         layer(x)[0].sum().backward()
         assert layer.parametrizations.weight_hh_l0.original1.grad is not None
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_weights_that_are_drawn(self, torch: ModuleType, kind: str) -> None:
+        """DropConnect: one mask for each call, and torch's own."""
+        parametrize = torch.nn.utils.parametrize
+        found = []
+        for make in (getattr(torch.nn, kind), functools.partial(self.make, kind)):
+            torch.manual_seed(0)
+            layer = make(8, 16)
+            parametrize.register_parametrization(layer, "weight_hh_l0", torch.nn.Dropout(0.5))
+            y, state = layer(torch.randn(5, 3, 8))
+            found.append((y, state, torch.rand(3)))
+        equal(torch, *found)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_old_weight_norm_and_pruning(self, torch: ModuleType, kind: str) -> None:

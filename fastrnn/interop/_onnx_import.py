@@ -62,11 +62,12 @@ def load(source: Any) -> layers.Sequential:
         with reading("onnx", source) as file:
             data = file.read()
         try:
-            source = onnx.load_model_from_string(data)
-            onnx.checker.check_model(source)
+            model = onnx.load_model_from_string(data)
+            onnx.checker.check_model(model)
         except Exception as error:
             text = str(error).strip().split("\n")[0]
             raise ValueError(f"onnx: expected an ONNX file, got {os.fspath(source)!r}: {text}") from None
+        source = model
     return _Chain(source.graph, onnx).layers()
 
 

@@ -58,7 +58,7 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
         ----------
         x : Tensor, [T, B, I], or [B, T, I] if batch_first; or PackedSequence
         state : Tensor, or tuple of Tensor for a cell with more than one, each [L*D, B, width], optional
-        lengths : Tensor of int64, [B], optional
+        lengths : Tensor of int64, [B], or list of int, optional
             Of the rows, in any order; y is zero past the end of a row.
 
         Returns
@@ -72,6 +72,8 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
             if lengths is not None:
                 raise TypeError("lengths: expected None because x is a PackedSequence, got some")
             x, lengths = pad_packed_sequence(x, self.batch_first)
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths)
         if x.dim() != 3:
             raise ValueError(f"x: expected 3 axes, got {x.dim()}")
         first = () if state is None else (state,) if len(self.states) == 1 else tuple(state)

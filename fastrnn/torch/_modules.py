@@ -85,7 +85,9 @@ class _Accelerated:
 
         So its masks are those that torch.nn draws after the same torch.manual_seed.
         """
-        weights = [getattr(self, name) for name in self._flat_weights_names]
+        weights = self._flat_weights  # those of this call: a parametrization may draw others when it is asked
+        if torch.compiler.is_compiling():
+            weights = [getattr(self, name) for name in self._flat_weights_names]
         drops = self.dropout > 0 and self.training and self.num_layers > 1
         if not drops:
             found: tuple[Any, tuple[Any, ...]] = self._call(

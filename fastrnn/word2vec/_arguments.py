@@ -92,6 +92,13 @@ def save_options(separately: Any, sep_limit: Any, ignore: Any = (), pickle_proto
         raise ValueError(f"ignore: expected no names, as models are saved whole, got {sorted(ignore)}")
 
 
+def own_words(wv: Any, count: int) -> list[Any]:
+    """The words of a model, unless its vectors have been given others."""
+    if len(wv) != count:
+        raise ValueError(f"wv: expected the {count} words of the model, got {len(wv)} keys; see build_vocab")
+    return list(wv.index_to_key)
+
+
 def load_of_a_model(*args: Any, **options: Any) -> Any:
     """`load` of the class, called on a model: what it returns is easily taken for the model itself."""
     raise AttributeError("load: expected a call on the class, as Word2Vec.load(path), got one on a model")

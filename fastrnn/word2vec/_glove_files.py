@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastrnn import checkpoint
+from fastrnn import _core, checkpoint
 
 from . import _arguments as arguments
 from ._tables import Table
@@ -39,6 +39,9 @@ class GloVeFiles:
     )
 
     vector_size: int
+    x_max: float
+    alpha: float
+    learning_rate: float
     wv: KeyedVectors
     entries: np.ndarray[Any, np.dtype[np.int32]]
     epoch_losses: list[float]
@@ -60,7 +63,7 @@ class GloVeFiles:
                 "options": {name: getattr(self, name) for name in self._OPTIONS},
                 "epochs_begun": self._epochs_begun,
                 "epoch_losses": self.epoch_losses,
-                "words": list(self.wv.index_to_key),
+                "words": arguments.own_words(self.wv, len(self._biases[0])),
                 "counts": self.wv.expandos["count"],
                 "vectors": [table.rows for table in self._vectors],
                 "squares": [table.rows for table in self._squares],
@@ -104,5 +107,28 @@ class GloVeFiles:
         self.wv.expandos["count"] = counts
 
     def _begin(self) -> None:
-        """Join the arrays to the kernel."""
-        raise NotImplementedError
+        self._joined()  # says what is wrong with them
+        diagonal = int((self.entries[:, 0] == self.entries[:, 1]).sum())
+        self._directed = 2 * len(self.entries) - diagonal
+        self._settle()
+
+    def _joined(self) -> _core.GloveRun:
+        """Return the arrays, and the rates as they are now, for the kernel."""
+        for table in self._squares:
+            table.padded[:, self.vector_size :] = 1  # nothing is divided by the root of zero
+        return _core.GloveRun(
+            entries=self.entries,
+            words=self._vectors[0].padded,
+            contexts=self._vectors[1].padded,
+            word_squares=self._squares[0].padded,
+            context_squares=self._squares[1].padded,
+            word_biases=self._biases[0],
+            context_biases=self._biases[1],
+            rate=self.learning_rate,
+            most=self.x_max,
+            power=self.alpha,
+        )
+
+    def _settle(self) -> None:
+        self.wv.vectors = self._vectors[0].rows + self._vectors[1].rows
+        self.wv.norms = None

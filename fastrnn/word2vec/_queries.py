@@ -27,6 +27,13 @@ def as_list(value: Any) -> list[Any]:
     return list(value)
 
 
+def _pair(item: Any) -> tuple[Any, float]:
+    """A key or vector and its weight."""
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        raise TypeError(f"positive, negative: expected keys, vectors or (key, weight), got {item!r}")
+    return item[0], item[1]
+
+
 class Queries(Similarities):
     """What can be asked of vectors; cosines are those of gensim to rounding."""
 
@@ -118,16 +125,17 @@ class Queries(Similarities):
                 raise ValueError("positive: expected at least one key or vector, got none")
             for sign, items in ((1.0, positive), (-1.0, negative)):
                 for item in items:
-                    key, weight = (item, sign) if isinstance(item, (*KEY_TYPES, np.ndarray)) else item
+                    key, weight = (item, sign) if isinstance(item, (*KEY_TYPES, np.ndarray)) else _pair(item)
                     row = -1 if isinstance(key, np.ndarray) else self.get_index(key, -1)
                     if row < 0:
                         given[len(rows)] = self._given(key)
                     rows.append(row)
                     weights.append(weight)
         index = np.array(rows)
+        there = index >= 0
+        parts = np.zeros((len(rows), self.vector_size))
         with np.errstate(divide="ignore", invalid="ignore"):
-            parts = self.vectors[np.maximum(index, 0)] / norms[np.maximum(index, 0), None]
-        parts = parts.astype(np.float64)
+            parts[there] = self.vectors[index[there]] / norms[index[there], None]
         for at, vector in given.items():
             parts[at] = vector
         sums = np.add.reduceat(parts * np.array(weights, np.float64)[:, None], starts, axis=0)

@@ -48,6 +48,7 @@ class Saving(Contexts):
     )
     _STATE: tuple[str, ...] = (
         "train_count",
+        "effective_min_count",
         "corpus_count",
         "corpus_total_words",
         "running_training_loss",
@@ -85,7 +86,7 @@ class Saving(Contexts):
                 "counts": self._counts,
                 "keep": self.keep_thresholds.astype(np.int64),
                 "locks": {n: np.asarray(getattr(*where), np.float32) for n, where in self._locked().items()},
-                "words": list(self.wv.index_to_key),
+                "words": arguments.own_words(self.wv, len(self._counts)),
                 "keys": self._saved_keys(),
             }
         checkpoint.save(

@@ -191,25 +191,6 @@ class GloVe(GloVeFiles):
             biases[:, 1] = 1
         self._begin()
 
-    def _begin(self) -> None:
-        for table in self._squares:
-            table.padded[:, self.vector_size :] = 1  # nothing is divided by the root of zero
-        self._run = _core.GloveRun(
-            entries=self.entries,
-            words=self._vectors[0].padded,
-            contexts=self._vectors[1].padded,
-            word_squares=self._squares[0].padded,
-            context_squares=self._squares[1].padded,
-            word_biases=self._biases[0],
-            context_biases=self._biases[1],
-            rate=self.learning_rate,
-            most=self.x_max,
-            power=self.alpha,
-        )
-        diagonal = int((self.entries[:, 0] == self.entries[:, 1]).sum())
-        self._directed = 2 * len(self.entries) - diagonal
-        self._settle()
-
     @property
     def word_vectors(self) -> Floats:
         """Vectors of words as words."""
@@ -229,10 +210,6 @@ class GloVe(GloVeFiles):
     def context_biases(self) -> Floats:
         """Biases of words as contexts."""
         return self._biases[1][:, 0]
-
-    def _settle(self) -> None:
-        self.wv.vectors = self.word_vectors + self.context_vectors
-        self.wv.norms = None
 
     def train(self, epochs: int, callbacks: Iterable[Any] = ()) -> None:
         """Pass over the matrix `epochs` times more."""
@@ -263,11 +240,11 @@ class GloVe(GloVeFiles):
         self._epochs_begun += 1
         count, threads = len(self.entries), self._threads()
         start, step = order(count, key)
-        turn, done, loss = 64, 0, 0.0
+        run, turn, done, loss = self._joined(), 64, 0, 0.0
         while done < count:
             end = min(count, done + turn * _core.GLOVE_SLICE)
             before = time.monotonic()
-            loss += self._run.train(done, end, start, step, threads)
+            loss += run.train(done, end, start, step, threads)
             seconds = max(time.monotonic() - before, 1e-4)
             turn = max(8, int(turn * min(4.0, max(0.25, _TURN / seconds))))
             if self._progress is not None:
