@@ -16,7 +16,7 @@ from vectors import make
 
 from fastrnn import KeyedVectors
 from fastrnn.word2vec import read_vectors
-from fastrnn.word2vec._files import _read_counts
+from fastrnn.word2vec._word2vec_format import read_counts
 
 Readers = dict[str, Callable[[Path], object]]
 
@@ -32,7 +32,7 @@ READERS: Readers = {
     "own": lambda path: KeyedVectors.load(path),
     "mapped": lambda path: KeyedVectors.load(path, mmap="r"),
     "npz": lambda path: KeyedVectors.load_npz(path),
-    "counts": lambda path: _read_counts(path, "utf8", "strict"),
+    "counts": lambda path: read_counts(path, "utf8", "strict"),
     "any": read_vectors,
 }
 
