@@ -27,9 +27,9 @@ def weights():
 
 
 def long_input(rows):
-    # Half a second of work on two fast cores. An outer stride of 0: x itself takes a few bytes.
+    # A quarter of a second of work on two fast cores. An outer stride of 0: x itself takes a few bytes.
     row = np.random.default_rng(4).standard_normal((1, rows, INPUTS)).astype(np.float32)
-    return np.broadcast_to(row, (50_000 // rows, rows, INPUTS))
+    return np.broadcast_to(row, (25_000 // rows, rows, INPUTS))
 
 
 def interrupted(call):
