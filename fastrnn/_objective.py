@@ -157,10 +157,9 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, State | None]:
         """Give the loss without dropout and gradients, and the state."""
-        x, lengths = apart(x, lengths)
-        y, state = self._infer(x, state, lengths)
+        y, state, options = self._infer(x, state, mask, lengths)
         loss: Any = self.children["loss"]
-        return float(loss(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths)))), state
+        return float(loss(y, targets, **options)), state
 
     def total(
         self,
@@ -171,19 +170,24 @@ class ValueAndGrad(Composite):
         lengths: Any = None,
     ) -> tuple[float, int, State | None]:
         """Give the sum of the loss's terms, their number and the state: for a mean over many batches."""
-        x, lengths = apart(x, lengths)
-        y, state = self._infer(x, state, lengths)
+        y, state, options = self._infer(x, state, mask, lengths)
         loss: Any = self.children["loss"]
-        return (*loss.total(y, targets, **_given(mask=self._counted(x, y.shape, mask, lengths))), state)
+        return (*loss.total(y, targets, **options), state)
 
-    def _infer(self, x: Arrays, state: State | None, lengths: Any) -> tuple[Array, State | None]:
+    def _infer(
+        self, x: Arrays, state: State | None, mask: Array | None, lengths: Any
+    ) -> tuple[Array, State | None, dict[str, Any]]:
+        """The outputs without dropout, the state, and the options of the loss."""
         self._whole()
+        x, lengths = apart(x, lengths)
         model: Any = self.children["model"]
         rows = self._rows(lengths)
         if model.recurrent:
-            return model(x, state, **rows)  # type: ignore[no-any-return]
-        self._no_state(state)
-        return model(x, **rows), None
+            y, state = model(x, state, **rows)
+        else:
+            self._no_state(state)
+            y = model(x, **rows)
+        return y, state, _given(mask=self._counted(x, y.shape, mask, lengths))
 
     def _terms(self, x: Any, targets: Array, mask: Array | None) -> int:
         """How many terms the loss of these has."""

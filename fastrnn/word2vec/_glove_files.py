@@ -10,6 +10,7 @@ import numpy as np
 from fastrnn import _core, checkpoint
 
 from . import _arguments as arguments
+from ._saving import read_model
 from ._tables import Table
 from .keyedvectors import KeyedVectors
 
@@ -83,9 +84,7 @@ class GloVeFiles:
         ValueError
             For a file that is cut short, damaged, or something else.
         """
-        saved: Any = checkpoint.load(fname, mapped=arguments.mapped(mmap))
-        if not isinstance(saved, dict) or saved.get("kind") != KIND:
-            raise ValueError(f"{os.fspath(fname)}: expected a model of {KIND}, got something else")
+        saved = read_model(fname, KIND, mmap)
         model = cls.__new__(cls)
         for name, value in saved["options"].items():
             setattr(model, name, value)

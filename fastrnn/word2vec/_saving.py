@@ -15,6 +15,14 @@ from ._contexts import Contexts
 from ._tables import Table, Tables
 
 
+def read_model(fname: str | os.PathLike[str], kind: str, mmap: str | None) -> dict[str, Any]:
+    """Read what a `save` has written of a model of that kind; ValueError for anything else."""
+    saved: Any = checkpoint.load(fname, mapped=arguments.mapped(mmap))
+    if not isinstance(saved, dict) or saved.get("kind") != kind:
+        raise ValueError(f"{os.fspath(fname)}: expected a model of {kind}, got something else")
+    return saved
+
+
 class Saving(Contexts):
     """The part of `Word2Vec` that writes and reads files."""
 
@@ -111,9 +119,7 @@ class Saving(Contexts):
         ValueError
             For a file that is cut short, damaged, or something else.
         """
-        saved: Any = checkpoint.load(fname, mapped=arguments.mapped(mmap))
-        if not isinstance(saved, dict) or saved.get("kind") != cls._kind():
-            raise ValueError(f"{os.fspath(fname)}: expected a model of {cls._kind()}, got something else")
+        saved = read_model(fname, cls._kind(), mmap)
         model = cls(**saved["options"])
         for name, value in saved["state"].items():
             setattr(model, name, value)
