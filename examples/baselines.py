@@ -19,7 +19,7 @@ from typing import Any
 import fastrnn
 from fastrnn import BagOfWordsLanguageModel, NGramLanguageModel
 from fastrnn.data import Vocabulary, read_text
-from fastrnn.schedules import Plateau
+from fastrnn.schedules import StepDecay
 
 
 def report(name: str, valid: Any, test: Any) -> None:
@@ -75,7 +75,7 @@ def window(vocabulary: Vocabulary, parts: list[str], arguments: argparse.Namespa
 
 
 def recurrent(vocabulary: Vocabulary, parts: list[str], arguments: argparse.Namespace) -> None:
-    """Two layers of LSTM: SGD whose rate is quartered when the validation loss does not fall."""
+    """Two layers of LSTM: SGD at a high rate for half of the epochs, then a falling one."""
     train, valid, test = parts
     model = fastrnn.LanguageModel(
         vocabulary,
@@ -86,7 +86,6 @@ def recurrent(vocabulary: Vocabulary, parts: list[str], arguments: argparse.Name
         tied=arguments.tied,
         seed=arguments.seed,
     )
-    schedule = Plateau(20.0, 0.25)
     model.fit(
         train,
         valid,
@@ -94,7 +93,7 @@ def recurrent(vocabulary: Vocabulary, parts: list[str], arguments: argparse.Name
         batch=20,
         steps=35,
         optimizer=fastrnn.optim.SGD(model, lr=20.0),
-        schedule=schedule,
+        schedule=StepDecay(20.0, factor=0.7, hold=max(arguments.lstm_epochs // 2, 1)),
         max_norm=0.25,
         checkpoint=arguments.checkpoint,
         resume=bool(arguments.checkpoint) and arguments.checkpoint.exists(),

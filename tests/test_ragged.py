@@ -13,6 +13,7 @@ from problems import random_states
 
 import fastrnn
 from fastrnn import _core
+from fastrnn.layers.ragged import Ragged
 
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rnn": (fastrnn.RNN, {}),
@@ -94,10 +95,20 @@ def test_each_row_is_as_if_alone(
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("noise", [{}, {"recurrent_dropout": 0.3, "zoneout": 0.2}])
 @pytest.mark.parametrize("kind", KINDS)
-def test_full_lengths_are_none(rng: np.random.Generator, kind: str, bidirectional: bool) -> None:
-    layer, *arrays = make(rng, kind, 2, bidirectional=bidirectional, dropout=0.4)
-    equal(run(layer, *arrays, np.full(B, T)), run(layer, *arrays))
+def test_full_lengths_are_none(
+    rng: np.random.Generator, kind: str, noise: Any, bidirectional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit: places that are looked up would give what is read where it lies."""
+    if kind not in ("rnn", "lstm", "projected", "coupled", "gru", "reset before"):
+        noise = {}
+    layer, *arrays = make(rng, kind, 2, bidirectional=bidirectional, dropout=0.4, **noise)
+    full, want = np.full(B, T), run(layer, *arrays)
+    assert Ragged.of(full, (T, B, I), False) is None
+    equal(run(layer, *arrays, full), want)
+    monkeypatch.setattr(Ragged, "of", Ragged)
+    equal(run(layer, *arrays, full), want)
 
 
 @pytest.mark.usefixtures("threads")

@@ -80,8 +80,8 @@ SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* use
       operands_(args.pairs),
       chain_{args.steps, args.rows, operands_.paired() ? ceil_div(args.rows, 2) * 2 : args.rows} {
   chunk_ = round_to_block(ceil_div(chain_.length(), ceil_div(chain_.length(), kChunkRows)));
-  stride_ = chunk_ + kBlock;  // an odd number of cache lines: columns of z do not meet in one set of the cache
-  wide_ = round_to_block(a_.inputs);
+  stride_ = odd_lines(chunk_, sizeof(T));
+  wide_ = odd_lines(round_to_block(a_.inputs), sizeof(T));
   blocks_ = ceil_div(a_.classes, kOutputBlock);
   segments_ = ceil_div(blocks_, kSegmentBlocks);
   by_classes_ = blocks_ >= 4 * a_.threads || segments_ > 1;

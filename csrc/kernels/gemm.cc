@@ -8,6 +8,25 @@ constexpr Tiles<T> Tiles<T>::numbers = make_tiles<NumberCells<T>>();
 template struct Tiles<float>;
 template struct Tiles<double>;
 
+// Rows of b that lie a multiple of 512 bytes apart meet in few sets of the first-level cache: a panel of them would
+// come from the second level for every tile.  So it is copied where a copy fits the first level and serves four tiles
+// or more (Zen 3, 448 rows, 512 inputs, 256 outputs: both gradients of a linear layer 1.16x).
+constexpr ptrdiff_t kCopyBytes = 32768;
+template <class T>
+bool worth_copying(ptrdiff_t stride, ptrdiff_t depth, ptrdiff_t rows) {
+  constexpr ptrdiff_t kBytes = sizeof(T);
+  return stride * kBytes % 512 == 0 && depth > 64 && rows >= 4 * kTileRows &&
+         depth * kTileVectors * kLanes<T> * kBytes <= kCopyBytes;
+}
+template <class T>
+FASTRNN_INLINE void copy_panel(T* to, const T* from, ptrdiff_t stride, ptrdiff_t depth, ptrdiff_t vectors,
+                               ptrdiff_t last) {
+  constexpr ptrdiff_t U = kLanes<T>;
+  for (ptrdiff_t k = 0; k < depth; ++k, from += stride)
+    for (ptrdiff_t v = 0; v < vectors; ++v, to += U)
+      store(to, v == vectors - 1 && last != U ? load_n(from + v * U, last) : load(from + v * U));
+}
+
 template <class T>
 void product(const Product<T>& p) noexcept {
   constexpr ptrdiff_t U = kLanes<T>;
@@ -20,6 +39,8 @@ void product(const Product<T>& p) noexcept {
     return along_inner ? rows.p + o * rows.outer + r * rows.inner : rows.p + o * rows.inner + r * rows.outer;
   };
   const bool packed = p.b_stride == 0;
+  const bool copied = !packed && p.runs == 1 && worth_copying<T>(p.b_stride, p.depth, tiled * other);
+  alignas(64) T copy[kCopyBytes / sizeof(T)];
   Tile<T> t{};
   t.a_stride = stride(p.a);
   t.in_stride = stride(p.in);
@@ -28,7 +49,7 @@ void product(const Product<T>& p) noexcept {
   t.outer = p.runs;
   t.a_outer = p.run_stride;
   const ptrdiff_t vectors = ceil_div(p.columns, U);
-  const ptrdiff_t panels = tiled <= kTileRows ? panels_at_once(static_cast<int>(tiled)) : 1;
+  const ptrdiff_t panels = tiled <= kTileRows && !copied ? panels_at_once(static_cast<int>(tiled)) : 1;
   // Whole vectors in the panels that `balanced` leaves at their full width, which come first.
   const ptrdiff_t whole =
       min_of(p.columns / U, (vectors - ceil_div(vectors, kTileVectors) * (kTileVectors - 1)) * kTileVectors);
@@ -42,6 +63,11 @@ void product(const Product<T>& p) noexcept {
     t.b_panel = kTileVectors * U * (packed ? p.depth * p.runs : 1);
     const bool across = panels > 1 && v0 + panels * kTileVectors <= whole;
     if (across) done = v0 + panels * kTileVectors;
+    if (copied) {
+      copy_panel(copy, t.b, t.b_stride, p.depth, v1 - v0, t.last);
+      t.b = copy;
+      t.b_stride = (v1 - v0) * U;
+    }
     balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
       const TileFunction<T> run =
           across ? p.tiles->across[r1 - r0 - 1] : p.tiles->find(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
@@ -61,12 +87,19 @@ void outer_product(const OuterProduct<T>& p) noexcept {
   if (p.outer <= 0 || p.inner <= 0) return;
   const bool flat = p.inner == 1;  // one row a step: the steps are the only loop
   const bool packed = p.b.inner == 0 && p.b.outer == 0;
+  const bool copied = !packed && worth_copying<T>(p.b.inner, p.outer * p.inner, p.a_columns);
+  alignas(64) T copy[kCopyBytes / sizeof(T)];
   ptrdiff_t index = 0;
   balanced({0, ceil_div(p.b_columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
     if (p.panel >= 0 && p.panel != index++) return;
     const ptrdiff_t width = (v1 - v0) * U, last = min_of(U, p.b_columns - (v1 - 1) * U);
-    const Rows<const T> b = packed ? Rows<const T>{p.b.p + v0 * U * p.outer * p.inner, p.inner * width, width}
-                                   : Rows<const T>{p.b.p + v0 * U, p.b.outer, p.b.inner};
+    Rows<const T> b{p.b.p + v0 * U, p.b.outer, p.b.inner};
+    if (packed) b = {p.b.p + v0 * U * p.outer * p.inner, p.inner * width, width};
+    if (copied) {
+      for (ptrdiff_t o = 0; o < p.outer; ++o)
+        copy_panel(copy + o * p.inner * width, b.p + o * b.outer, b.inner, p.inner, v1 - v0, last);
+      b = {copy, p.inner * width, width};
+    }
     balanced({0, p.a_columns}, kTileRows, [&](ptrdiff_t j0, ptrdiff_t j1) {
       T* c = p.c + j0 * p.c_stride + v0 * U;
       // The sums of the next tile come from far: they are asked for while this one works.

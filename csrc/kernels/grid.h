@@ -7,6 +7,12 @@ namespace fastrnn::FASTRNN_ISA {
 
 FASTRNN_INLINE ptrdiff_t round_to_block(ptrdiff_t n) { return ceil_div(n, kBlock) * kBlock; }
 
+// How long rows of n elements are made: an odd number of cache lines, so that a column of many rows spreads over all
+// sets of the first-level cache.
+FASTRNN_INLINE ptrdiff_t odd_lines(ptrdiff_t n, ptrdiff_t element_bytes) {
+  return (ceil_div(n * element_bytes, 64) | 1) * 64 / element_bytes;
+}
+
 // Hands out consecutive, aligned parts of the scratch; with a null base it measures.
 template <class T>
 struct Scratch {

@@ -30,11 +30,8 @@ struct Geometry {
         output(Cell::kProjects ? s.output() : s.hidden),
         blocks(ceil_div(s.hidden, kBlock)),
         padded(blocks * kBlock),
-        row((padded * Cell::kSlots) + round_to_block(Cell::kNorms.count)),
-        inverses(padded * Cell::kSlots) {
-    // An odd number of cache lines: a column of many rows then spreads over all sets of the first-level cache.
-    if (row * element_bytes / 64 % 2 == 0) row += 64 / element_bytes;
-  }
+        row(odd_lines((padded * Cell::kSlots) + round_to_block(Cell::kNorms.count), element_bytes)),
+        inverses(padded * Cell::kSlots) {}
   // How many units a state has, and a stage, and the slots that are fed in it; how wide the operand of a feed is.
   ptrdiff_t units_of(int state) const { return state == 0 ? output : hidden; }
   ptrdiff_t units_in(int stage) const { return Traits<Cell>::projects_in(stage) ? output : hidden; }

@@ -40,17 +40,16 @@ class Ragged:
 
     Parameters
     ----------
-    lengths : ndarray of int, [B]
-        In any order, 0 allowed, at most T.
+    given : ndarray of int64, [B]
+        The lengths, in any order, 0 allowed, at most T.
     shape : tuple of int
         Of the padded array, (T, B, ...) or (B, T, ...).
     batch_first : bool
     """
 
-    def __init__(self, lengths: Any, shape: Shape, batch_first: bool) -> None:
+    def __init__(self, given: np.ndarray[Any, np.dtype[np.int64]], shape: Shape, batch_first: bool) -> None:
         steps, rows = shape[1::-1] if batch_first else shape[:2]
         self.batch_first = batch_first
-        given = _check.lengths(lengths, rows, steps)
         self.order = np.argsort(-given, kind="stable")
         self.lengths = np.ascontiguousarray(given[self.order])
         last = int(self.lengths[0]) - 1
@@ -59,6 +58,13 @@ class Ragged:
         self.places = tuple(
             b * steps + step if batch_first else step * rows + b for step in (t, self.lengths[row] - 1 - t)
         )
+
+    @classmethod
+    def of(cls, lengths: Any, shape: Shape, batch_first: bool) -> Ragged | None:
+        """The places of checked lengths; None where no row has padding."""
+        steps, rows = shape[1::-1] if batch_first else shape[:2]
+        given = _check.lengths(lengths, rows, steps)
+        return None if (given == steps).all() else cls(given, shape, batch_first)
 
     def gather(self, padded: Array, direction: int, columns: slice | None = None) -> Array:
         """The rows of a padded array, or some of their columns, without padding."""

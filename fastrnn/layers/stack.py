@@ -54,10 +54,10 @@ class Stack:
         draws: bool | None = None,
         y: Array | None = None,
     ) -> None:
-        self.layer, self.step, self.ragged = layer, step, None
-        if lengths is not None:
-            given = isinstance(lengths, Ragged)
-            self.ragged = lengths if given else Ragged(lengths, input_shape(x, table), layer.batch_first)
+        self.layer, self.step = layer, step
+        if lengths is not None and not isinstance(lengths, Ragged):
+            lengths = Ragged.of(lengths, input_shape(x, table), layer.batch_first)
+        self.ragged: Ragged | None = lengths
         rows = len(self.ragged.order) if self.ragged is not None else None
         initial = None if state is None else layer._split("", state, x, table, rows)
         self.draws = (keep if draws is None else draws) and layer._draws
