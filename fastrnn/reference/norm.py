@@ -46,7 +46,8 @@ def _blocks(a: Array, groups: Groups) -> Array:
 
 
 def _mean(a: Array) -> Array:
-    return np.asarray(a.mean(axis=(1, 2), keepdims=True))
+    total = np.add.reduce(a, axis=(1, 2), keepdims=True)  # a.mean takes five times as long for small arrays
+    return np.asarray(total / (a.shape[1] * a.shape[2]))
 
 
 class Gradients(NamedTuple):
