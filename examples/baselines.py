@@ -6,7 +6,7 @@ probability zero.
 
     python examples/baselines.py                                # counts alone
     python examples/baselines.py --window-epochs 5              # and the network of a fixed window
-    python examples/baselines.py --lstm-epochs 40 --tied        # and an LSTM, 2 x 200
+    python examples/baselines.py --lstm-epochs 24 --tied        # and an LSTM, 2 x 200
 """
 
 from __future__ import annotations
