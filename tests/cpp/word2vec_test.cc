@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -125,15 +126,12 @@ void test_training() {
   std::iota(modes.begin(), modes.end(), 0);
   for (const int joined : {98, 99, 106}) modes.push_back(joined);  // CBOW of tags; with nodes; classic
   for (const int mode : modes)
-    for (const int window : {1, 5})
-      for (const int negatives : {0, 1, 13}) {
-        run(mode, window, negatives, false, 1);
-        const std::vector<float> one = run(mode, window, negatives, true, 1);
-        for (const int threads : {2, 5}) {
-          const std::vector<float> more = run(mode, window, negatives, true, threads);
-          CHECK(std::memcmp(one.data(), more.data(), one.size() * sizeof(float)) == 0);
-        }
-      }
+    for (const auto& [window, negatives] : std::vector<std::pair<int, int>>{{1, 13}, {5, 0}, {5, 1}, {5, 13}}) {
+      run(mode, window, negatives, false, 1);
+      const std::vector<float> one = run(mode, window, negatives, true, 1);
+      const std::vector<float> more = run(mode, window, negatives, true, negatives == 1 ? 2 : 5);
+      CHECK(std::memcmp(one.data(), more.data(), one.size() * sizeof(float)) == 0);
+    }
 }
 
 void test_text() {
