@@ -156,6 +156,7 @@ void test_cells() {
   for (int cell = 0; cell < kCells; ++cell)
     for (Shape s : shapes)
       for (const Options& options : all) {
+        if (sizeof(T) == sizeof(double) && s.hidden > 64) continue;  // the longest; the same code as of float
         const auto& kernel = table<T>().recurrent[cell];
         if (kernel.info.projects) s.projected = (s.hidden + 1) / 2;
         const int rows = static_cast<int>(s.rows < 3 ? s.rows : 3);
