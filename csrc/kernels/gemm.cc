@@ -18,13 +18,17 @@ bool worth_copying(ptrdiff_t stride, ptrdiff_t depth, ptrdiff_t rows) {
   return stride * kBytes % 512 == 0 && depth > 64 && rows >= 4 * kTileRows &&
          depth * kTileVectors * kLanes<T> * kBytes <= kCopyBytes;
 }
+// Some vectors of each row of a grid, side by side; of the last one, `last` elements exist.
 template <class T>
-FASTRNN_INLINE void copy_panel(T* to, const T* from, ptrdiff_t stride, ptrdiff_t depth, ptrdiff_t vectors,
+FASTRNN_INLINE void copy_panel(T* to, Rows<const T> from, ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t vectors,
                                ptrdiff_t last) {
   constexpr ptrdiff_t U = kLanes<T>;
-  for (ptrdiff_t k = 0; k < depth; ++k, from += stride)
-    for (ptrdiff_t v = 0; v < vectors; ++v, to += U)
-      store(to, v == vectors - 1 && last != U ? load_n(from + v * U, last) : load(from + v * U));
+  for (ptrdiff_t i = 0; i < outer; ++i)
+    for (ptrdiff_t j = 0; j < inner; ++j)
+      for (ptrdiff_t v = 0; v < vectors; ++v, to += U) {
+        const T* source = from.p + i * from.outer + j * from.inner + v * U;
+        store(to, v == vectors - 1 && last != U ? load_n(source, last) : load(source));
+      }
 }
 
 template <class T>
@@ -64,7 +68,7 @@ void product(const Product<T>& p) noexcept {
     const bool across = panels > 1 && v0 + panels * kTileVectors <= whole;
     if (across) done = v0 + panels * kTileVectors;
     if (copied) {
-      copy_panel(copy, t.b, t.b_stride, p.depth, v1 - v0, t.last);
+      copy_panel(copy, {t.b, 0, t.b_stride}, 1, p.depth, v1 - v0, t.last);
       t.b = copy;
       t.b_stride = (v1 - v0) * U;
     }
@@ -96,8 +100,7 @@ void outer_product(const OuterProduct<T>& p) noexcept {
     Rows<const T> b{p.b.p + v0 * U, p.b.outer, p.b.inner};
     if (packed) b = {p.b.p + v0 * U * p.outer * p.inner, p.inner * width, width};
     if (copied) {
-      for (ptrdiff_t o = 0; o < p.outer; ++o)
-        copy_panel(copy + o * p.inner * width, b.p + o * b.outer, b.inner, p.inner, v1 - v0, last);
+      copy_panel(copy, b, p.outer, p.inner, v1 - v0, last);
       b = {copy, p.inner * width, width};
     }
     balanced({0, p.a_columns}, kTileRows, [&](ptrdiff_t j0, ptrdiff_t j1) {
@@ -122,15 +125,8 @@ void pack_grid(T* to, ptrdiff_t total, ptrdiff_t at, Rows<const T> from, ptrdiff
   balanced({0, ceil_div(columns, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
     const ptrdiff_t panel = index++;
     if (panel < panels.begin || panel >= panels.end) return;
-    const ptrdiff_t width = (v1 - v0) * U;
-    T* row = to + v0 * U * total + at * width;
-    for (ptrdiff_t i = 0; i < outer; ++i)
-      for (ptrdiff_t j = 0; j < inner; ++j, row += width)
-        for (ptrdiff_t v = v0; v < v1; ++v) {
-          const T* source = from.p + i * from.outer + j * from.inner + v * U;
-          const ptrdiff_t valid = columns - v * U;
-          store(row + (v - v0) * U, valid < U ? load_n(source, valid) : load(source));
-        }
+    copy_panel(to + (v0 * total + at * (v1 - v0)) * U, {from.p + v0 * U, from.outer, from.inner}, outer, inner, v1 - v0,
+               min_of(U, columns - (v1 - 1) * U));
   });
 }
 

@@ -118,8 +118,7 @@ class Decoding(Model):
         ds: Any = back_dropout(d)
         dmemory, dabove = None, ()
         if joint is not None:
-            slope = np.subtract(1, np.multiply(z, z, out=a), out=a)
-            ds = back_joint(np.multiply(ds, slope, out=slope))
+            ds = back_joint(ds * (1 - z * z))
         if attention is not None:
             width = s.shape[2]
             dcontext, ds = ds[..., :width], ds[..., width:]
