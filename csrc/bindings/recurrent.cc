@@ -58,8 +58,9 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   Forward<T> call{};
   a.fill(call);
   call.plan = plan.forward;
+  if (keep) call.plan.own_panels = false;  // next the backward pass shares out the same memory in another way
   call.keep = keep ? plan.backward.chunk : 0;
-  const Sizes sizes = a.kernel.forward_sizes(a.shape, plan.forward, call.keep);
+  const Sizes sizes = a.kernel.forward_sizes(a.shape, call.plan, call.keep);
   py::array y = result<T>(y_value, "y", a.sequence_dims(a.shape.output()), a.hidden_letters());
   auto kept = std::make_unique<Saved>();
   kept->saved = block_of<T>(sizes.saved, "saved");

@@ -180,6 +180,12 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
+    if (!f.plan.own_panels) return steps(thread, barriers, interrupt);
+    ForwardRun own(*this);
+    own.use_panels(thread / f.plan.unit_groups);
+    own.steps(thread, barriers, interrupt);
+  }
+  void steps(int thread, Barriers& barriers, Interrupt& interrupt) const {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
     const Share share = share_of(f.plan, thread, s.rows, geometry);
     const Range rows = share.rows;
@@ -192,16 +198,19 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       pair_table(thread);
       barriers.team.wait();
     }
-    // The groups of one unit group are prepared by all row groups together.
+    // The groups of one unit group are prepared by all row groups together, but for panels of their own.
     ptrdiff_t turn = 0;
     const auto my_turn = [&] { return turn++ % f.plan.row_groups == thread / f.plan.unit_groups; };
     if (!f.prepared) {
       for_groups(share.blocks, [&](Range blocks) {
-        if (my_turn()) this->template prepare<false>(blocks);
+        const bool mine = my_turn();
+        if (mine || f.plan.own_panels) this->template pack_feeds<false>(blocks);
+        if (mine || (f.plan.own_panels && f.tokens == nullptr)) this->pack_inputs(blocks);
+        if (mine) this->prepare(blocks);
       });
       if constexpr (Cell::kProjects)
         for_groups(share.outputs, [&](Range blocks) {
-          if (my_turn()) this->template prepare<true>(blocks);
+          if (my_turn() || f.plan.own_panels) this->template pack_feeds<true>(blocks);
         });
     }
     start(share);

@@ -18,7 +18,7 @@ struct ForwardInputs {
   T* made;                               // [kMade][B, padded], of the step
   T *paired[Of::kFeeds + 1], *paired_x;  // cells of what feeds read, [2][B, row], of two steps; of x of a chunk, of
                                          // each thread, or of the table
-  ptrdiff_t panels_used, stash_used, used;
+  ptrdiff_t panel_set, panels_used, stash_used, used;
 
   explicit ForwardInputs(const Forward<T>& args)
       : f(args),
@@ -40,8 +40,14 @@ struct ForwardInputs {
       paired[i] = more.take(operands.paired() ? 2 * s.rows * paired_row(Cell::kFeeds.at[i]) : 0);
     paired_x = more.take(operands.paired() ? max_of(s.vocabulary, f.plan.threads() * chunk_rows()) * x_row() : 0);
     stash_used = more.used;
-    panels_used = panels.used;
+    panel_set = panels.used;
+    panels_used = panel_set * f.plan.panel_sets();
     used = scratch.used;
+  }
+  // From now on the panels are those of a row group.
+  void use_panels(int row_group) {
+    input_panels += row_group * panel_set;
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
   }
 
   // Cells of a row.
@@ -49,9 +55,10 @@ struct ForwardInputs {
   ptrdiff_t x_row() const { return round_to_block(operands.cells(s.inputs)); }
   ptrdiff_t chunk_rows() const { return f.plan.chunk * ceil_div(s.rows, f.plan.row_groups); }  // of one thread, at most
 
-  // Everything of a group of blocks that does not depend on the step: of the cell, then of a projection.
+  // What does not depend on the step, of a group of blocks: the weights of feeds, of the cell or of a projection;
+  // those of the input; the rest.
   template <bool kProjection>
-  void prepare(Range blocks) const {
+  void pack_feeds(Range blocks) const {
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::projects_in(feed.stage) == kProjection) {
@@ -60,9 +67,13 @@ struct ForwardInputs {
                         depth, geometry.units_in(feed.stage), feed.slots, blocks, operands);
       }
     });
-    if constexpr (kProjection) return;
+  }
+  void pack_inputs(Range blocks) const {
     pack_transposed(input_panels + panel_offset(s.inputs, Cell::kInput, blocks), f.weights.input, s.inputs, s.hidden,
                     Cell::kInput, blocks, operands);
+  }
+  // What has one place for all row groups; the table is multiplied by what this thread has packed.
+  void prepare(Range blocks) const {
     const auto add = [&](T* to, const T* from, Slots slots) { add_slots<Cell>(to, from, slots, s.hidden, blocks); };
     clear_slots<Cell>(bias, blocks);
     add(bias, f.weights.input_bias, Of::value_of(Cell::kInput));
