@@ -58,7 +58,6 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   Forward<T> call{};
   a.fill(call);
   call.plan = plan.forward;
-  if (keep) call.plan.own_panels = false;  // next the backward pass shares out the same memory in another way
   call.keep = keep ? plan.backward.chunk : 0;
   const Sizes sizes = a.kernel.forward_sizes(a.shape, call.plan, call.keep);
   py::array y = result<T>(y_value, "y", a.sequence_dims(a.shape.output()), a.hidden_letters());
@@ -67,7 +66,11 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->stash = block_of<T>(sizes.stash, "saved states");
   kept->dropped = noise.room();
   noise.fill(call.noise, kept->dropped);
-  const Block scratch = scratch_of<T>(sizes.panels + sizes.scratch);
+  // What a core has written comes from far for another one: panels of row groups stay apart from the scratch, which the
+  // backward pass shares out in another way.
+  const bool apart = call.plan.own_panels;
+  const Block own = block_of<T>(apart ? sizes.panels : 0, "packed weights");
+  const Block scratch = scratch_of<T>((apart ? 0 : sizes.panels) + sizes.scratch);
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
   if (!side_value.is_none()) call.side = a.sequence(side);
@@ -84,8 +87,8 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   }
   call.saved = kept->saved.as<T>();
   call.stash = kept->stash.as<T>();
-  call.panels = scratch.as<T>();
-  call.scratch = call.panels + sizes.panels;
+  call.panels = apart ? own.as<T>() : scratch.as<T>();
+  call.scratch = scratch.as<T>() + (apart ? 0 : sizes.panels);
   bool left_early;
   {
     const py::gil_scoped_release release;
