@@ -81,9 +81,11 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
   const double recurrent_bytes =
       static_cast<double>((cell.recurrent_gates[0] + cell.recurrent_gates[1]) * s.hidden * s.output() * element_bytes);
   const double panel_bytes = recurrent_bytes + (s.vocabulary == 0 ? input_bytes * best_units : 0);
-  d.forward.own_panels = best_rows > 1 && panel_bytes < 2 * static_cast<double>(m.l2_bytes);
+  const bool own_panels = best_rows > 1 && panel_bytes < 2 * static_cast<double>(m.l2_bytes);
+  d.forward.own_panels = own_panels;
   const bool far = element_bytes == 2 ? !near(input_bytes, m) : input_bytes >= 2 * static_cast<double>(m.l2_bytes);
   d.backward = {best_rows, best_units, chunk(far ? kFarChunkRows : kBackwardChunkRows)};
+  d.backward.own_panels = own_panels;
   // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
   const double row =

@@ -46,6 +46,17 @@ py::array side_of(const Arguments<T>& a, py::handle value) {
   return cells_of(a, value, "side");
 }
 
+// The scratch of a pass.  Panels that each row group has of its own lie apart: what a core has written comes from far
+// for another one, and each pass shares out the rest in its own way.
+template <class T, class Call>
+std::pair<Block, Block> lend_scratch(Call& call, const Sizes& sizes) {
+  const ptrdiff_t together = call.plan.own_panels ? 0 : sizes.panels;
+  std::pair lent(scratch_of<T>(together + sizes.scratch), block_of<T>(sizes.panels - together, "packed weights"));
+  call.scratch = lent.first.template as<T>() + together;
+  call.panels = (together != 0 ? lent.first : lent.second).template as<T>();
+  return lent;
+}
+
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                   bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths, py::handle drop,
@@ -66,11 +77,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->stash = block_of<T>(sizes.stash, "saved states");
   kept->dropped = noise.room();
   noise.fill(call.noise, kept->dropped);
-  // What a core has written comes from far for another one: panels of row groups stay apart from the scratch, which the
-  // backward pass shares out in another way.
-  const bool apart = call.plan.own_panels;
-  const Block own = block_of<T>(apart ? sizes.panels : 0, "packed weights");
-  const Block scratch = scratch_of<T>((apart ? 0 : sizes.panels) + sizes.scratch);
+  const auto lent = lend_scratch<T>(call, sizes);
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
   if (!side_value.is_none()) call.side = a.sequence(side);
@@ -87,8 +94,6 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   }
   call.saved = kept->saved.as<T>();
   call.stash = kept->stash.as<T>();
-  call.panels = apart ? own.as<T>() : scratch.as<T>();
-  call.scratch = scratch.as<T>() + (apart ? 0 : sizes.panels);
   bool left_early;
   {
     const py::gil_scoped_release release;
@@ -200,9 +205,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     dinitial[i] = d;
   }
   const Sizes sizes = a.kernel.backward_sizes(s, call.plan);
-  const Block scratch = scratch_of<T>(sizes.panels + sizes.scratch);
-  call.panels = scratch.as<T>();
-  call.scratch = call.panels + sizes.panels;
+  const auto lent = lend_scratch<T>(call, sizes);
   saved.used = true;
   bool left_early;
   {

@@ -81,7 +81,13 @@ template <class Run>
 FASTRNN_INLINE bool run_pass(const Run& run) {
   Barriers barriers(run.f.plan);
   Interrupt interrupt(run.f.interrupted);
-  auto body = [&](int thread) noexcept { run.run(thread, barriers, interrupt); };
+  const Plan& plan = run.f.plan;
+  auto body = [&](int thread) noexcept {
+    if (!plan.own_panels) return run.run(thread, barriers, interrupt);
+    Run own(run);
+    own.use_panels(thread / plan.unit_groups);
+    own.run(thread, barriers, interrupt);
+  };
   run_team(run.f.plan.threads(), body);
   return interrupt.stopped();
 }

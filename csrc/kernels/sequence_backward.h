@@ -225,7 +225,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     });
   }
 
-  // The groups of columns of one unit group, and the panels of W, are packed by all row groups together.
+  // The groups of columns of one unit group, and the panels of W, are packed by all row groups together, or by each.
   void prepare(const Share& share, int thread) const {
     ptrdiff_t turn = 0;
     for_constants<Of::kFeeds>([&](auto k) {
@@ -233,7 +233,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
       const Range own = share.of(Cell::kProjects && this->geometry.reads_hidden(feed));
       balanced(own, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
-        if (turn++ % f.plan.row_groups == thread / f.plan.unit_groups)
+        const bool mine = turn++ % f.plan.row_groups == thread / f.plan.unit_groups;
+        if (mine || f.plan.own_panels)
           pack_rows(this->feed_panels[k] + this->operands.cells(from * kBlock * feed.slots.count) * b0 * kBlock,
                     f.weights.recurrent[feed.matrix], this->geometry.width_of(feed),
                     this->geometry.units_in(feed.stage), feed.slots, from, {b0 * kBlock, b1 * kBlock}, this->operands);

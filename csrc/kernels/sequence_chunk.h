@@ -26,7 +26,7 @@ struct ChunkMemory {
   // Cells: of dG of a chunk, two of them, [chunk, B, row / 2] in the order of `saved`; and of each thread, of the depth
   // of weight gradients: its runs of dG, [runs][depth][16], and a panel of the other operand.
   T *paired_dg[2], *paired_runs, *paired_panel, *paired_list;  // and the pairs
-  ptrdiff_t panels_used, used;
+  ptrdiff_t panel_set, panels_used, used;
 
   explicit ChunkMemory(const Backward<T>& args)
       : f(args),
@@ -54,8 +54,14 @@ struct ChunkMemory {
     paired_runs = scratch.take(operands.paired() ? f.plan.threads() * runs_size() : 0);
     paired_panel = scratch.take(operands.paired() ? f.plan.threads() * panel_size() : 0);
     paired_list = scratch.take(operands.paired() ? f.plan.threads() * list_size() : 0);
-    panels_used = panels.used;
+    panel_set = panels.used;
+    panels_used = panel_set * f.plan.panel_sets();
     used = scratch.used;
+  }
+  // From now on the panels are those of a row group.
+  void use_panels(int row_group) {
+    input_panels += row_group * panel_set;
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
   }
   // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.
   bool packs_x() const {
@@ -186,12 +192,14 @@ struct ChunkMemory {
     return {saved_at(t1 - 1, 0) + column, 0, geometry.row};
   }
 
+  // Dealt to the threads that use them.
   void pack_input_panels(int thread) const {
     constexpr ptrdiff_t U = kLanes<T>;
     const ptrdiff_t depth = geometry.blocks * Cell::kInput.count * kBlock;
+    const int packers = f.plan.threads() / f.plan.panel_sets();
     ptrdiff_t turn = 0;
     balanced({0, ceil_div(s.inputs, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-      if (turn++ % f.plan.threads() == thread)
+      if (turn++ % packers == thread % packers)
         pack_rows(input_panels + v0 * U * operands.cells(depth), f.weights.input, s.inputs, s.hidden, Cell::kInput,
                   geometry.blocks, {v0 * U, v1 * U}, operands);
     });

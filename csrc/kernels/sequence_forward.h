@@ -180,12 +180,6 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
-    if (!f.plan.own_panels) return steps(thread, barriers, interrupt);
-    ForwardRun own(*this);
-    own.use_panels(thread / f.plan.unit_groups);
-    own.steps(thread, barriers, interrupt);
-  }
-  void steps(int thread, Barriers& barriers, Interrupt& interrupt) const {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
     const Share share = share_of(f.plan, thread, s.rows, geometry);
     const Range rows = share.rows;
