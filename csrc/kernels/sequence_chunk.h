@@ -45,8 +45,8 @@ struct ChunkMemory {
     zeros = scratch.take(zero_count());
     const ptrdiff_t rows = f.plan.chunk * s.rows;
     for (int i = 0; i < 2; ++i) {
-      packed_x[i] = scratch.take(packs_x() ? rows * round_to_block(s.inputs) : 0);
-      packed_h[i] = scratch.take(packs_h() ? rows * round_to_block(geometry.output) : 0);
+      packed_x[i] = scratch.take(f.plan.panel_sets() * packed_x_size());
+      packed_h[i] = scratch.take(f.plan.panel_sets() * packed_h_size());
       paired_dg[i] = scratch.take(operands.paired() ? rows * geometry.row / 2 : 0);
       again[i] = scratch.take(kAgain * (rows + s.rows) * geometry.padded);
       terms[i] = scratch.take(Of::kByRow ? rows * geometry.row : 0);
@@ -62,12 +62,15 @@ struct ChunkMemory {
   void use_panels(int row_group) {
     input_panels += row_group * panel_set;
     for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
+    for (int i = 0; i < 2; ++i) packed_x[i] += row_group * packed_x_size(), packed_h[i] += row_group * packed_h_size();
   }
   // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.
   bool packs_x() const {
     return !operands.paired() && s.vocabulary == 0 && geometry.blocks * Cell::kInput.count > 2 * f.plan.threads();
   }
   bool packs_h() const { return !operands.paired() && kReadsHidden; }
+  ptrdiff_t packed_x_size() const { return packs_x() ? f.plan.chunk * s.rows * round_to_block(s.inputs) : 0; }
+  ptrdiff_t packed_h_size() const { return packs_h() ? f.plan.chunk * s.rows * round_to_block(geometry.output) : 0; }
 
   // The most cells of a weight gradient's depth: rows of a step are paired, an odd one with zeros, so that a step gives
   // the same sums in any chunk.
@@ -165,11 +168,11 @@ struct ChunkMemory {
         }
   }
 
-  // x and h(t-1) of steps [t0, t1) in the order of the weight gradients; the panels are dealt to the team.
+  // x and h(t-1) of steps [t0, t1) in the order of the weight gradients.
   void pack_chunk(ptrdiff_t t0, ptrdiff_t t1, int thread) const {
     const ptrdiff_t buffer = chunk_of(t1) % 2, total = s.between(t0, t1);
     if (packs_x()) {
-      const Range panels = part(panel_count<T>(s.inputs), f.plan.threads(), thread);
+      const Range panels = part(panel_count<T>(s.inputs), packers(), thread % packers());
       if (s.ragged())
         pack_grid<T>(packed_x[buffer], total, 0, s.at(f.x, t1 - 1), 1, total, s.inputs, panels);
       else
@@ -177,7 +180,7 @@ struct ChunkMemory {
                      s.inputs, panels);
     }
     if (!packs_h()) return;
-    const Range panels = part(panel_count<T>(geometry.output), f.plan.threads(), thread);
+    const Range panels = part(panel_count<T>(geometry.output), packers(), thread % packers());
     ptrdiff_t at = 0;
     for (ptrdiff_t t = t1; t-- > t0; at += s.count(t)) {
       const Rows<const T> read = f.noise.drop.p == nullptr
@@ -192,14 +195,13 @@ struct ChunkMemory {
     return {saved_at(t1 - 1, 0) + column, 0, geometry.row};
   }
 
-  // Dealt to the threads that use them.
+  int packers() const { return f.plan.threads() / f.plan.panel_sets(); }  // threads that pack for each other
   void pack_input_panels(int thread) const {
     constexpr ptrdiff_t U = kLanes<T>;
     const ptrdiff_t depth = geometry.blocks * Cell::kInput.count * kBlock;
-    const int packers = f.plan.threads() / f.plan.panel_sets();
     ptrdiff_t turn = 0;
     balanced({0, ceil_div(s.inputs, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
-      if (turn++ % packers == thread % packers)
+      if (turn++ % packers() == thread % packers())
         pack_rows(input_panels + v0 * U * operands.cells(depth), f.weights.input, s.inputs, s.hidden, Cell::kInput,
                   geometry.blocks, {v0 * U, v1 * U}, operands);
     });
