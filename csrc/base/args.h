@@ -32,7 +32,7 @@ struct Plan {
   int row_groups, unit_groups;
   ptrdiff_t chunk;              // steps whose input projection, and whose weight gradients, are formed together
   const void* pairs = nullptr;  // what multiplies operands as pairs of bfloat16, see Kernels; null: they are as given
-  bool own_panels = false;      // forward: each row group packs all weights for itself, not a part of them for all
+  bool own_panels = false;      // each row group packs weights, and rows for their gradients, for itself, not for all
   int threads() const { return row_groups * unit_groups; }
   int panel_sets() const { return own_panels ? row_groups : 1; }
 };
