@@ -81,11 +81,9 @@ template <class Run>
 FASTRNN_INLINE bool run_pass(const Run& run) {
   Barriers barriers(run.f.plan);
   Interrupt interrupt(run.f.interrupted);
-  const Plan& plan = run.f.plan;
   auto body = [&](int thread) noexcept {
-    if (!plan.own_panels) return run.run(thread, barriers, interrupt);
     Run own(run);
-    own.use_panels(thread / plan.unit_groups);
+    if (own.f.plan.own_panels) own.use_panels(thread / own.f.plan.unit_groups);
     own.run(thread, barriers, interrupt);
   };
   run_team(run.f.plan.threads(), body);
