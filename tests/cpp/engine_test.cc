@@ -163,8 +163,8 @@ void test_cells() {
         const int blocks = static_cast<int>(s.hidden > 2 * kBlock ? 3 : s.hidden > kBlock ? 2 : 1);
         for (const void* pairs : {static_cast<const void*>(nullptr), pairs_of<T>(options.everything)}) {
           const Results<T> alone = run_cell<T>(kernel, s, {1, 1, s.steps, pairs}, options);
-          for (const Plan& plan : {Plan{1, blocks, 1, pairs}, Plan{rows, 1, 2, pairs, true},
-                                   Plan{rows < 2 ? 1 : 2, blocks < 2 ? 1 : 2, 3, pairs, options.everything}})
+          for (const Plan& plan : {Plan{1, blocks, 1, pairs}, Plan{rows, 1, 2, pairs, options.bias},
+                                   Plan{rows < 2 ? 1 : 2, blocks < 2 ? 1 : 2, 3, pairs, !options.bias}})
             run_cell<T>(kernel, s, plan, options).check(alone);
           if (pairs_of<T>(options.everything) == nullptr) break;
         }
