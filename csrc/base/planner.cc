@@ -74,18 +74,18 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
     return std::clamp<ptrdiff_t>(ceil_div(rows, mean), 1, steps);
   };
   Decision d{};
-  const double input_bytes = static_cast<double>(cell.gates * s.hidden * s.inputs * element_bytes) / best_units;
-  d.forward = {best_rows, best_units, chunk(near(input_bytes, m) ? kForwardChunkRows : kFarChunkRows)};
+  const double all_input_bytes = static_cast<double>(cell.gates * s.hidden * s.inputs * element_bytes);
+  const double input_bytes = all_input_bytes / best_units;
   // It takes less to pack weights again than to fetch them from the caches of other cores, up to some twice the second
   // level (docs/decisions/0002).
   const double recurrent_bytes =
       static_cast<double>((cell.recurrent_gates[0] + cell.recurrent_gates[1]) * s.hidden * s.output() * element_bytes);
-  const double panel_bytes = recurrent_bytes + (s.vocabulary == 0 ? input_bytes * best_units : 0);
+  const double panel_bytes = recurrent_bytes + (s.vocabulary == 0 ? all_input_bytes : 0);
   const bool own_panels = best_rows > 1 && panel_bytes < 2 * static_cast<double>(m.l2_bytes);
-  d.forward.own_panels = own_panels;
+  const ptrdiff_t forward_rows = near(input_bytes, m) ? kForwardChunkRows : kFarChunkRows;
+  d.forward = {best_rows, best_units, chunk(forward_rows), nullptr, own_panels};
   const bool far = element_bytes == 2 ? !near(input_bytes, m) : input_bytes >= 2 * static_cast<double>(m.l2_bytes);
-  d.backward = {best_rows, best_units, chunk(far ? kFarChunkRows : kBackwardChunkRows)};
-  d.backward.own_panels = own_panels;
+  d.backward = {best_rows, best_units, chunk(far ? kFarChunkRows : kBackwardChunkRows), nullptr, own_panels};
   // Of the products, h' and dh are sequential; x, dx and both weight gradients run at some 0.95 of the peak.
   const double hidden = static_cast<double>(s.hidden), inputs = static_cast<double>(s.inputs);
   const double row =

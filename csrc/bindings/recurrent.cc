@@ -50,11 +50,16 @@ py::array side_of(const Arguments<T>& a, py::handle value) {
 // for another one, and each pass shares out the rest in its own way.
 template <class T, class Call>
 std::pair<Block, Block> lend_scratch(Call& call, const Sizes& sizes) {
-  const ptrdiff_t together = call.plan.own_panels ? 0 : sizes.panels;
-  std::pair lent(scratch_of<T>(together + sizes.scratch), block_of<T>(sizes.panels - together, "packed weights"));
-  call.scratch = lent.first.template as<T>() + together;
-  call.panels = (together != 0 ? lent.first : lent.second).template as<T>();
-  return lent;
+  if (call.plan.own_panels) {
+    std::pair lent(scratch_of<T>(sizes.scratch), block_of<T>(sizes.panels, "packed weights"));
+    call.scratch = lent.first.template as<T>();
+    call.panels = lent.second.template as<T>();
+    return lent;
+  }
+  Block scratch = scratch_of<T>(sizes.panels + sizes.scratch);
+  call.panels = scratch.template as<T>();
+  call.scratch = call.panels + sizes.panels;
+  return {std::move(scratch), Block()};
 }
 
 template <class T>
@@ -70,7 +75,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   a.fill(call);
   call.plan = plan.forward;
   call.keep = keep ? plan.backward.chunk : 0;
-  const Sizes sizes = a.kernel.forward_sizes(a.shape, call.plan, call.keep);
+  const Sizes sizes = a.kernel.forward_sizes(a.shape, plan.forward, call.keep);
   py::array y = result<T>(y_value, "y", a.sequence_dims(a.shape.output()), a.hidden_letters());
   auto kept = std::make_unique<Saved>();
   kept->saved = block_of<T>(sizes.saved, "saved");
