@@ -131,6 +131,9 @@ def calls() -> dict[str, Call]:
                 "denergy": np.zeros(I, np.float32),
             },
         ),
+        "take": Call(
+            _core.take, {"table": TABLE, "places": np.array([1, -1]), "to": np.ones((2, I), np.float32)}
+        ),
         "hold": Call(_core.hold, {"a": X.copy(), "start": 1, "period": 2, "backward": False}),
         "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
         "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),

@@ -252,3 +252,33 @@ def test_more_rows_than_memory_has() -> None:
         _core.recurrent_forward(
             "lstm", np.zeros((6, 3), np.float32), None, weights, None, False, True, lengths=many
         )
+
+
+def test_take(rng: np.random.Generator, dtype: np.dtype) -> None:
+    """Rows of a matrix, and zeros for places below 0; both may be parts of wider ones."""
+    wide, places = rng.standard_normal((500, 90)).astype(dtype), rng.integers(-1, 500, 700)
+    for table in (wide, wide[:, 3:80], wide[::-2][:, :77]):
+        at = np.minimum(places, len(table) - 1)
+        whole = np.full((len(at), table.shape[1] + 2), 5, dtype)
+        _core.take(table, at, whole[:, 1:-1])
+        checks.same_bits(whole[:, 1:-1].copy(), np.where(at[:, None] < 0, 0, table[at]).astype(dtype))
+        assert (whole[:, [0, -1]] == 5).all()
+    _core.take(wide, np.zeros(0, np.int64), np.zeros((0, 90), dtype))
+
+
+def test_errors_of_take() -> None:
+    table, places, to = np.zeros((3, 2)), np.array([0, 2]), np.zeros((2, 2))
+    read_only = to.copy()
+    read_only.flags.writeable = False
+    wrong: list[tuple[Any, Any, Any, str]] = [
+        (table, np.array([0, 3]), to, "places: expected numbers below M = 3, got 3"),
+        (table, places[None], to, "places: expected a contiguous int64 array of shape (N,), got (1, 2)"),
+        (table, np.arange(4)[::2], to, "places: expected a contiguous int64 array of shape (N,), got (2,)"),
+        (table, places, np.zeros((3, 2)), "to: expected shape (N, C) with axis 0 = 2, got (3, 2)"),
+        (np.zeros((3, 3)), places, to, "table: expected shape (M, C) with axis 1 = 2, got (3, 3)"),
+        (table, places, read_only, "to: expected a writable, aligned array, got another one"),
+    ]
+    for source, at, target, message in wrong:
+        with pytest.raises(ValueError) as raised:  # noqa: PT011
+            _core.take(source, at, target)
+        assert str(raised.value) == message

@@ -22,10 +22,10 @@ ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
 bool near(double bytes, const Machine& m) { return bytes < 0.75 * static_cast<double>(m.l2_bytes); }
 
-// Cycles of one step's recurrent product on the thread with the largest share.
-double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m, int row_groups,
-                   int unit_groups) {
-  const double rows = static_cast<double>(ceil_div(s.rows, row_groups));
+// Cycles of the recurrent product of one step with some rows on the thread with the largest share.
+double step_cycles(const Shape& s, ptrdiff_t step_rows, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m,
+                   int row_groups, int unit_groups) {
+  const double rows = static_cast<double>(ceil_div(step_rows, row_groups));
   const double units = static_cast<double>(ceil_div(ceil_div(s.hidden, kBlock), unit_groups) * kBlock);
   const int gates = cell.recurrent_gates[0] + cell.recurrent_gates[1];
   const double bytes = units * gates * static_cast<double>(s.output() * element_bytes);
@@ -37,11 +37,25 @@ double step_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes
   const double product =
       near(bytes, m) || m.hides_far ? std::max(fma, passes * bytes / hidden_rate) : fma + bytes / kFarBytesPerCycle;
   // By row, the units of a row stay together and the threads that share its products out take whole rows in turn.
-  const double cells = cell.by_row ? static_cast<double>(ceil_div(ceil_div(s.rows, row_groups), unit_groups) *
+  const double cells = cell.by_row ? static_cast<double>(ceil_div(ceil_div(step_rows, row_groups), unit_groups) *
                                                          ceil_div(s.hidden, kBlock) * kBlock)
                                    : rows * units;
   const double pointwise = cells * 6 * static_cast<double>(cell.slots) / 4;
   return product + pointwise + (unit_groups > 1 ? cell.barriers * kBarrierCycles : 0);
+}
+
+// And of all steps.  Row groups share the rows of each step, of unlike lengths too.
+double all_cycles(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, const Machine& m, int row_groups,
+                  int unit_groups) {
+  const auto steps_with = [&](ptrdiff_t steps, ptrdiff_t rows) {
+    if (steps == 0) return 0.0;
+    return static_cast<double>(steps) * step_cycles(s, rows, cell, element_bytes, m, row_groups, unit_groups);
+  };
+  if (!s.ragged()) return steps_with(s.steps, s.rows);
+  double cycles = 0;
+  for (ptrdiff_t b = 0; b < s.rows; ++b)
+    cycles += steps_with(s.length(b) - (b + 1 < s.rows ? s.length(b + 1) : 0), b + 1);
+  return cycles;
 }
 
 }  // namespace
@@ -51,14 +65,11 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
   int best_rows = 1, best_units = 1;
   double best = 0;
   for (int units = 1; units <= std::min<ptrdiff_t>(m.threads, blocks); ++units) {
-    // Rows of unlike lengths stay together: each step has work for all threads.
-    const ptrdiff_t most = s.ragged() ? 1 : std::max<ptrdiff_t>(s.rows, 1);
-    const int rows = static_cast<int>(std::min<ptrdiff_t>({m.threads / units, most, kMostRowGroups}));
-    const double steps = static_cast<double>(s.steps);
-    const double cycles =
-        steps * step_cycles(s, cell, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);
+    const int rows =
+        static_cast<int>(std::min<ptrdiff_t>({m.threads / units, std::max<ptrdiff_t>(s.rows, 1), kMostRowGroups}));
+    const double cycles = all_cycles(s, cell, element_bytes, m, rows, units) + (rows * units > 1 ? kTeamCycles : 0);
     if (units == 1) {
-      const double alone = steps * step_cycles(s, cell, element_bytes, m, 1, 1);
+      const double alone = all_cycles(s, cell, element_bytes, m, 1, 1);
       best = alone;
       best_rows = 1;
     }
@@ -68,8 +79,8 @@ Decision decide(const Shape& s, const CellInfo& cell, ptrdiff_t element_bytes, c
       best_units = units;
     }
   }
+  const ptrdiff_t steps = std::max<ptrdiff_t>(s.steps, 1);
   const auto chunk = [&](ptrdiff_t rows) {
-    const ptrdiff_t steps = std::max<ptrdiff_t>(s.steps, 1);
     const ptrdiff_t mean = std::max<ptrdiff_t>(s.between(0, s.steps) / steps, 1);
     return std::clamp<ptrdiff_t>(ceil_div(rows, mean), 1, steps);
   };

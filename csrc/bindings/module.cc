@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   fastrnn::bindings::bind_plan(m);
   fastrnn::bindings::bind_prepared(m);
   fastrnn::bindings::bind_hold(m);
+  fastrnn::bindings::bind_take(m);
   fastrnn::bindings::bind_scan(m);
   fastrnn::bindings::bind_pool(m);
   fastrnn::bindings::bind_convolution(m);

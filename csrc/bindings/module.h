@@ -10,6 +10,7 @@ void bind_recurrent(pybind11::module_& m);
 void bind_plan(pybind11::module_& m);
 void bind_prepared(pybind11::module_& m);
 void bind_hold(pybind11::module_& m);
+void bind_take(pybind11::module_& m);
 void bind_scan(pybind11::module_& m);
 void bind_pool(pybind11::module_& m);
 void bind_convolution(pybind11::module_& m);

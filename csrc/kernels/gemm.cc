@@ -42,6 +42,7 @@ void product(const Product<T>& p) noexcept {
   const auto at = [&](const auto& rows, ptrdiff_t o, ptrdiff_t r) {
     return along_inner ? rows.p + o * rows.outer + r * rows.inner : rows.p + o * rows.inner + r * rows.outer;
   };
+  const Pieces pieces({0, tiled}, kTileRows);
   const bool packed = p.b_stride == 0;
   const bool copied = !packed && p.runs == 1 && worth_copying<T>(p.b_stride, p.depth, tiled * other);
   alignas(64) T copy[kCopyBytes / sizeof(T)];
@@ -72,16 +73,18 @@ void product(const Product<T>& p) noexcept {
       t.b = copy;
       t.b_stride = (v1 - v0) * U;
     }
-    balanced({0, tiled}, kTileRows, [&](ptrdiff_t r0, ptrdiff_t r1) {
+    for (ptrdiff_t i = 0; i < pieces.count; ++i) {
+      const Range rows = pieces.at(crosswise(i, pieces.count));
+      const ptrdiff_t count = rows.end - rows.begin;
       const TileFunction<T> run =
-          across ? p.tiles->across[r1 - r0 - 1] : p.tiles->find(r1 - r0, v1 - v0, Layout::kRowMajor, t.last != U);
+          across ? p.tiles->across[count - 1] : p.tiles->find(count, v1 - v0, Layout::kRowMajor, t.last != U);
       for (ptrdiff_t o = 0; o < other; ++o) {
-        t.a = at(p.a, o, r0);
-        t.in = at(p.in, o, r0) + v0 * U;
-        t.out = at(p.out, o, r0) + v0 * U;
+        t.a = at(p.a, o, rows.begin);
+        t.in = at(p.in, o, rows.begin) + v0 * U;
+        t.out = at(p.out, o, rows.begin) + v0 * U;
         run(t);
       }
-    });
+    }
   });
 }
 

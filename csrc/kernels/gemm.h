@@ -29,22 +29,36 @@ FASTRNN_INLINE Range part(Range whole, ptrdiff_t parts, ptrdiff_t index) {
   return {whole.begin + r.begin, whole.begin + r.end};
 }
 
-// Calls f(begin, end) for nearly equal pieces of `range`, none longer than `most`: 8 rows are 4 + 4, not 7 + 1.
+// A range in nearly equal pieces, none longer than `most`: 8 rows are 4 + 4, not 7 + 1.
+struct Pieces {
+  ptrdiff_t begin, count, size, longer = 0;  // the first `longer` ones are size + 1 long
+  Pieces(Range range, ptrdiff_t most)
+      : begin(range.begin), count(range.end > range.begin ? 1 : 0), size(range.end - range.begin) {
+    if (size > most) {  // no division on the common path
+      count = ceil_div(size, most);
+      longer = size % count;
+      size /= count;
+    }
+  }
+  Range at(ptrdiff_t i) const {
+    const ptrdiff_t from = begin + i * size + min_of(i, longer);
+    return {from, from + size + (i < longer ? 1 : 0)};
+  }
+};
+// Calls f(begin, end) for each of them.  f is called in one place: nested, it is inlined once and not 2^n times.
 template <class F>
 FASTRNN_INLINE void balanced(Range range, ptrdiff_t most, F f) {
-  const ptrdiff_t length = range.end - range.begin;
-  ptrdiff_t parts = length > 0 ? 1 : 0, size = length, longer = 0, begin = range.begin;
-  if (length > most) {  // no division on the common path
-    parts = ceil_div(length, most);
-    size = length / parts;
-    longer = length % parts;
-  }
-  for (ptrdiff_t i = 0; i < parts; ++i) {  // one place that calls f: nested, it is inlined once and not 2^n times
-    const ptrdiff_t end = begin + size + (i < longer ? 1 : 0);
-    f(begin, end);
-    begin = end;
+  const Pieces pieces(range, most);
+  for (ptrdiff_t i = 0; i < pieces.count; ++i) {
+    const Range piece = pieces.at(i);
+    f(piece.begin, piece.end);
   }
 }
+
+// The i-th of n rows in an order without a constant stride: 0, h, 1, h + 1, 2 and so on, h being half of n.  A core
+// that sees a stride fetches what would come next, and these are the rows that another thread is writing
+// (docs/decisions/0002).
+FASTRNN_INLINE ptrdiff_t crosswise(ptrdiff_t i, ptrdiff_t n) { return i / 2 + (i % 2 == 0 ? 0 : (n + 1) / 2); }
 
 // out[m, n] = in[m, n] + sum over k of a[m, k] * b[k, n] for M rows and NV vectors of n; k counts cells.
 // The depth is outer x inner, so that rows of a batch inside steps of a sequence are one chain.

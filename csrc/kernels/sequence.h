@@ -46,15 +46,52 @@ struct Geometry {
       Traits<Cell>::feeds_all_slots() ? max_of(1, kGroupColumns / (kBlock * Cell::kSlots)) : 1;
 };
 
+// Rows of the batch: begin, begin + step and so on, below `end`.
+struct BatchRows {
+  ptrdiff_t begin, end, step = 1;
+  ptrdiff_t count() const {
+    if (step == 1) return max_of(0, end - begin);  // no division on the common path
+    return begin < end ? ceil_div(end - begin, step) : 0;
+  }
+  BatchRows below(ptrdiff_t limit) const { return {begin, min_of(end, limit), step}; }
+  BatchRows counted(ptrdiff_t from, ptrdiff_t to) const {  // some of them, by their place among all
+    return {begin + from * step, min_of(end, begin + to * step), step};
+  }
+  ptrdiff_t crossed(ptrdiff_t i, ptrdiff_t n) const { return begin + crosswise(i, n) * step; }  // n: count()
+  BatchRows part_of(int parts, int index) const {
+    const Range of = part(count(), parts, index);
+    return counted(of.begin, of.end);
+  }
+  // The same rows of what has all rows of the batch.
+  template <class T>
+  Rows<T> of(const Rows<T>& a) const {
+    return {a.p + begin * a.inner, a.outer, a.inner * step};
+  }
+};
+
+// Calls f(rows) for nearly equal pieces, from whose first row to the last are at most kRowBlock.
+template <class F>
+FASTRNN_INLINE void for_row_blocks(BatchRows rows, F f) {
+  const ptrdiff_t most = rows.step == 1 ? kRowBlock : max_of(1, kRowBlock / rows.step);
+  balanced({0, rows.count()}, most, [&](ptrdiff_t from, ptrdiff_t to) { f(rows.counted(from, to)); });
+}
+
 // The share of one thread: rows of the batch, blocks of units, blocks of h.
 struct Share {
-  Range rows, blocks, outputs;
+  BatchRows rows;
+  Range blocks, outputs;
   Range of(bool projected) const { return projected ? outputs : blocks; }
 };
+// Rows of unlike lengths, which are sorted, are dealt out like cards: at every step each row group has as many.
+FASTRNN_INLINE BatchRows rows_of_group(const Plan& plan, int row_group, const Shape& s) {
+  if (s.ragged()) return {row_group, s.rows, plan.row_groups};
+  const Range own = part(s.rows, plan.row_groups, row_group);
+  return {own.begin, own.end};
+}
 template <class Cell>
-FASTRNN_INLINE Share share_of(const Plan& plan, int thread, ptrdiff_t rows, const Geometry<Cell>& geometry) {
+FASTRNN_INLINE Share share_of(const Plan& plan, int thread, const Shape& s, const Geometry<Cell>& geometry) {
   const int row_group = thread / plan.unit_groups, unit_group = thread % plan.unit_groups;
-  return {part(rows, plan.row_groups, row_group), part(geometry.blocks, plan.unit_groups, unit_group),
+  return {rows_of_group(plan, row_group, s), part(geometry.blocks, plan.unit_groups, unit_group),
           part(geometry.blocks_in(Traits<Cell>::kLast), plan.unit_groups, unit_group)};
 }
 
@@ -210,8 +247,8 @@ FASTRNN_INLINE void add_rows(T* const (&to)[kSums], Rows<const T> from, ptrdiff_
 
 // Calls f(row, unit) for every vector of units in some blocks.
 template <class T, class F>
-FASTRNN_INLINE void for_units(Range rows, Range blocks, F f) {
-  for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+FASTRNN_INLINE void for_units(BatchRows rows, Range blocks, F f) {
+  for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
     for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) f(b, unit);
 }
 

@@ -31,39 +31,40 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // dG R for all that a stage of step t wants: from step t + 1, or from a later stage of the same step.
   template <int kStage>
-  void gradients_by_operands(ptrdiff_t t, Range rows, Range blocks, const Wanted& wanted) const {
+  void gradients_by_operands(ptrdiff_t t, BatchRows rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
-    ptrdiff_t live = rows.end;  // rows from here on have their last step: what they get comes from behind it
+    BatchRows live = rows;  // the others have their last step: what they get comes from behind it
     if constexpr (kStage == Of::kLast) {
-      live = min_of(rows.end, max_of(rows.begin, s.count(t + 1)));
+      live = rows.below(s.count(t + 1));
+      const BatchRows ending = rows.counted(live.count(), rows.count());
       for (int j = 0; j < Cell::kStates; ++j)
-        for (ptrdiff_t b = live; b < rows.end; ++b)
+        for (ptrdiff_t b = ending.begin; b < ending.end; b += ending.step)
           for (ptrdiff_t i = 0; i < columns; i += kLanes<T>)
             store(wanted.at(j, b, first + i), j == 0 ? final_gradient(0, b, first + i) : Vec<T>{});
-      if (live == rows.begin) return;
+      if (live.count() == 0) return;
     }
     bool begun[Cell::kStates] = {};
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::wanted_in(feed) == kStage) {
         constexpr int place = place_of(feed);
-        const Rows<T> out{wanted.at(place, rows.begin, first), 0, wanted.stride};
+        const Rows<T> out{wanted.at(place, rows.begin, first), 0, wanted.stride * rows.step};
         const Rows<const T> in = begun[place] ? Rows<const T>{out.p, 0, out.inner} : Rows<const T>{this->zeros, 0, 0};
         begun[place] = true;
         const ptrdiff_t from = this->geometry.blocks_in(feed.stage);
-        this->through(feed.slots, from, 1, live - rows.begin,
-                      this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), rows.begin, feed.slots), in, out,
+        this->through(feed.slots, from, 1, live.count(),
+                      live.of(this->gradients(t + (feed.operand == Operand::kBefore ? 1 : 0), 0, feed.slots)), in, out,
                       columns, this->feed_panels[k] + this->operands.cells(from * kBlock * feed.slots.count) * first);
       }
     });
     constexpr bool dropped = kStage == Of::kLast ? Base::kReadsHidden : Of::drops_made();
     if (dropped && f.noise.drop.p != nullptr)
-      drop_gradients(f.noise, s, {rows.begin, live}, blocks, wanted.at(0, rows.begin, first), wanted.stride);
+      drop_gradients(f.noise, s, live, blocks, wanted.at(0, rows.begin, first), wanted.stride);
   }
 
   // The pointwise of a stage, with what else its states have given and the side sequence is given.
   template <int kStage>
-  void units_through(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks, const Wanted& wanted) const {
+  void units_through(ptrdiff_t t, ptrdiff_t t1, BatchRows rows, Range blocks, const Wanted& wanted) const {
     if (Cell::kStates > 1 && kStage == Of::made_in(1) && f.dcells.p != nullptr)
       for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
         const Rows<const T> dcells = s.at(f.dcells, t);
@@ -85,9 +86,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // Whole rows through a stage and those behind it that want no product.
   template <int kStage>
-  void rows_through(ptrdiff_t t, ptrdiff_t t1, Range rows) const {
+  void rows_through(ptrdiff_t t, ptrdiff_t t1, BatchRows rows) const {
     const RowNorms<Cell, T> norms{this->gain, nullptr, geometry.blocks, s.hidden, geometry.inverses};
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+    for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for_constants<kStage - Of::back_through(kStage) + 1>([&](auto k) {
         units_through<kStage - k>(t, t1, {b, b + 1}, {0, geometry.blocks}, of_step());
         norms.template back<kStage - k>(saved_at(t, b), this->terms_at(t, b, t1));
@@ -98,10 +99,10 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   // A stage of a step, for rows that have it.
   template <int kStage, class Meet>
   void stage(ptrdiff_t t, ptrdiff_t t1, const Share& share, int unit_group, Meet meet) const {
-    const Range active{share.rows.begin, min_of(share.rows.end, s.count(t))};
+    const BatchRows active = share.rows.below(s.count(t));
     const Range own = share.of(Of::projects_in(kStage));
     if constexpr (!Of::kByRow) {
-      for_tiles(active, own, [&](Range rows, Range blocks) {
+      for_tiles(active, own, [&](BatchRows rows, Range blocks) {
         Local local;
         const Wanted wanted = local.of(rows, blocks);
         gradients_by_operands<kStage>(t, rows, blocks, wanted);
@@ -110,9 +111,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     } else {
       if constexpr (kStage < Of::kLast && !Of::wanting(kStage)) return;
       for_tiles(active, own,
-                [&](Range rows, Range blocks) { gradients_by_operands<kStage>(t, rows, blocks, of_step()); });
+                [&](BatchRows rows, Range blocks) { gradients_by_operands<kStage>(t, rows, blocks, of_step()); });
       meet();
-      rows_through<kStage>(t, t1, part(active, f.plan.unit_groups, unit_group));
+      rows_through<kStage>(t, t1, active.part_of(f.plan.unit_groups, unit_group));
     }
     meet();
   }
@@ -124,7 +125,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   template <int kStage, bool kZones>
-  void pointwise(ptrdiff_t t, ptrdiff_t t1, Range rows, Range blocks, const Wanted& wanted) const {
+  void pointwise(ptrdiff_t t, ptrdiff_t t1, BatchRows rows, Range blocks, const Wanted& wanted) const {
     using V = Vec<T>;
     constexpr bool last = kStage == Of::kLast;
     constexpr bool kPast = kZones && last;  // part of dL/dh' goes past the cell to dL/dh
@@ -135,16 +136,18 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     const T *states_before[Cell::kStates], *states_after[Cell::kStates];
     for (int j = 1; j < Cell::kStates; ++j)
       states_before[j] = again_at(j, t, t1), states_after[j] = again_at(j, t + 1, t1);
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+    const ptrdiff_t count = rows.count();
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const ptrdiff_t b = rows.crossed(i, count);
       T* row = saved_at(t, b);
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
         T* slots = row + block * kBlock * Cell::kSlots;
 #pragma GCC unroll 1
-        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
+        for (ptrdiff_t lane = 0; lane < kBlock; lane += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + lane, valid = geometry.units_in(kStage) - unit;
           const ptrdiff_t at = b * geometry.padded + unit;
           V a[Cell::kSlots], before[Cell::kStates], after[Cell::kStates], d[Cell::kStates] = {}, p[Of::kUnits + 1];
-          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
+          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + lane);
           if constexpr (Cell::kHiddenIsDirect) before[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
           for (int j = 1; j < Cell::kStates; ++j) {
             before[j] = load(states_before[j] + at);
@@ -179,7 +182,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
             Cell::template backward<kStage>(a, before, after, d, &value, p);
           }
           for (int g = 0; g < Cell::kSlots; ++g)
-            if (Of::has(Cell::gradients_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
+            if (Of::has(Cell::gradients_in(kStage), g)) store(slots + g * kBlock + lane, a[g]);
           for (int j = kFirst; j < kEnd; ++j) store(carried_at(j, b) + unit, d[j]);
         }
       }
@@ -196,18 +199,18 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   // The gradients of the initial states: of all of them, or of h and then of those that are wider.
   void finish(const Share& share) const {
     constexpr int kTogether = Cell::kProjects ? 1 : Cell::kStates;
-    for_tiles(share.rows, share.outputs, [&](Range rows, Range blocks) {
+    for_tiles(share.rows, share.outputs, [&](BatchRows rows, Range blocks) {
       Local local;
       const Wanted wanted = local.of(rows, blocks);
       gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
       for (int j = 0; j < kTogether; ++j) finish(j, rows, blocks, wanted);
     });
     if constexpr (Cell::kProjects)
-      for_tiles(share.rows, share.blocks, [&](Range rows, Range blocks) {
+      for_tiles(share.rows, share.blocks, [&](BatchRows rows, Range blocks) {
         for (int j = 1; j < Cell::kStates; ++j) finish(j, rows, blocks, {});
       });
   }
-  void finish(int j, Range rows, Range blocks, const Wanted& wanted) const {
+  void finish(int j, BatchRows rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t units = geometry.units_of(j);
     for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
       const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
@@ -219,9 +222,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   template <class F>
-  static void for_tiles(Range rows, Range blocks, F visit) {
+  static void for_tiles(BatchRows rows, Range blocks, F visit) {
     balanced(blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
-      balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) { visit(Range{r0, r1}, Range{b0, b1}); });
+      for_row_blocks(rows, [&](BatchRows some) { visit(some, Range{b0, b1}); });
     });
   }
 
@@ -251,7 +254,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
-    const Share share = share_of(f.plan, thread, s.rows, geometry);
+    const Share share = share_of(f.plan, thread, s, geometry);
     const int unit_group = thread % f.plan.unit_groups;
     const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     prepare(share, thread);

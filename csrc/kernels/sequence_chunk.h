@@ -98,11 +98,11 @@ struct ChunkMemory {
     return f.stash + ((i - 1) * states.kept() + states.place(t)) * s.rows * geometry.padded;
   }
   // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
-  FASTRNN_APART void pair_gradients(ptrdiff_t t, Range rows, Range blocks, Slots slots) const {
+  FASTRNN_APART void pair_gradients(ptrdiff_t t, BatchRows rows, Range blocks, Slots slots) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);
-      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+      for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step) {
         const T* from = saved_at(t, b);
         T* to = dg_at(t, b);
         for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
@@ -136,7 +136,8 @@ struct ChunkMemory {
   void recall(ptrdiff_t t0, ptrdiff_t t1, const Share& share) const {
     using V = Vec<T>;
     if constexpr (kAgain == 0) return;
-    for (ptrdiff_t b = share.rows.begin; b < min_of(share.rows.end, s.count(t0)); ++b)
+    const BatchRows rows = share.rows.below(s.count(t0));
+    for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for (ptrdiff_t block = share.blocks.begin; block < share.blocks.end; ++block)
 #pragma GCC unroll 1
         for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {

@@ -13,7 +13,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   using Base::saved_at, Base::state_at, Base::hidden_before;
 
   template <int kStage>
-  void products(ptrdiff_t t, Range rows, Range blocks) const {
+  void products(ptrdiff_t t, BatchRows rows, Range blocks) const {
     if (kStage == 0 && f.tokens != nullptr) this->input_of_tokens(t, rows, blocks);
     if constexpr (kStage == 0 && Cell::kSide >= 0)
       for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
@@ -24,12 +24,11 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       if constexpr (feed.stage == kStage) {
         const ptrdiff_t first = this->column(blocks) + feed.slots.first * kBlock, row = this->geometry.row;
         const ptrdiff_t depth = this->geometry.width_of(feed);
-        const Rows<T> out{this->saved_at(t, rows.begin) + first, 0, row};
+        const Rows<T> out = rows.of(Rows<T>{this->saved_at(t, 0) + first, 0, row});
         const Rows<const T> in =
-            Of::begins(feed) ? Rows<const T>{this->bias + first, 0, 0} : Rows<const T>{out.p, 0, row};
-        product<T>({1, rows.end - rows.begin, this->operands.cells(depth),
-                    (blocks.end - blocks.begin) * kBlock * feed.slots.count,
-                    moved(this->cells_read(k, t), 0, rows.begin), in, out,
+            Of::begins(feed) ? Rows<const T>{this->bias + first, 0, 0} : Rows<const T>{out.p, 0, out.inner};
+        product<T>({1, rows.count(), this->operands.cells(depth),
+                    (blocks.end - blocks.begin) * kBlock * feed.slots.count, rows.of(this->cells_read(k, t)), in, out,
                     this->feed_panels[k] + this->panel_offset(depth, feed.slots, blocks), 0, 1, 0,
                     this->operands.tiles()});
       }
@@ -38,7 +37,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   // The pointwise of a stage, and what else is read of the states that it makes.
   template <int kStage>
-  void units_through(ptrdiff_t t, Range rows, Range blocks) const {
+  void units_through(ptrdiff_t t, BatchRows rows, Range blocks) const {
     if (f.noise.zones())
       pointwise<kStage, true>(t, rows, blocks);
     else
@@ -56,14 +55,14 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   // As cells, what feeds will read of that, in later stages and in the next step.
   template <int kStage>
-  void pair_made(ptrdiff_t t, Range rows, Range blocks) const {
+  void pair_made(ptrdiff_t t, BatchRows rows, Range blocks) const {
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::wanted_in(feed) == kStage)
         pair_read(k, t + (feed.operand == Operand::kBefore ? 1 : 0), rows, blocks);
     });
   }
-  FASTRNN_APART void pair_read(int k, ptrdiff_t t, Range rows, Range blocks) const {
+  FASTRNN_APART void pair_read(int k, ptrdiff_t t, BatchRows rows, Range blocks) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const Feed& feed = Cell::kFeeds.at[k];
@@ -71,15 +70,16 @@ struct ForwardRun : ForwardInputs<Cell, T> {
       const ptrdiff_t first = blocks.begin * kBlock, row = this->paired_row(feed);
       const ptrdiff_t count = min_of(geometry.width_of(feed), blocks.end * kBlock) - first;
       T* to = this->paired[k] + t % 2 * s.rows * row + first / 2;
-      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) pair_row(to + b * row, from.p + b * from.inner + first, count);
+      for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
+        pair_row(to + b * row, from.p + b * from.inner + first, count);
     }
   }
 
   // Whole rows through a stage and those behind it that have no product.
   template <int kStage>
-  void rows_through(ptrdiff_t t, Range rows) const {
+  void rows_through(ptrdiff_t t, BatchRows rows) const {
     const RowNorms<Cell, T> norms{this->gain, this->bias, geometry.blocks, s.hidden, geometry.inverses};
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+    for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for_constants<Of::through(kStage) - kStage + 1>([&](auto k) {
         norms.template normalise<kStage + k>(saved_at(t, b));
         units_through<kStage + k>(t, {b, b + 1}, {0, geometry.blocks});
@@ -90,37 +90,39 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   template <int kStage, class ForGroups, class Meet>
   void stage(ptrdiff_t t, const Share& share, int unit_group, ForGroups for_groups, Meet meet) const {
     if constexpr (Of::kByRow && !Of::fed(kStage)) return;
-    const Range rows{share.rows.begin, min_of(share.rows.end, s.count(t))};
+    const BatchRows rows = share.rows.below(s.count(t));
     for_groups(share.of(Of::projects_in(kStage)), [&](Range blocks) {
-      balanced(rows, kRowBlock, [&](ptrdiff_t r0, ptrdiff_t r1) {
-        products<kStage>(t, {r0, r1}, blocks);
-        if constexpr (!Of::kByRow) units_through<kStage>(t, {r0, r1}, blocks);
+      for_row_blocks(rows, [&](BatchRows some) {
+        products<kStage>(t, some, blocks);
+        if constexpr (!Of::kByRow) units_through<kStage>(t, some, blocks);
       });
     });
     if constexpr (Of::kByRow) {
       meet();
-      rows_through<kStage>(t, part(rows, f.plan.unit_groups, unit_group));
+      rows_through<kStage>(t, rows.part_of(f.plan.unit_groups, unit_group));
     }
     meet();
   }
 
   template <int kStage, bool kZones>
-  void pointwise(ptrdiff_t t, Range rows, Range blocks) const {
+  void pointwise(ptrdiff_t t, BatchRows rows, Range blocks) const {
     using V = Vec<T>;
     const Rows<const T> hidden = hidden_before(t);
     const Rows<T> ys = s.at(f.y, t);
     T *before[Cell::kStates], *after[Cell::kStates];
     for (int j = 1; j < Cell::kStates; ++j) before[j] = state_at(j, t), after[j] = state_at(j, t + 1);
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
+    const ptrdiff_t count = rows.count();
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const ptrdiff_t b = rows.crossed(i, count);
       T *const row = saved_at(t, b), *const y = ys.p + b * ys.inner;
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
         T* slots = row + block * kBlock * Cell::kSlots;
 #pragma GCC unroll 1
-        for (ptrdiff_t i = 0; i < kBlock; i += kLanes<T>) {
-          const ptrdiff_t unit = block * kBlock + i, valid = geometry.units_in(kStage) - unit;
+        for (ptrdiff_t lane = 0; lane < kBlock; lane += kLanes<T>) {
+          const ptrdiff_t unit = block * kBlock + lane, valid = geometry.units_in(kStage) - unit;
           const ptrdiff_t at = b * geometry.padded + unit;
           V a[Cell::kSlots], state[Cell::kStates], value[Of::kMade], p[Of::kUnits + 1];
-          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + i);
+          for (int g = 0; g < Cell::kSlots; ++g) a[g] = load(slots + g * kBlock + lane);
           if constexpr (Cell::kHiddenIsDirect || (kZones && kStage == Of::kLast))
             state[0] = load_units(hidden.p + b * hidden.inner + unit, valid);
           for (int j = 1; j < Cell::kStates; ++j) state[j] = load((Of::made_in(j) < kStage ? after : before)[j] + at);
@@ -131,7 +133,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
           zone.forward(state);
           if (f.keep != 0 || kStage < Of::kLast)
             for (int g = 0; g < Cell::kSlots; ++g)
-              if (Of::has(Cell::gates_in(kStage), g)) store(slots + g * kBlock + i, a[g]);
+              if (Of::has(Cell::gates_in(kStage), g)) store(slots + g * kBlock + lane, a[g]);
           for (int j = 1; j < Cell::kStates; ++j)
             if (Of::made_in(j) == kStage) store(after[j] + at, state[j]);
           if (Of::drops_made() && kStage < Of::kLast && f.noise.drop.p != nullptr)
@@ -181,8 +183,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   void run(int thread, Barriers& barriers, Interrupt& interrupt) const {
     constexpr ptrdiff_t most = Geometry<Cell>::kBlocksPerGroup;
-    const Share share = share_of(f.plan, thread, s.rows, geometry);
-    const Range rows = share.rows;
+    const Share share = share_of(f.plan, thread, s, geometry);
     const int unit_group = thread % f.plan.unit_groups;
     const bool meets = f.plan.unit_groups > 1 && Of::kFeeds > 0;
     const auto for_groups = [&](Range blocks, auto g) {
@@ -213,8 +214,8 @@ struct ForwardRun : ForwardInputs<Cell, T> {
     for (ptrdiff_t t0 = 0; t0 < s.steps && !stop; t0 += f.plan.chunk) {
       const ptrdiff_t t1 = min_of(s.steps, t0 + f.plan.chunk);
       if (f.tokens == nullptr) {
-        const Rows<const T> x = this->pair_chunk(t0, t1, rows, thread);
-        for_groups(share.blocks, [&](Range blocks) { this->project_chunk(t0, t1, x, rows, blocks); });
+        this->pair_chunk(t0, t1, share.rows, thread);
+        for_groups(share.blocks, [&](Range blocks) { this->project_chunk(t0, t1, share.rows, blocks, thread); });
       }
       for (ptrdiff_t t = t0; t < t1 && !stop; ++t) {
         stop = interrupt.check(thread);

@@ -124,10 +124,12 @@ struct ForwardInputs {
     }
   }
 
-  // Without keeping, one chunk lies where the last one did.
+  // Without keeping, one chunk lies where the last one did.  Row groups may be a chunk apart: a row keeps its place.
   T* saved_at(ptrdiff_t t, ptrdiff_t b) const {
-    const ptrdiff_t first = f.keep != 0 ? 0 : s.place(min_of(s.steps, (t / f.plan.chunk + 1) * f.plan.chunk) - 1);
-    return f.saved + (s.place(t) - first + b) * geometry.row;
+    if (f.keep != 0) return f.saved + (s.place(t) + b) * geometry.row;
+    const ptrdiff_t last = min_of(s.steps, (t / f.plan.chunk + 1) * f.plan.chunk) - 1;
+    const ptrdiff_t place = f.plan.row_groups == 1 ? s.place(t) - s.place(last) : (last - t) * s.rows;
+    return f.saved + (place + b) * geometry.row;
   }
   // State i >= 1 before step t; t = steps: the last one.
   T* state_at(int i, ptrdiff_t t) const {
@@ -153,9 +155,9 @@ struct ForwardInputs {
     return {state_at(feed.index, when), 0, geometry.padded};
   }
 
-  void input_of_tokens(ptrdiff_t t, Range rows, Range blocks) const {
+  void input_of_tokens(ptrdiff_t t, BatchRows rows, Range blocks) const {
     constexpr Slots taken = Of::wants_bias() ? Slots{0, Cell::kSlots} : Cell::kInput;
-    for (ptrdiff_t b = rows.begin; b < rows.end; ++b)
+    for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
         const ptrdiff_t first = (block * Cell::kSlots + taken.first) * kBlock;
         const T* from = projected + f.tokens[s.place(t) + b] * geometry.row + first;
@@ -164,31 +166,36 @@ struct ForwardInputs {
       }
   }
 
-  // The rows of x of steps [t0, t1) that a thread projects: one behind the other with rows of unlike lengths, which one
-  // row group has all of.
-  Rows<const T> chunk_of_x(ptrdiff_t t0, ptrdiff_t t1, Range rows) const {
-    return s.ragged() ? s.at(f.x, t1 - 1) : moved(f.x, t0, rows.begin);
+  // Cuts the rows of steps [t0, t1) into grids: f(first step, steps, rows), the first rows of the grid's first step.
+  // Rows of unlike lengths lie one behind the other, and are one step if all are the thread's.
+  template <class F>
+  void for_grids(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, F f) const {
+    if (!s.ragged()) return f(t0, t1 - t0, rows);
+    if (rows.step == 1) return f(t1 - 1, 1, BatchRows{0, s.between(t0, t1)});
+    for (ptrdiff_t t = t1; t-- > t0;) f(t, 1, rows.below(s.count(t)));
   }
-  // As cells.
-  FASTRNN_APART Rows<const T> pair_chunk(ptrdiff_t t0, ptrdiff_t t1, Range rows, int thread) const {
-    const Rows<const T> x = chunk_of_x(t0, t1, rows);
-    if constexpr (std::is_same_v<T, float>)
-      if (operands.paired()) {
-        T* to = paired_x + thread * chunk_rows() * x_row();
-        const ptrdiff_t inner = s.ragged() ? s.between(t0, t1) : rows.end - rows.begin;
-        pair_grid(to, x_row(), x, s.ragged() ? 1 : t1 - t0, inner, s.inputs);
-        return {to, inner * x_row(), x_row()};
-      }
-    return x;
+  // x of steps [t0, t1) as cells, one grid behind the other.
+  FASTRNN_APART void pair_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, int thread) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!operands.paired()) return;
+      T* to = paired_x + thread * chunk_rows() * x_row();
+      for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, BatchRows own) {
+        pair_grid(to, x_row(), own.of(x_from(t)), steps, own.count(), s.inputs);
+        to += steps * own.count() * x_row();
+      });
+    }
   }
+  Rows<const T> x_from(ptrdiff_t t) const { return s.ragged() ? s.at(f.x, t) : moved(f.x, t, 0); }
 
-  // The input's share of the pre-activations of steps [t0, t1); x as pair_chunk gives it.
-  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, Rows<const T> x, Range rows, Range blocks) const {
-    if (s.ragged())
-      project({saved_at(t1 - 1, 0), 0, geometry.row}, x, 1, s.between(t0, t1), blocks);
-    else
-      project({saved_at(t0, rows.begin), -s.rows * geometry.row, geometry.row}, x, t1 - t0, rows.end - rows.begin,
-              blocks);
+  // The input's share of the pre-activations of steps [t0, t1).
+  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, Range blocks, int thread) const {
+    const T* cells = paired_x + thread * chunk_rows() * x_row();
+    for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, BatchRows own) {
+      const ptrdiff_t count = own.count();
+      const Rows<const T> x = operands.paired() ? Rows<const T>{cells, count * x_row(), x_row()} : own.of(x_from(t));
+      project(own.of(Rows<T>{saved_at(t, 0), -s.rows * geometry.row, geometry.row}), x, steps, count, blocks);
+      cells += steps * count * x_row();
+    });
   }
 };
 

@@ -122,8 +122,6 @@ class _Level:
         self.passes: list[LevelPass] = []
         if whole is None and (layer.bidirectional or ragged is not None):
             whole = _core.empty((*x.shape[:2], layer.directions * layer.output_size), layer.flat_params)
-        if whole is not None and ragged is not None:
-            whole.fill(0)
         lengths = None if ragged is None else ragged.lengths
         for direction in range(layer.directions):
             place = number * layer.directions + direction
@@ -172,7 +170,6 @@ class _Level:
         dtable = None if self.table is None else dtable
         if ragged is not None and want:
             whole = _core.empty(self.shape, layer.flat_params)
-            whole.fill(0)
         elif own and not layer.bidirectional and dy is not None and dy.shape == self.shape:
             dx = dy
         for direction, done in enumerate(self.passes):

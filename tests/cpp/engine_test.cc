@@ -1,6 +1,8 @@
 // The time loop of every cell under the sanitizers, through the table that the bindings use.  Memory that a kernel must
 // write first holds NaN, and every way to share a call among threads gives the same bits.  What the numbers should be
 // is tested from Python.
+#include <algorithm>
+
 #include "arrays.h"
 
 namespace fastrnn {
@@ -11,10 +13,24 @@ using namespace testing;
 struct Options {
   bool bias, state, batch_first, everything;  // everything: all gradients are wanted, and the states have noise
   ptrdiff_t missing = 0;                      // elements that the scratch lacks: sabotage
+  bool ragged = false;                        // rows of unlike lengths
+};
+
+// Of the rows of a batch: all steps, fewer and fewer, and one row without any.
+struct Lengths {
+  std::vector<ptrdiff_t> of, places;
+  explicit Lengths(const Shape& s) : places(static_cast<std::size_t>(s.steps) + 1, 0) {
+    for (ptrdiff_t b = 0; b < s.rows; ++b) of.push_back(s.steps - b * s.steps / std::max<ptrdiff_t>(s.rows - 1, 1));
+    for (ptrdiff_t t = s.steps; t-- > 0;) {
+      const auto rows = std::count_if(of.begin(), of.end(), [&](ptrdiff_t n) { return n > t; });
+      places[static_cast<std::size_t>(t)] = places[static_cast<std::size_t>(t) + 1] + rows;
+    }
+  }
 };
 
 template <class T>
 Rows<T> sequence(T* p, const Shape& s, ptrdiff_t columns, bool batch_first) {
+  if (s.ragged()) return {p, 0, columns};
   if (batch_first) return {p, columns, s.steps * columns};
   return {p, s.rows * columns, columns};
 }
@@ -26,7 +42,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   const ptrdiff_t rows = info.gates * s.hidden, states = info.states, output = s.output();
   const ptrdiff_t recurrent = info.recurrent_gates[0] * s.hidden;
   const ptrdiff_t second = info.projects ? output : info.recurrent_gates[1] * s.hidden;
-  const ptrdiff_t places = s.steps * s.rows;
+  const ptrdiff_t places = s.between(0, s.steps);
   const auto w = draw<T>(rows * s.inputs, 1), r = draw<T>(recurrent * output, 2), b = draw<T>(rows, 3);
   const auto q = draw<T>(second * s.hidden, 8), p = draw<T>(info.units * s.hidden, 9);
   const ptrdiff_t input_gains = info.by_row ? rows : 0, recurrent_gains = info.by_row ? recurrent : 0;
@@ -152,11 +168,18 @@ template <class T>
 void test_cells() {
   const Shape shapes[] = {{1, 1, 1, 1, 0},   {3, 2, 5, 17, 0},   {7, 9, 33, 15, 0},
                           {2, 50, 3, 65, 0}, {4, 3, 17, 130, 0}, {6, 7, 9, 33, 5}};
-  const Options all[] = {{true, true, false, true}, {false, false, true, true}, {true, false, false, false}};
+  const Options all[] = {{true, true, false, true},
+                         {false, false, true, true},
+                         {true, false, false, false},
+                         {true, true, false, true, 0, true}};
   for (int cell = 0; cell < kCells; ++cell)
     for (Shape s : shapes)
       for (const Options& options : all) {
         if (sizeof(T) == sizeof(double) && s.hidden > 64) continue;  // the longest; the same code as of float
+        if (options.ragged && s.rows < 3) continue;
+        const Lengths lengths(s);
+        s.lengths = options.ragged ? lengths.of.data() : nullptr;
+        s.places = options.ragged ? lengths.places.data() : nullptr;
         const auto& kernel = table<T>().recurrent[cell];
         if (kernel.info.projects) s.projected = (s.hidden + 1) / 2;
         const int rows = static_cast<int>(s.rows < 3 ? s.rows : 3);
