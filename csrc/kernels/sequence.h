@@ -76,6 +76,32 @@ FASTRNN_INLINE void for_row_blocks(BatchRows rows, F f) {
   balanced({0, rows.count()}, most, [&](ptrdiff_t from, ptrdiff_t to) { f(rows.counted(from, to)); });
 }
 
+// What forward and backward have in common: the call, and memory for its weights as panels, of which each row group may
+// have its own.  Args: Forward or Backward.
+template <class Cell, class T, class Args>
+struct Pass {
+  using Of = Traits<Cell>;
+  const Args& f;
+  const Shape& s;
+  Geometry<Cell> geometry;
+  Operands<T> operands;
+  T *input_panels, *feed_panels[Of::kFeeds + 1];
+  ptrdiff_t panel_set, panels_used;
+
+  explicit Pass(const Args& args) : f(args), s(args.shape), geometry(s, sizeof(T)), operands(args.plan.pairs) {
+    Scratch<T> panels{args.panels};
+    input_panels = panels.take(round_to_block(s.inputs) * geometry.padded * Cell::kInput.count);
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
+    panel_set = panels.used;
+    panels_used = panel_set * f.plan.panel_sets();
+  }
+  // From now on the panels are those of a row group.
+  void use_panels(int row_group) {
+    input_panels += row_group * panel_set;
+    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
+  }
+};
+
 // The share of one thread: rows of the batch, blocks of units, blocks of h.
 struct Share {
   BatchRows rows;

@@ -6,18 +6,16 @@
 namespace fastrnn::FASTRNN_ISA {
 
 template <class Cell, class T>
-struct ChunkMemory {
+struct ChunkMemory : Pass<Cell, T, Backward<T>> {
+  using Base = Pass<Cell, T, Backward<T>>;
   using Of = Traits<Cell>;
+  using Base::f, Base::s, Base::geometry, Base::operands, Base::input_panels, Base::feed_panels;
   // Values that are formed again by chunk: the states but h, and what the cell makes for its products.
   static constexpr int kAgain = Cell::kStates - 1 + Cell::kMade;
   static constexpr bool kReadsHidden = Of::feeds_from(Operand::kBefore, 0);
 
-  const Backward<T>& f;
-  const Shape& s;
-  Geometry<Cell> geometry;
   StateSteps states;
-  Operands<T> operands;
-  T *input_panels, *feed_panels[Of::kFeeds + 1], *units, *gain, *by_token, *zeros;
+  T *units, *gain, *by_token, *zeros;
   T *carried, *by_operand;  // [states][B, padded]; the latter of a step, if its rows are shared out apart
   // Of a chunk; two of each, as threads may be a chunk apart: the rows of x and of h(t-1), packed for the weight
   // gradients, and [kAgain][chunk + 1][B, padded].
@@ -26,17 +24,10 @@ struct ChunkMemory {
   // Cells: of dG of a chunk, two of them, [chunk, B, row / 2] in the order of `saved`; and of each thread, of the depth
   // of weight gradients: its runs of dG, [runs][depth][16], and a panel of the other operand.
   T *paired_dg[2], *paired_runs, *paired_panel, *paired_list;  // and the pairs
-  ptrdiff_t panel_set, panels_used, used;
+  ptrdiff_t used;
 
-  explicit ChunkMemory(const Backward<T>& args)
-      : f(args),
-        s(args.shape),
-        geometry(s, sizeof(T)),
-        states(state_steps<Cell>(s.steps, args.plan.chunk)),
-        operands(args.plan.pairs) {
-    Scratch<T> scratch{args.scratch}, panels{args.panels};
-    input_panels = panels.take(geometry.padded * Cell::kInput.count * round_to_block(s.inputs));
-    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
+  explicit ChunkMemory(const Backward<T>& args) : Base(args), states(state_steps<Cell>(s.steps, args.plan.chunk)) {
+    Scratch<T> scratch{args.scratch};
     units = scratch.take(geometry.padded * Of::kUnits);
     gain = scratch.take(Of::kByRow ? geometry.padded * Cell::kSlots : 0);
     carried = scratch.take(Cell::kStates * s.rows * geometry.padded);
@@ -54,14 +45,11 @@ struct ChunkMemory {
     paired_runs = scratch.take(operands.paired() ? f.plan.threads() * runs_size() : 0);
     paired_panel = scratch.take(operands.paired() ? f.plan.threads() * panel_size() : 0);
     paired_list = scratch.take(operands.paired() ? f.plan.threads() * list_size() : 0);
-    panel_set = panels.used;
-    panels_used = panel_set * f.plan.panel_sets();
     used = scratch.used;
   }
-  // From now on the panels are those of a row group.
+  // And the rows that are packed for it.
   void use_panels(int row_group) {
-    input_panels += row_group * panel_set;
-    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
+    Base::use_panels(row_group);
     for (int i = 0; i < 2; ++i) packed_x[i] += row_group * packed_x_size(), packed_h[i] += row_group * packed_h_size();
   }
   // Few runs of gate columns pass over x; for up to two on a thread it is read where it lies.

@@ -6,29 +6,20 @@
 namespace fastrnn::FASTRNN_ISA {
 
 template <class Cell, class T>
-struct ForwardInputs {
+struct ForwardInputs : Pass<Cell, T, Forward<T>> {
+  using Base = Pass<Cell, T, Forward<T>>;
   using Of = Traits<Cell>;
-  const Forward<T>& f;
-  const Shape& s;
-  Geometry<Cell> geometry;
+  using Base::f, Base::s, Base::geometry, Base::operands, Base::input_panels, Base::feed_panels;
   StateSteps states;
-  Operands<T> operands;
-  T *input_panels, *feed_panels[Of::kFeeds + 1], *bias, *gain, *units;
+  T *bias, *gain, *units;
   T* projected;                          // [vocabulary, row], the table times W
   T* made;                               // [kMade][B, padded], of the step
   T *paired[Of::kFeeds + 1], *paired_x;  // cells of what feeds read, [2][B, row], of two steps; of x of a chunk, of
                                          // each thread, or of the table
-  ptrdiff_t panel_set, panels_used, stash_used, used;
+  ptrdiff_t stash_used, used;
 
-  explicit ForwardInputs(const Forward<T>& args)
-      : f(args),
-        s(args.shape),
-        geometry(s, sizeof(T)),
-        states(state_steps<Cell>(s.steps, args.keep)),
-        operands(args.plan.pairs) {
-    Scratch<T> scratch{args.scratch}, panels{args.panels};
-    input_panels = panels.take(round_to_block(s.inputs) * geometry.padded * Cell::kInput.count);
-    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] = panels.take(geometry.panel_size(Cell::kFeeds.at[i]));
+  explicit ForwardInputs(const Forward<T>& args) : Base(args), states(state_steps<Cell>(s.steps, args.keep)) {
+    Scratch<T> scratch{args.scratch};
     bias = scratch.take(geometry.padded * Cell::kSlots);
     gain = scratch.take(Of::kByRow ? geometry.padded * Cell::kSlots : 0);
     units = scratch.take(geometry.padded * Of::kUnits);
@@ -40,14 +31,7 @@ struct ForwardInputs {
       paired[i] = more.take(operands.paired() ? 2 * s.rows * paired_row(Cell::kFeeds.at[i]) : 0);
     paired_x = more.take(operands.paired() ? max_of(s.vocabulary, f.plan.threads() * chunk_rows()) * x_row() : 0);
     stash_used = more.used;
-    panel_set = panels.used;
-    panels_used = panel_set * f.plan.panel_sets();
     used = scratch.used;
-  }
-  // From now on the panels are those of a row group.
-  void use_panels(int row_group) {
-    input_panels += row_group * panel_set;
-    for (int i = 0; i < Of::kFeeds; ++i) feed_panels[i] += row_group * panel_set;
   }
 
   // Cells of a row.
@@ -62,9 +46,10 @@ struct ForwardInputs {
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::projects_in(feed.stage) == kProjection) {
-        const ptrdiff_t depth = geometry.width_of(feed);
-        pack_transposed(feed_panels[k] + panel_offset(depth, feed.slots, blocks), f.weights.recurrent[feed.matrix],
-                        depth, geometry.units_in(feed.stage), feed.slots, blocks, operands);
+        const ptrdiff_t depth = this->geometry.width_of(feed);
+        pack_transposed(this->feed_panels[k] + panel_offset(depth, feed.slots, blocks),
+                        this->f.weights.recurrent[feed.matrix], depth, this->geometry.units_in(feed.stage), feed.slots,
+                        blocks, this->operands);
       }
     });
   }
@@ -81,7 +66,7 @@ struct ForwardInputs {
     if constexpr (Of::kByRow) pack_gains<Cell>(gain, f.weights, s.hidden, blocks);
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
-      if constexpr (feed.matrix == 0) add(bias, f.weights.recurrent_bias, Of::value_of(feed.slots));
+      if constexpr (feed.matrix == 0) add(bias, this->f.weights.recurrent_bias, Of::value_of(feed.slots));
     });
     pack_units<Cell>(units, f.weights.units, s.hidden, geometry.padded, blocks);
     if (f.tokens == nullptr) return;
