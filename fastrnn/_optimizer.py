@@ -22,6 +22,9 @@ class Optimizer:
     ----------
     lr : float
         The learning rate of all groups that name none of their own; may be set between steps.
+    group_scale : float
+        What rates of groups that name their own are multiplied by: a Trainer sets it to the share of the
+        first rate that its schedule is at. It is not saved.
     groups : list of dict
         ``params``, the names, and the options in which the group differs from the optimiser.
     steps : int
@@ -44,7 +47,7 @@ class Optimizer:
         self.model = model
         self.options = {name: self._option(name, value) for name, value in options.items()}
         self._validate(self.options)
-        self.steps = 0
+        self.steps, self.group_scale = 0, 1.0
         self.groups: list[dict[str, Any]] = []
         free = list(model._shapes)
         self.frozen = self._claim("frozen", frozen, free)
@@ -94,7 +97,7 @@ class Optimizer:
                 return norm
             self.steps += 1
             for group, spans, limit in zip(self.groups, self._spans, limits, strict=True):
-                found = self._update({**self.options, **group}, spans, limit, zero_grad, guard)
+                found = self._update(self._options_of(group), spans, limit, zero_grad, guard)
                 norm = found if len(limits) == 1 else norm
             if guard and max_norm is not None and not math.isfinite(norm):
                 self.steps -= 1
@@ -104,6 +107,10 @@ class Optimizer:
                     model.grads[name].fill(0)
             model._home.version += 1
         return norm
+
+    def _options_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        own = {"lr": group["lr"] * self.group_scale} if "lr" in group else {}
+        return {**self.options, **group, **own}
 
     def state_dict(self) -> dict[str, Any]:
         """Give all that ``load_state_dict`` needs: numbers, names, and the arrays themselves, not copies."""

@@ -32,7 +32,8 @@ class SGD(Optimizer):
         Add weight_decay * parameter to the gradient.
     groups : list of dict, optional
         ``{"params": [names], "lr": ..., ...}``: parameters with options of their own. Names may be
-        patterns, as ``"*bias*"``; parameters that no group names have the options above.
+        patterns, as ``"*bias*"``; parameters that no group names have the options above. A Trainer's schedule
+        scales a group's own lr as it does the other.
     frozen : list of str
         Names or patterns of parameters that stay as they are.
 

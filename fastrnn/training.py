@@ -202,6 +202,7 @@ class Trainer(Resumable):
 
     def _step(self, items: list[Any], shares: list[float], carry: bool) -> Logs:
         self.optimizer.lr = lr = self.schedule.lr(self.steps_done, self.epoch)
+        self.optimizer.group_scale = lr / self.schedule.base
         model: Any = self.model
         before, key = self._state if carry else None, self._team.key(self.seed, self.steps_done)
         total, scale = 0.0, 0.0

@@ -215,6 +215,11 @@ def test_learning_rate_can_change_between_steps() -> None:
     m.flat_grads[:] = 1
     optimizer.step()
     np.testing.assert_allclose((before - m.flat_params)[[0, -1]], [0.25, 0.5])
+    before = m.flat_params.copy()
+    m.flat_grads[:] = 1
+    optimizer.group_scale = 0.5
+    optimizer.step()
+    np.testing.assert_allclose((before - m.flat_params)[[0, -1]], [0.25, 0.25], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "options"), KINDS, ids=str)

@@ -13,7 +13,7 @@ import fastrnn
 from fastrnn import checkpoint, losses, optim
 from fastrnn.batches import PaddedBatches, Sequences
 from fastrnn.callbacks import Callback, EarlyStopping, History, ProgressBar, Score
-from fastrnn.schedules import Plateau
+from fastrnn.schedules import Plateau, StepDecay
 from fastrnn.training import Trainer
 
 RNG = np.random.default_rng(0)
@@ -95,6 +95,20 @@ def test_gradients_are_clipped_by_value() -> None:
     want(*DATA[0])
     assert (np.abs(want.flat_grads) > 0.01).any()
     checks.close(keep.found[0], want.flat_params - 0.5 * np.clip(want.flat_grads, -0.01, 0.01), "update")
+
+
+def test_a_schedule_scales_the_rates_of_groups() -> None:
+    """As if the group's own rate had been set for each epoch."""
+    groups = [{"params": ["*bias*"], "lr": 0.3}]
+    model, alone = joined(), joined()
+    run = Trainer(model, optim.SGD(model, 0.5, groups=groups), schedule=StepDecay(0.5, 1, 0.25))
+    run.fit(DATA, 2)
+    for rate, own in ((0.5, 0.3), (0.125, 0.075)):
+        part = optim.SGD(alone, rate, groups=[{"params": ["*bias*"], "lr": own}])
+        for x, y in DATA:
+            alone(x, y)
+            part.step()
+    checks.close(model.flat_params, alone.flat_params, "update")
 
 
 def test_settings_must_be_those_of_the_checkpoint(tmp_path: Any) -> None:

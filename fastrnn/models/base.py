@@ -133,7 +133,8 @@ class Model(Composite):
         try:
             trainer.fit(data, epochs, held_out, resume=resume)
         finally:
-            optimizer.lr = rate  # which the schedule has changed, for the next run with this optimiser
+            # What the schedule has changed, for the next run with this optimiser.
+            optimizer.lr, optimizer.group_scale = rate, 1.0
         return history
 
     def value_and_grad(
