@@ -155,9 +155,14 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
   // Rows of unlike lengths lie one behind the other, and are one step if all are the thread's.
   template <class F>
   void for_grids(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, F f) const {
-    if (!s.ragged()) return f(t0, t1 - t0, rows);
-    if (rows.step == 1) return f(t1 - 1, 1, BatchRows{0, s.between(t0, t1)});
-    for (ptrdiff_t t = t1; t-- > t0;) f(t, 1, rows.below(s.count(t)));
+    const bool dealt = s.ragged() && rows.step > 1;
+    for (ptrdiff_t i = 0; i < (dealt ? t1 - t0 : 1); ++i) {  // f is called, and so inlined, once
+      const ptrdiff_t t = s.ragged() ? t1 - 1 - i : t0;
+      f(t, s.ragged() ? 1 : t1 - t0,
+        dealt        ? rows.below(s.count(t))
+        : s.ragged() ? BatchRows{0, s.between(t0, t1)}
+                     : rows);
+    }
   }
   // x of steps [t0, t1) as cells, one grid behind the other.
   FASTRNN_APART void pair_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, int thread) const {
