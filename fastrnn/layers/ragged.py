@@ -58,9 +58,6 @@ class Ragged:
         self.places = tuple(
             b * steps + step if batch_first else step * rows + b for step in (t, self.lengths[row] - 1 - t)
         )
-        self._back = np.full((2, steps * rows), -1)  # from padded places to those without padding
-        for back, places in zip(self._back, self.places, strict=True):
-            back[places] = np.arange(len(places))
 
     @classmethod
     def of(cls, lengths: Any, shape: Shape, batch_first: bool) -> Ragged | None:
@@ -83,7 +80,10 @@ class Ragged:
 
     def scatter(self, packed: Array, padded: Array, direction: int, columns: slice) -> None:
         """Write rows into some columns of a contiguous padded array, and zeros where there are none."""
-        _core.take(packed, self._back[direction], padded.reshape(-1, padded.shape[2])[:, columns])
+        whole, places = padded.reshape(-1, padded.shape[2])[:, columns], self.places[direction]
+        back = np.full(len(whole), -1)  # where a padded row comes from
+        back[places] = np.arange(len(places))
+        _core.take(packed, back, whole)
 
     def sort(self, states: State | None) -> State | None:
         """States, each [B, H], in the order of the rows without padding."""
