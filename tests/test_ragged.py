@@ -266,6 +266,16 @@ def test_take(rng: np.random.Generator, dtype: np.dtype) -> None:
     _core.take(wide, np.zeros(0, np.int64), np.zeros((0, 90), dtype))
 
 
+def test_columns_that_do_not_lie_together(rng: np.random.Generator) -> None:
+    """Rows are gathered from x and dy anyway."""
+    layer, x, state, dy, dlast = make(rng, "gru", 1)
+    lengths = rng.integers(0, T + 1, B)
+    spread = [np.repeat(a, 2, axis=2)[..., ::2] for a in (x, dy)]
+    assert not any(a.flags.c_contiguous for a in spread)
+    want = run(layer, x, state, dy, dlast, lengths)
+    equal(run(layer, spread[0], state, spread[1], dlast, lengths), want)
+
+
 def test_errors_of_take() -> None:
     table, places, to = np.zeros((3, 2)), np.array([0, 2]), np.zeros((2, 2))
     read_only = to.copy()

@@ -74,6 +74,8 @@ class Ragged:
             return tokens
         if columns is not None:
             flat = flat[:, columns]
+        if flat.strides[1] != flat.itemsize:
+            flat = np.ascontiguousarray(flat)
         out = _core.empty((len(self.places[direction]), flat.shape[1]), padded)
         _core.take(flat, self.places[direction], out)
         return out
