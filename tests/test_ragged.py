@@ -286,7 +286,13 @@ def test_errors_of_take() -> None:
         (table, np.arange(4)[::2], to, "places: expected a contiguous int64 array of shape (N,), got (2,)"),
         (table, places, np.zeros((3, 2)), "to: expected shape (N, C) with axis 0 = 2, got (3, 2)"),
         (np.zeros((3, 3)), places, to, "table: expected shape (M, C) with axis 1 = 2, got (3, 3)"),
-        (table, places, read_only, "to: expected a writable, aligned array, got another one"),
+        (table, places, read_only, "to: expected a writable array, got a read-only one"),
+        (
+            table,
+            places,
+            np.zeros(33, "u1")[1:].view("f8").reshape(2, 2),
+            "to: expected an aligned array, got an unaligned one",
+        ),
     ]
     for source, at, target, message in wrong:
         with pytest.raises(ValueError) as raised:  # noqa: PT011

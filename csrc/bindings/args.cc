@@ -96,6 +96,14 @@ py::array checked_input(py::handle value, const std::string& name, bool float32)
   return is_aligned(a) ? a : py::array(a.attr("copy")());
 }
 
+py::array checked_part(py::handle value, const std::string& name, bool float32, const Dims& dims, const char* symbols) {
+  const py::array a = checked_input(value, name, float32);
+  check_shape(a, name, dims, symbols);
+  if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
+  if (a.ptr() != value.ptr()) fail_value(name, "an aligned array", "an unaligned one");
+  return a;
+}
+
 py::array checked_output(py::handle value, const std::string& name, bool float32) {
   const py::array a = array(value, name);
   check_dtype(a, name, float32);

@@ -65,6 +65,13 @@ py::array output(py::handle value, const std::string& name) {
   return checked_output(value, name, std::is_same_v<T, float>);
 }
 
+// A part of an array of T that results are written into: writable, aligned, with a contiguous last axis.
+py::array checked_part(py::handle value, const std::string& name, bool float32, const Dims& dims, const char* symbols);
+template <class T>
+py::array part(py::handle value, const std::string& name, const Dims& dims, const char* symbols) {
+  return checked_part(value, name, std::is_same_v<T, float>, dims, symbols);
+}
+
 template <class T>
 const T* pointer(const py::array& a) {
   return static_cast<const T*>(a.data());

@@ -6,9 +6,7 @@ namespace {
 
 template <class T>
 void hold(py::handle value, ptrdiff_t start, ptrdiff_t period, bool backward) {
-  const py::array a = input<T>(value, "a");
-  check_shape(a, "a", {-1, -1, -1}, "(T, B, H)");
-  if (!a.writeable()) fail_value("a", "a writable array", "a read-only one");
+  const py::array a = part<T>(value, "a", {-1, -1, -1}, "(T, B, H)");
   if (start < 1 || period < 1) fail_value("period", "start >= 1 and period >= 1", text({start, period}));
   const ptrdiff_t steps = a.shape(0), rows = a.shape(1), columns = a.shape(2);
   const Hold<T> call{

@@ -21,12 +21,7 @@ void check_size(const Shape& s, int slots) {
 // The array that the caller gave for a result, a part of a larger one perhaps; else a new one.
 template <class T>
 py::array result(py::handle given, const char* name, const Dims& dims, const char* letters) {
-  if (given.is_none()) return pooled<T>(dims, name);
-  py::array a = input<T>(given, name);
-  check_shape(a, name, dims, letters);
-  if (!a.writeable()) fail_value(name, "a writable array", "a read-only one");
-  if (a.ptr() != given.ptr()) fail_value(name, "an aligned array", "an unaligned one");
-  return a;
+  return given.is_none() ? pooled<T>(dims, name) : part<T>(given, name, dims, letters);
 }
 
 // A sequence of c, of the level below or of this one, or a gradient by it.

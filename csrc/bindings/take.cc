@@ -7,14 +7,6 @@
 namespace fastrnn::bindings {
 namespace {
 
-// As they come, with a last axis that is contiguous.
-template <class T>
-py::array matrix(py::handle value, const char* name, ptrdiff_t rows, ptrdiff_t columns, const char* letters) {
-  const py::array a = input<T>(value, name);
-  check_shape(a, name, {rows, columns}, letters);
-  return a;
-}
-
 template <class T>
 void take(py::handle table_value, py::handle places_value, py::handle to_value) {
   const py::array places = array(places_value, "places");
@@ -23,10 +15,10 @@ void take(py::handle table_value, py::handle places_value, py::handle to_value) 
     fail_value("places", "a contiguous int64 array of shape (N,)", text(shape_of(places)));
   const auto* const place = static_cast<const std::int64_t*>(places.data());
   const ptrdiff_t count = places.size();
-  const py::array to = matrix<T>(to_value, "to", count, -1, "(N, C)");
-  if (!to.writeable() || to.ptr() != to_value.ptr()) fail_value("to", "a writable, aligned array", "another one");
+  const py::array to = part<T>(to_value, "to", {count, -1}, "(N, C)");
   const ptrdiff_t columns = to.shape(1);
-  const py::array table = matrix<T>(table_value, "table", -1, columns, "(M, C)");
+  const py::array table = input<T>(table_value, "table");
+  check_shape(table, "table", {-1, columns}, "(M, C)");
   const std::int64_t* const most = std::max_element(place, place + count);
   if (count > 0 && *most >= table.shape(0))
     fail_value("places", "numbers below M = " + std::to_string(table.shape(0)), std::to_string(*most));
