@@ -54,6 +54,7 @@ def recurrent_forward(
     side: Array | None = None,
     cells: Array | None = None,
     bfloat16: bool = False,
+    held: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, States, Saved | None]: ...
 def recurrent_backward(
     saved: Saved,
@@ -74,11 +75,19 @@ def recurrent_backward(
     side: Array | None = None,
     dside: Array | None = None,
     dcells: Array | None = None,
+    held: tuple[Array, Array, Array] | None = None,
+    dheld: tuple[Array, Array] | None = None,
 ) -> tuple[Array | None, States]: ...
 def scan_forward(saved: Saved, blocks: int, y: Array, state: Array | None) -> Array: ...
 def scan_backward(saved: Saved, blocks: int, dy: Array | None, dstate: Array | None) -> Array: ...
 def take(table: Array, places: Array, to: Array) -> None: ...
-def hold(a: Array, start: int, period: int, backward: bool) -> None: ...
+def hold(
+    held: Array,
+    versions: Array,
+    of: Array,
+    backward: bool,
+    lengths: tuple[Array, Array] | None = None,
+) -> None: ...
 def pool(x: Array, lengths: Array | None, kind: str, turned: int, batch_first: bool) -> Array: ...
 def pool_backward(
     dy: Array, x: Array, y: Array, lengths: Array | None, kind: str, turned: int, batch_first: bool

@@ -30,6 +30,7 @@ GLOVE_TABLES = ("words", "contexts", "word_squares", "context_squares")
 CODECS = ("unknown encoding", "unknown error handler", "begin, end")
 PATH_PARTS = ("path offsets", "path nodes", "path labels", "joined size", "joined tags", "joined null")
 WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+GRADIENT_PARTS = (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "saved")
 
 
 def forward(**more: Any) -> dict[str, Any]:
@@ -45,6 +46,24 @@ def backward() -> dict[str, Any]:
     grads = tuple(np.zeros_like(w) for w in WEIGHTS)
     given |= {"saved": saved, "y": y, "dy": np.zeros_like(y), "dstate": STATE, "grads": grads}
     return {**given, "dtable": None, "want_dx": True, "dx": None, "add": False}
+
+
+def held_forward() -> dict[str, Any]:
+    """Arguments of ``recurrent_forward`` with an input that is held."""
+    simple = (np.zeros((H, I), np.float32), np.zeros((H, H), np.float32), None, None)
+    held = np.zeros((2, B, V), np.float32), np.zeros((H, V), np.float32), np.arange(T) // T
+    return forward(cell="rnn_tanh", weights=simple, state=STATE[:1], held=held)
+
+
+def held_backward() -> dict[str, Any]:
+    """And of ``recurrent_backward``."""
+    given = held_forward()
+    y, _, saved = _core.recurrent_forward(**given)
+    given = {name: given[name] for name in ("x", "table", "weights", "state", "held")}
+    given |= {"saved": saved, "y": y, "dy": np.zeros_like(y), "dstate": STATE[:1]}
+    grads = tuple(None if w is None else np.zeros_like(w) for w in given["weights"])
+    dheld = tuple(np.zeros_like(part) for part in given["held"][:2])
+    return {**given, "grads": grads, "dtable": None, "want_dx": True, "dheld": dheld}
 
 
 def spans(*names: str) -> dict[str, list[np.ndarray]]:
@@ -100,10 +119,16 @@ def calls() -> dict[str, Call]:
             _core.recurrent_forward, forward(x=TOKENS, table=TABLE), WEIGHT_PARTS
         ),
         "recurrent_forward: lengths": Call(_core.recurrent_forward, ragged, WEIGHT_PARTS),
+        "recurrent_forward: held": Call(_core.recurrent_forward, held_forward(), WEIGHT_PARTS),
+        "recurrent_backward: held": Call(
+            lambda **given: _core.recurrent_backward(**{"saved": held_backward()["saved"], **given}),
+            {name: value for name, value in held_backward().items() if name != "saved"},
+            GRADIENT_PARTS,
+        ),
         "recurrent_backward": Call(
             lambda **given: _core.recurrent_backward(**{"saved": backward()["saved"], **given}),
             {name: value for name, value in backward().items() if name != "saved"},
-            (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "saved"),
+            GRADIENT_PARTS,
         ),
         "scan_forward": Call(_core.scan_forward, {**blocks, "y": y, "state": STATE[0][:1]}),
         "scan_backward": Call(_core.scan_backward, {**blocks, "dy": y, "dstate": STATE[0][:1]}),
@@ -134,7 +159,10 @@ def calls() -> dict[str, Call]:
         "take": Call(
             _core.take, {"table": TABLE, "places": np.array([1, -1]), "to": np.ones((2, I), np.float32)}
         ),
-        "hold": Call(_core.hold, {"a": X.copy(), "start": 1, "period": 2, "backward": False}),
+        "hold": Call(
+            _core.hold,
+            {"held": X.copy(), "versions": X.copy(), "of": np.arange(T), "backward": False, "lengths": None},
+        ),
         "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
         "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),
         "linear": Call(_core.linear, {"x": X, "weight": TABLE, "bias": BIAS}),

@@ -238,10 +238,10 @@ def test_explain() -> None:
     ]  # fmt: skip
     found = fastrnn.explain(fastrnn.ClockworkRNN(I, 8), 9, B)
     assert [(level["T"], level["I"], level["H"]) for level in found] == [
-        (2, 4, 2),
-        (3, 6, 2),
-        (5, 8, 2),
-        (9, 10, 2),
+        (2, I, 2),
+        (3, I, 2),
+        (5, I, 2),
+        (9, I, 2),
     ]
 
 

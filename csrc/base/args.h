@@ -121,6 +121,14 @@ struct StateNoise {
   }
 };
 
+// What pre-activations begin with, of a cell that has one for each unit, if not with the bias.  No two rows of the
+// batch share one.
+template <class T>
+struct Begin {
+  Rows<T> rows;                      // [V, B, H rounded up]; of unlike lengths [V, H rounded up]; zeros past H
+  const std::int32_t* of = nullptr;  // [T], ascending, or [N] in the order of `saved`: which of the V; null: none
+};
+
 template <class T>
 struct Forward {
   Shape shape;
@@ -133,6 +141,7 @@ struct Forward {
   const T* initial[kMaxStates];  // [B, P or H] rows, initial_stride apart; stride 0: one row of zeros for all
   ptrdiff_t initial_stride[kMaxStates];
   StateNoise<T> noise;
+  Begin<const T> begin;
   Rows<const T> side;                   // [T, B, H]  what a cell with a side slot finds there; null: zeros
   Rows<T> cells;                        // [T, B, H]  out: c after each step, or null
   Rows<T> y;                            // [T, B, P]  out
@@ -153,6 +162,7 @@ struct Backward {
   const T* initial[kMaxStates];
   ptrdiff_t initial_stride[kMaxStates];
   StateNoise<T> noise;
+  Begin<T> dbegin;  // out: of those that a step names; of unlike lengths added into
   Rows<const T> side;
   Rows<T> dside;         // [T, B, H]  out, or null: not wanted
   Rows<const T> dcells;  // [T, B, H], or null: zeros

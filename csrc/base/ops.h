@@ -11,9 +11,10 @@ template <class T>
 struct Linear {
   ptrdiff_t steps, rows, inputs, outputs;
   Rows<const T> x;  // [steps, rows, inputs]
-  const T* weight;  // [outputs, inputs]
-  const T* bias;    // [outputs] or null
-  Rows<T> y;        // [steps, rows, outputs]  out
+  const T* weight;  // [outputs, inputs], rows weight_stride apart
+  ptrdiff_t weight_stride;
+  const T* bias;  // [outputs] or null
+  Rows<T> y;      // [steps, rows, outputs]  out
   int threads;
   const void* pairs;  // as in Plan
   T* scratch;
@@ -25,10 +26,13 @@ struct LinearBackward {
   ptrdiff_t steps, rows, inputs, outputs;
   Rows<const T> dy;  // [steps, rows, outputs]
   Rows<const T> x;   // [steps, rows, inputs]
-  const T* weight;   // [outputs, inputs]
-  Rows<T> dx;        // [steps, rows, inputs]  out, p null: not wanted
-  T* dweight;        // [outputs, inputs], added into, null: not wanted
-  T* dbias;          // [outputs], added into, null: not wanted
+  const T* weight;   // [outputs, inputs], rows weight_stride apart
+  ptrdiff_t weight_stride;
+  Rows<T> dx;   // [steps, rows, inputs]  out, p null: not wanted
+  bool add_dx;  // add into dx instead
+  T* dweight;   // [outputs, inputs], rows dweight_stride apart, added into, null: not wanted
+  ptrdiff_t dweight_stride;
+  T* dbias;  // [outputs], added into, null: not wanted
   int threads;
   const void* pairs;  // as in Plan
   T* scratch;
@@ -87,13 +91,15 @@ struct Dropout {
   int threads;
 };
 
-// A state that is given in row 0, written into rows start, start + period, ... and held in between.
+// A state of which there are some versions, each held for some steps.
 template <class T>
 struct Hold {
-  ptrdiff_t steps, rows, columns;
-  Rows<T> a;  // [steps, rows, columns]; forward: held rows become the row before; backward: they are added to it
-  ptrdiff_t start, period;
-  bool backward;  // from the last row on
+  Shape steps, versions;  // steps and rows of `held` and of `from`, of unlike lengths perhaps
+  ptrdiff_t columns;
+  Rows<T> held;            // out; backward: the gradients by them
+  Rows<T> from;            // backward: out: the sums of those, from the last step on
+  const std::int32_t* of;  // [steps], ascending: which of the versions a step holds
+  bool backward;
   int threads;
 };
 

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "bindings/held.h"
 #include "bindings/module.h"
 #include "bindings/noise.h"
-#include "bindings/plan.h"
-#include "bindings/recurrent_args.h"
 
 namespace fastrnn::bindings {
 namespace {
@@ -60,11 +59,15 @@ std::pair<Block, Block> lend_scratch(Call& call, const Sizes& sizes) {
 template <class T>
 py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                   bool batch_first, bool keep, bool reverse, py::handle y_value, Lengths& lengths, py::handle drop,
-                  py::handle zone, py::handle side_value, py::handle cells_value, bool bfloat16) {
+                  py::handle zone, py::handle side_value, py::handle cells_value, bool bfloat16,
+                  py::handle held_value) {
   Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
   const Noise<T> noise(a, drop, zone);
   const py::array side = side_of(a, side_value);
+  HeldInput<T> held(a, held_value);
+  Tokens held_of;
+  if (held.given) held_of = held.of(a, held_value);
   const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads(), bfloat16);
   Forward<T> call{};
   a.fill(call);
@@ -81,6 +84,11 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   call.tokens = a.shape.vocabulary == 0 ? nullptr : a.tokens.data();
   call.y = a.mutable_sequence(y);
   if (!side_value.is_none()) call.side = a.sequence(side);
+  if (held.given) {
+    held.multiply(call.weights, bfloat16 && std::is_same_v<T, float> ? fast_pairs() : nullptr);
+    const Rows<T> rows = held.products_view();
+    call.begin = {{rows.p, rows.outer, rows.inner}, held_of.data()};
+  }
   py::array cells;
   if (!cells_value.is_none()) {
     cells = cells_of(a, cells_value, "cells");
@@ -109,6 +117,9 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->shape = a.shape;
   kept->backward = plan.backward;
   kept->tokens = std::move(a.tokens);
+  kept->held = std::move(held_of);
+  kept->has_held = held.given;
+  kept->bfloat16 = bfloat16;
   kept->lengths = std::move(lengths);  // what shape points to stays where it is
   return py::make_tuple(y, final_state, py::cast(std::move(kept)));
 }
@@ -134,7 +145,8 @@ template <class T>
 py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
                    py::handle y_value, py::handle dy_value, py::handle dstate_value, const py::tuple& grads,
                    py::handle dtable_value, bool want_dx, py::handle dx_value, bool add, py::handle drop,
-                   py::handle zone, py::handle side_value, py::handle dside_value, py::handle dcells_value) {
+                   py::handle zone, py::handle side_value, py::handle dside_value, py::handle dcells_value,
+                   py::handle held_value, py::handle dheld_value) {
   const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
@@ -154,6 +166,14 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     call.side = a.sequence(side);
     dside = result<T>(dside_value, "dside", a.sequence_dims(s.hidden), "of side");
     call.dside = a.mutable_sequence(dside);
+  }
+  HeldInput<T> held(a, held_value);
+  typename HeldInput<T>::Sums dheld;
+  if (held.given != saved.has_held) fail_value("held", "as in its forward call", "otherwise");
+  if (held.given) {
+    dheld = held.sums(dheld_value);
+    held.clear(a, saved.held);
+    call.dbegin = {held.products_view(), saved.held.data()};
   }
   if (!dcells_value.is_none()) {
     dcells = cells_of(a, dcells_value, "dcells");
@@ -216,6 +236,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   saved.stash = Block();
   saved.dropped = Block();
   if (left_early) throw py::error_already_set();
+  if (held.given) held.add(dheld, saved.bfloat16 && std::is_same_v<T, float> ? any_pairs() : nullptr);
   return py::make_tuple(dx, dinitial);
 }
 
@@ -227,33 +248,36 @@ void bind_recurrent(py::module_& m) {
       "recurrent_forward",
       [](const std::string& cell, py::handle x, py::handle table, const py::tuple& weights, py::handle state,
          bool batch_first, bool keep, bool reverse, py::handle y, py::handle lengths_value, py::handle drop,
-         py::handle zone, py::handle side, py::handle cells, bool bfloat16) {
+         py::handle zone, py::handle side, py::handle cells, bool bfloat16, py::handle held) {
         const int index = find_cell(cell);
         if (weights.size() == 0) fail_value("weights", "4 arrays (the biases may be None)", "0");
         const auto run = is_float32(weights[0], "weight_ih") ? &forward<float> : &forward<double>;
         Lengths lengths(lengths_value, x);
         return run(index, x, table, weights, state, batch_first, keep, reverse, y, lengths, drop, zone, side, cells,
-                   bfloat16);
+                   bfloat16, held);
       },
       py::arg("cell"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("batch_first"), py::arg("keep"), py::arg("reverse") = false, py::arg("y") = py::none(),
       py::arg("lengths") = py::none(), py::arg("drop") = py::none(), py::arg("zone") = py::none(),
-      py::arg("side") = py::none(), py::arg("cells") = py::none(), py::arg("bfloat16") = false);
+      py::arg("side") = py::none(), py::arg("cells") = py::none(), py::arg("bfloat16") = false,
+      py::arg("held") = py::none());
   m.def(
       "recurrent_backward",
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,
          py::handle dy, py::handle dstate, const py::tuple& grads, py::handle dtable, bool want_dx, py::handle dx,
-         bool add, py::handle drop, py::handle zone, py::handle side, py::handle dside, py::handle dcells) {
+         bool add, py::handle drop, py::handle zone, py::handle side, py::handle dside, py::handle dcells,
+         py::handle held, py::handle dheld) {
         if (saved.used) throw std::runtime_error("saved: a pullback can be used once, and this one has been");
         const auto run = saved.float32 ? &backward<float> : &backward<double>;
         return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add, drop, zone, side,
-                   dside, dcells);
+                   dside, dcells, held, dheld);
       },
       py::arg("saved"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("y"), py::arg("dy").none(true), py::arg("dstate").none(true), py::arg("grads"),
       py::arg("dtable").none(true), py::arg("want_dx"), py::arg("dx") = py::none(), py::arg("add") = false,
       py::arg("drop") = py::none(), py::arg("zone") = py::none(), py::arg("side") = py::none(),
-      py::arg("dside") = py::none(), py::arg("dcells") = py::none());
+      py::arg("dside") = py::none(), py::arg("dcells") = py::none(), py::arg("held") = py::none(),
+      py::arg("dheld") = py::none());
 }
 
 }  // namespace fastrnn::bindings

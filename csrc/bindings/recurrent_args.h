@@ -58,7 +58,8 @@ struct Saved {
   Shape shape;
   Plan backward;
   Block saved, stash, dropped;
-  Tokens tokens;
+  Tokens tokens, held;
+  bool has_held = false, bfloat16 = false;
   Lengths lengths;
   bool used = false;
 };

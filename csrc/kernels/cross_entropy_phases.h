@@ -81,14 +81,15 @@ void SoftmaxLoss<T>::form_exponentials(const Work& w, ptrdiff_t block, bool agai
   const ptrdiff_t count = classes.end - classes.begin;
   T* z = block_logits(block, w.thread);
   const T* weight = a_.weight + classes.begin * a_.inputs;
+  const ptrdiff_t cells = operands_.cells(a_.inputs);
   if constexpr (std::is_same_v<T, float>)
     if (operands_.paired()) {
-      T* cells = own_ + w.thread * own_size_;
-      pair_grid(cells, operands_.cells(a_.inputs), {weight, 0, a_.inputs}, 1, count, a_.inputs);
-      weight = cells;
+      T* paired = own_ + w.thread * own_size_;
+      pair_grid(paired, cells, {weight, 0, a_.inputs}, 1, count, a_.inputs);
+      weight = paired;
     }
-  transposed_linear(weight, operands_.cells(a_.inputs), a_.bias, classes, xt_ + w.columns.begin, z + w.columns.begin,
-                    stride_, w.columns.end - w.columns.begin, operands_);
+  transposed_linear(weight, cells, cells, a_.bias, classes, xt_ + w.columns.begin, z + w.columns.begin, stride_,
+                    w.columns.end - w.columns.begin, operands_);
   if (!again)
     for (ptrdiff_t i = w.columns.begin; i < w.columns.end; ++i)
       if (target_[i] >= classes.begin && target_[i] < classes.end)

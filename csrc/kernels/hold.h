@@ -1,4 +1,4 @@
-// States that are written now and then and held in between, and the gradients by them.
+// States that are held over steps until they are written again, and the gradients by them.
 #pragma once
 
 #include "base/ops.h"
@@ -7,31 +7,53 @@
 
 namespace fastrnn::FASTRNN_ISA {
 
-// to = from, or to += from.
 template <class T>
-FASTRNN_INLINE void pass_on(T* to, const T* from, ptrdiff_t columns, bool add) {
-  for (ptrdiff_t i = 0; i < columns; i += kLanes<T>) {
-    const ptrdiff_t left = columns - i;
-    if (left >= kLanes<T>)
-      store(to + i, add ? load(to + i) + load(from + i) : load(from + i));
-    else
-      store_n(to + i, add ? load_n(to + i, left) + load_n(from + i, left) : load_n(from + i, left), left);
+FASTRNN_INLINE Vec<T> load_some(const T* p, ptrdiff_t count) {
+  return count >= kLanes<T> ? load(p) : load_n(p, count);
+}
+template <class T>
+FASTRNN_INLINE void store_some(T* p, Vec<T> v, ptrdiff_t count) {
+  count >= kLanes<T> ? store(p, v) : store_n(p, v, count);
+}
+
+template <class T>
+void hold_forward(const Hold<T>& a, Range rows) {
+  for (ptrdiff_t t = 0; t < a.steps.steps; ++t) {
+    const Rows<T> to = a.steps.at(a.held, t), from = a.versions.at(a.from, a.of[t]);
+    for (ptrdiff_t b = rows.begin; b < min_of(rows.end, a.steps.count(t)); ++b)
+      for (ptrdiff_t i = 0; i < a.columns; i += kLanes<T>)
+        store_some(to.p + b * to.inner + i, load_some(from.p + b * from.inner + i, a.columns - i), a.columns - i);
+  }
+}
+
+template <class T>
+void hold_backward(const Hold<T>& a, Range rows) {
+  ptrdiff_t end = a.steps.steps;  // of the steps that hold this version
+  for (ptrdiff_t version = a.versions.steps; version-- > 0;) {
+    ptrdiff_t begin = end;
+    while (begin > 0 && a.of[begin - 1] == version) --begin;
+    const Rows<T> to = a.versions.at(a.from, version);
+    for (ptrdiff_t b = rows.begin; b < min_of(rows.end, a.versions.count(version)); ++b) {
+      ptrdiff_t last = end;  // of those that the row has
+      while (last > begin && a.steps.count(last - 1) <= b) --last;
+      for (ptrdiff_t i = 0; i < a.columns; i += kLanes<T>) {
+        Vec<T> sum{};
+        for (ptrdiff_t t = last; t-- > begin;) {
+          const Rows<T> by = a.steps.at(a.held, t);
+          sum = sum + load_some(by.p + b * by.inner + i, a.columns - i);
+        }
+        store_some(to.p + b * to.inner + i, sum, a.columns - i);
+      }
+    }
+    end = begin;
   }
 }
 
 template <class T>
 void hold(const Hold<T>& a) noexcept {
   auto body = [&](int thread) noexcept {
-    const Range rows = part(a.rows, a.threads, thread);
-    for (ptrdiff_t i = 1; i < a.steps; ++i) {
-      const ptrdiff_t t = a.backward ? a.steps - i : i;
-      if (t >= a.start && (t - a.start) % a.period == 0) continue;
-      const Rows<T> held = moved(a.a, t, 0), before = moved(a.a, t - 1, 0);
-      for (ptrdiff_t b = rows.begin; b < rows.end; ++b) {
-        T *const at = held.p + b * held.inner, *const from = before.p + b * before.inner;
-        pass_on(a.backward ? from : at, a.backward ? at : from, a.columns, a.backward);
-      }
-    }
+    const Range rows = part(a.versions.rows, a.threads, thread);
+    a.backward ? hold_backward(a, rows) : hold_forward(a, rows);
   };
   run_team(a.threads, body);
 }

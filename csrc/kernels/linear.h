@@ -13,10 +13,11 @@ inline constexpr ptrdiff_t kOutputBlock = 128;
 
 // z[o, r] = bias[o] + sum over i of weight[o, i] * xt[i, r] for outputs [begin, end) and `columns` rows of x: the
 // product transposed, so that the weight is the operand that needs no packing.  weight: from the first of these
-// outputs on, rows of `inputs` cells.  xt and z: `stride` between rows.
+// outputs on, rows of `inputs` cells, weight_stride apart.  xt and z: `stride` between rows.
 template <class T>
-FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t inputs, const T* bias, Range outputs, const T* xt,
-                                      T* z, ptrdiff_t stride, ptrdiff_t columns, const Operands<T>& operands) {
+FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t weight_stride, ptrdiff_t inputs, const T* bias,
+                                      Range outputs, const T* xt, T* z, ptrdiff_t stride, ptrdiff_t columns,
+                                      const Operands<T>& operands) {
   const ptrdiff_t count = outputs.end - outputs.begin;
   for (ptrdiff_t o = 0; o < count; ++o) {
     const Vec<T> b = bias == nullptr ? Vec<T>{} : splat(bias[outputs.begin + o]);
@@ -26,7 +27,7 @@ FASTRNN_INLINE void transposed_linear(const T* weight, ptrdiff_t inputs, const T
               count,
               inputs,
               columns,
-              {weight, 0, inputs},
+              {weight, 0, weight_stride},
               {z, 0, stride},
               {z, 0, stride},
               xt,
@@ -81,7 +82,8 @@ struct LinearForward {
     const Range outputs = part(a.outputs, a.threads, thread);
     T* block = z + thread * kOutputBlock * stride;
     balanced(outputs, kOutputBlock, [&](ptrdiff_t o0, ptrdiff_t o1) {
-      transposed_linear<T>(a.weight + o0 * a.inputs, a.inputs, a.bias, {o0, o1}, xt, block, stride, stride, operands);
+      transposed_linear<T>(a.weight + o0 * a.weight_stride, a.weight_stride, a.inputs, a.bias, {o0, o1}, xt, block,
+                           stride, stride, operands);
       for (ptrdiff_t r = 0; r < total; ++r) {
         T* y = moved(a.y, r / a.rows, r % a.rows, o0).p;
         for (ptrdiff_t o = 0; o < o1 - o0; ++o) y[o] = block[o * stride + r];
@@ -107,7 +109,7 @@ struct LinearForward {
       for (ptrdiff_t j = 0; j < width; j += kLanes<T>)
         transpose_cells(panel + j, width, kLanes<T>, a.inputs, operands, [&](ptrdiff_t i) -> const T* {
           const ptrdiff_t o = column + j + i;
-          return o < a.outputs ? a.weight + o * a.inputs : nullptr;
+          return o < a.outputs ? a.weight + o * a.weight_stride : nullptr;
         });
     });
     if (thread == 0 && a.bias == nullptr)

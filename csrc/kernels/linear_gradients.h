@@ -34,7 +34,8 @@ struct LinearGradients {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired() || a.dx.p == nullptr) return;
       const Range share = part(operands.cells(a.outputs), a.threads, thread);
-      pair_block(weight + share.begin * inputs, inputs, {a.weight + 2 * share.begin * a.inputs, 0, a.inputs},
+      pair_block(weight + share.begin * inputs, inputs,
+                 {a.weight + 2 * share.begin * a.weight_stride, 0, a.weight_stride},
                  min_of(a.outputs, 2 * share.end) - 2 * share.begin, a.inputs);
     }
   }
@@ -52,18 +53,11 @@ struct LinearGradients {
             pair_grid(cells, outputs, dy, steps, rows, a.outputs);
             dy = {cells, rows * outputs, outputs};
           }
-        product<T>({steps,
-                    rows,
-                    operands.cells(a.outputs),
-                    s.columns.end - s.columns.begin,
-                    dy,
-                    {zeros, 0, 0},
-                    moved(a.dx, t, b, s.columns.begin),
-                    (paired ? weight : a.weight) + s.columns.begin,
-                    paired ? inputs : a.inputs,
-                    1,
-                    0,
-                    operands.tiles()});
+        product<T>({steps, rows, operands.cells(a.outputs), s.columns.end - s.columns.begin, dy,
+                    a.add_dx ? Rows<const T>{moved(a.dx, t, b, s.columns.begin).p, a.dx.outer, a.dx.inner}
+                             : Rows<const T>{zeros, 0, 0},
+                    moved(a.dx, t, b, s.columns.begin), (paired ? weight : a.weight) + s.columns.begin,
+                    paired ? inputs : a.weight_stride, 1, 0, operands.tiles()});
       });
     });
   }
@@ -91,8 +85,8 @@ struct LinearGradients {
                         rows.end - rows.begin,
                         {dy.p, -dy.outer, dy.inner},
                         {x.p, -x.outer, x.inner},
-                        a.dweight + s.rows.begin * a.inputs + s.columns.begin,
-                        a.inputs,
+                        a.dweight + s.rows.begin * a.dweight_stride + s.columns.begin,
+                        a.dweight_stride,
                         s.rows.end - s.rows.begin,
                         s.columns.end - s.columns.begin});
     });
@@ -114,8 +108,8 @@ struct LinearGradients {
                           pairs,
                           {by_output, 0, kOutputBlock},
                           {cells, 0, inputs},
-                          a.dweight + o0 * a.inputs + s.columns.begin,
-                          a.inputs,
+                          a.dweight + o0 * a.dweight_stride + s.columns.begin,
+                          a.dweight_stride,
                           o1 - o0,
                           s.columns.end - s.columns.begin,
                           -1,

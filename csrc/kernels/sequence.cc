@@ -89,9 +89,31 @@ void add_paired(const PairedGradient& g) noexcept {
   });
 }
 
-#define FASTRNN_INSTANTIATE(T)                                                                                     \
-  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, const Operands<T>&) noexcept; \
-  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range, const Operands<T>&) noexcept;
+template <class T>
+void begin_rows(const Begin<const T>& from, const std::int32_t* of, BatchRows rows, Range blocks, T* saved,
+                ptrdiff_t row) noexcept {
+  for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
+    store(saved + b * row + unit, load(from.rows.p + of[b] * from.rows.inner + unit));
+  });
+}
+template <class T>
+void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, BatchRows rows, Rows<const T> saved) noexcept {
+  const std::int32_t* const of = to.of + (s.ragged() ? s.place(t) : t);
+  // Steps descend, and those that begin with the same follow each other unless rows have lengths of their own.
+  const bool first = !s.ragged() && (t == s.steps - 1 || of[1] != of[0]);
+  for_units<T>(rows, {0, ceil_div(s.hidden, kBlock)}, [&](ptrdiff_t b, ptrdiff_t unit) {
+    T* const at = s.ragged() ? to.rows.p + of[b] * to.rows.inner + unit : moved(to.rows, of[0], b, unit).p;
+    const Vec<T> d = load(saved.p + b * saved.inner + unit);
+    store(at, first ? d : load(at) + d);
+  });
+}
+
+#define FASTRNN_INSTANTIATE(T)                                                                                       \
+  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, const Operands<T>&) noexcept;   \
+  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range,                            \
+                             const Operands<T>&) noexcept;                                                           \
+  template void begin_rows<T>(const Begin<const T>&, const std::int32_t*, BatchRows, Range, T*, ptrdiff_t) noexcept; \
+  template void add_to_begin<T>(const Shape&, const Begin<T>&, ptrdiff_t, BatchRows, Rows<const T>) noexcept;
 FASTRNN_INSTANTIATE(float)
 FASTRNN_INSTANTIATE(double)
 #undef FASTRNN_INSTANTIATE

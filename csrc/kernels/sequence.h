@@ -205,6 +205,14 @@ template <class T>
 void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slots, ptrdiff_t blocks, Range range,
                const Operands<T>& operands) noexcept;
 
+// Rows of `saved`, `row` apart, from what they begin with.
+template <class T>
+void begin_rows(const Begin<const T>& from, const std::int32_t* of, BatchRows rows, Range blocks, T* saved,
+                ptrdiff_t row) noexcept;
+// The gradients of step t, of which `saved` is the first row, into those by what they begin with.
+template <class T>
+void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, BatchRows rows, Rows<const T> saved) noexcept;
+
 // Where the states of a call live.  A product may read a state of a step while other threads make the next one.
 template <class Cell>
 FASTRNN_INLINE StateSteps state_steps(ptrdiff_t steps, ptrdiff_t keep) {

@@ -79,15 +79,17 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
     return operands.cells(depth) * blocks.begin * kBlock * slots.count;
   }
 
-  // out = bias + x W' for a grid of rows; x in cells.
-  void project(Rows<T> out, Rows<const T> x, ptrdiff_t outer, ptrdiff_t inner, Range blocks) const {
+  // out = in + x W' for a grid of rows, or bias + x W' if `in` is null; x in cells.
+  void project(Rows<T> out, Rows<const T> x, ptrdiff_t outer, ptrdiff_t inner, Range blocks,
+               Rows<const T> in = {}) const {
     const ptrdiff_t first = column(blocks) + Cell::kInput.first * kBlock;
+    if (in.p == nullptr) in.p = bias;
     product<T>({outer,
                 inner,
                 operands.cells(s.inputs),
                 (blocks.end - blocks.begin) * kBlock * Cell::kInput.count,
                 x,
-                {bias + first, 0, 0},
+                {in.p + first, in.outer, in.inner},
                 {out.p + first, out.outer, out.inner},
                 input_panels + panel_offset(s.inputs, Cell::kInput, blocks),
                 0,
@@ -177,13 +179,32 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
   }
   Rows<const T> x_from(ptrdiff_t t) const { return s.ragged() ? s.at(f.x, t) : moved(f.x, t, 0); }
 
+  // The same for steps that begin with something else: a step at a time, as each names what it begins with, or with
+  // unlike lengths each of its rows does.
+  FASTRNN_APART void project_begun(ptrdiff_t t, ptrdiff_t steps, BatchRows rows, Rows<T> out, Rows<const T> x,
+                                   Range blocks) const {
+    const ptrdiff_t count = rows.count();
+    for (ptrdiff_t i = 0; i < steps; ++i, out.p += out.outer, x.p += x.outer) {
+      Rows<const T> in{out.p, 0, out.inner};
+      if (s.ragged())
+        begin_rows<T>(f.begin, f.begin.of + s.place(t), rows, blocks, saved_at(t, 0), geometry.row);
+      else
+        in = rows.of(moved(f.begin.rows, f.begin.of[t + i], 0));
+      project(out, x, 1, count, blocks, {in.p, 0, in.inner});
+    }
+  }
+
   // The input's share of the pre-activations of steps [t0, t1).
   void project_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, Range blocks, int thread) const {
     const T* cells = paired_x + thread * chunk_rows() * x_row();
     for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, BatchRows own) {
       const ptrdiff_t count = own.count();
       const Rows<const T> x = operands.paired() ? Rows<const T>{cells, count * x_row(), x_row()} : own.of(x_from(t));
-      project(own.of(Rows<T>{saved_at(t, 0), -s.rows * geometry.row, geometry.row}), x, steps, count, blocks);
+      const Rows<T> out = own.of(Rows<T>{saved_at(t, 0), -s.rows * geometry.row, geometry.row});
+      if (Cell::kSlots == 1 && f.begin.of != nullptr)
+        project_begun(t, steps, own, out, x, blocks);
+      else
+        project(out, x, steps, count, blocks);
       cells += steps * count * x_row();
     });
   }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from .clockwork_pass import ClockworkPass, Module
+from .clockwork_pass import ClockworkPass
+from .clockwork_steps import Module
 from .recurrent import Recurrent as _Recurrent
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ class ClockworkRNN(_Recurrent):
         return h, h, ("1", 1)
 
     def _calls(self, level: int, steps: int, width: int) -> list[tuple[str, int, int, int]]:
-        return [
-            (self.cell, -(-steps // m.period), self.hidden_size - m.stop + width, m.stop - m.start)
-            for m in reversed(self._modules)
-        ]
+        return [(self.cell, -(-steps // m.period), width, m.size) for m in reversed(self._modules)]
 
     def _initialise(self, bound: float, seed: int | None) -> None:
         super()._initialise(bound, seed)
@@ -111,16 +109,15 @@ class ClockworkRNN(_Recurrent):
         _check.array("x", x, (*x.shape[:-1], weights[0].shape[1]), weights[0].dtype, letters)
 
     def _prepare(self, weights: Any) -> Callable[[Array, State | None], tuple[Array, State]]:
-        parts = [
-            (module, _core.Prepared("rnn_tanh", module.cut(weights), bfloat16=self._bfloat16))
-            for module in self._modules
-        ]
+        parts = [self._prepared(module, weights) for module in self._modules]
 
         def step(x: Array, h: Array, phase: int) -> Array:
             new = h.copy()
-            for module, run in parts:
+            for module, run, zeros in parts:
                 if phase % module.period == 0:
-                    seen = np.concatenate([h[:, module.stop :], x], axis=1)
+                    seen = np.concatenate(
+                        [h[:, module.stop :], np.zeros((len(h), zeros), h.dtype), x], axis=1
+                    )
                     new[:, module.own], _ = run(seen, (h[:, module.own],))
             return new
 
@@ -135,6 +132,14 @@ class ClockworkRNN(_Recurrent):
             return y[0] if one else y, (h.copy(), self._clock(phase + len(steps), h))
 
         return run
+
+    def _prepared(self, module: Module, weights: Any) -> tuple[Module, Any, int]:
+        """What runs a step of a module on the slower ones, zeros and x, and how many zeros there are."""
+        weight_ih, own, *biases = module.cut(weights)
+        slower = module.slower(weights[1])
+        zeros = slower.shape[1] % 2 if self._bfloat16 else 0  # pairs do not reach from one to the other
+        seen = np.concatenate([slower, np.zeros((module.size, zeros), own.dtype), weight_ih], axis=1)
+        return module, _core.Prepared("rnn_tanh", (seen, own, *biases), bfloat16=self._bfloat16), zeros
 
     def _begin(self, state: State | None, rows: int) -> tuple[Array, int]:
         """The h and the phase that a pass begins with."""

@@ -94,6 +94,23 @@ class Back(NamedTuple):
     add: bool = False
 
 
+class Held(NamedTuple):
+    """An input of a simple network that stays the same for several steps.
+
+    Attributes
+    ----------
+    x : ndarray, [V, B, S], with lengths [V, S]
+    weight : ndarray, [H, S]
+        May be some columns of a larger one.
+    of : ndarray of int
+        Which of the V each step has, with lengths each row of ``Call.x``.
+    """
+
+    x: Array
+    weight: Array
+    of: Array
+
+
 class LevelPass(Protocol):
     """What `Recurrent._run` gives.
 
@@ -125,9 +142,11 @@ class CellPass:
         What the cell reads besides x, a sequence of H columns.
     cells : ndarray or None
         Where to write c after each step, likewise.
+    held : Held or None
+        A second input.
     """
 
-    __slots__ = ("cells", "first", "last", "noise", "saved", "side", "table", "weights", "x", "y")
+    __slots__ = ("cells", "first", "held", "last", "noise", "saved", "side", "table", "weights", "x", "y")
 
     def __init__(
         self,
@@ -137,22 +156,31 @@ class CellPass:
         call: Call,
         side: Array | None = None,
         cells: Array | None = None,
+        held: Held | None = None,
     ) -> None:
         self.x, self.table, self.first, y = call
-        self.weights, self.noise, self.side, self.cells = weights, way.noise, side, cells
+        self.weights, self.noise, self.side, self.cells, self.held = weights, way.noise, side, cells, held
         self.y, self.last, self.saved = _core.recurrent_forward(
             cell, self.x, self.table, weights, self.first, way.batch_first, way.keep, way.reverse, y,
-            way.lengths, *way.noise, side, cells, way.bfloat16,
+            way.lengths, *way.noise, side, cells, way.bfloat16, held,
         )  # fmt: skip
 
     def backward(
-        self, back: Back, dside: Array | None = None, dcells: Array | None = None
+        self,
+        back: Back,
+        dside: Array | None = None,
+        dcells: Array | None = None,
+        dheld: tuple[Array, Array] | None = None,
     ) -> tuple[Array | None, State]:
-        """As `LevelPass` has it; the gradient by `side` goes into `dside`, that by `cells` is `dcells`."""
+        """As `LevelPass` has it.
+
+        The gradient by `side` goes into `dside`, that by `cells` is `dcells`; those by x and weight of `held`
+        are added into `dheld`.
+        """
         assert self.saved is not None, "a pass that kept nothing"
         return _core.recurrent_backward(
             self.saved, self.x, self.table, self.weights, self.first, self.y,
-            *back, *self.noise, self.side, dside, dcells,
+            *back, *self.noise, self.side, dside, dcells, self.held, dheld,
         )  # fmt: skip
 
 

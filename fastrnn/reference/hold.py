@@ -1,24 +1,20 @@
-"""States that are written at some steps and held in between. Mirror of ``csrc/kernels/hold.h``; in place.
-
-Row 0 is given, rows start, start + period, ... are written, and any other row is the row before it.
-"""
+"""States of which there are some versions, each held for some steps. Mirror of ``csrc/kernels/hold.h``."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from ._types import Array
 
 
-def _held(a: Array, start: int, period: int) -> list[int]:
-    return [t for t in range(1, len(a)) if t < start or (t - start) % period]
+def forward(versions: Array, of: Array) -> Array:
+    """Give what each step holds, [T, B, H], of versions [V, B, H] and which of them it is, [T]."""
+    return versions[of]
 
 
-def forward(a: Array, start: int, period: int) -> None:
-    """Hold what lies in a [T, B, H]."""
-    for t in _held(a, start, period):
-        a[t] = a[t - 1]
-
-
-def backward(d: Array, start: int, period: int) -> None:
-    """Add the gradients by held rows to those of the rows that they are copies of, from the last one on."""
-    for t in reversed(_held(d, start, period)):
-        d[t - 1] += d[t]
+def backward(d: Array, of: Array, count: int) -> Array:
+    """Sum the gradients by the steps that hold a version, from the last one on: [V, B, H]."""
+    found = np.zeros((count, *d.shape[1:]), d.dtype)
+    for t in reversed(range(len(of))):
+        found[of[t]] += d[t]
+    return found

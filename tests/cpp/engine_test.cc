@@ -92,6 +92,22 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
       f.noise.zone[i] = sequence<const T>(zone[i], s, width(static_cast<ptrdiff_t>(i)), options.batch_first);
   if (info.side) f.side = sequence<const T>(side, s, s.hidden, options.batch_first);
   if (info.side) f.cells = sequence<T>(cells, s, s.hidden, options.batch_first);
+  // What a pass begins with: three rows for each one of the batch, which its steps share.
+  const ptrdiff_t begin_row = (s.hidden + kBlock - 1) / kBlock * kBlock, kinds = 3;
+  auto begin = draw<T>(kinds * s.rows * begin_row, 70);
+  Array<T> dbegin(kinds * s.rows * begin_row, T(0));
+  Array<std::int32_t> of(s.ragged() ? places : s.steps, 0);
+  for (ptrdiff_t t = 0; t < s.steps; ++t) {
+    const ptrdiff_t kind = t * kinds / s.steps;
+    if (!s.ragged()) of[t] = static_cast<std::int32_t>(kind);
+    for (ptrdiff_t b = 0; s.ragged() && b < s.count(t); ++b)
+      of[s.place(t) + b] = static_cast<std::int32_t>(kind * s.rows + b);
+  }
+  for (ptrdiff_t i = 0; i < kinds * s.rows; ++i)
+    for (ptrdiff_t unit = s.hidden; unit < begin_row; ++unit) begin[i * begin_row + unit] = T(0);
+  const ptrdiff_t begin_step = s.ragged() ? 0 : s.rows * begin_row;
+  const bool begins = info.slots == 1 && s.vocabulary == 0 && options.state;
+  if (begins) f.begin = {{begin, begin_step, begin_row}, of};
   Sizes sizes = kernel.forward_sizes(s, plan, 0);
   {
     Array<T> saved(sizes.saved), stash(sizes.stash), panels(sizes.panels), scratch(sizes.scratch);
@@ -134,6 +150,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   g.table = f.table;
   g.weights = f.weights;
   g.noise = f.noise;
+  if (begins) g.dbegin = {{dbegin, begin_step, begin_row}, of};
   g.side = f.side;
   Array<T> dside(places * s.hidden);
   if (info.side) g.dside = sequence<T>(dside, s, s.hidden, options.batch_first);
@@ -159,6 +176,7 @@ Results<T> run_cell(const RecurrentKernels<T>& kernel, const Shape& s, const Pla
   CHECK(!kernel.backward(g));
   if (with_dx) results.add(dx);
   if (info.side) results.add(dside);
+  if (begins) results.add(dbegin);
   for (const Array<T>* a : {&dtable, &dw, &dr, &db, &dc, &dq, &dp, &dgi, &dgr, &dgc, &dbc}) results.add(*a);
   for (const auto& a : dinitial) results.add(a);
   return results;

@@ -13,7 +13,7 @@ Results<T> run_linear(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t in
   Array<T> y(steps * rows * outputs), dx(steps * rows * inputs);
   auto dw = draw<T>(outputs * inputs, 5), db = draw<T>(outputs, 6);
   const void* pairs = pairs_of<T>(paired);
-  Linear<T> a{steps,   rows,  inputs, outputs, {x, rows * inputs, inputs}, w, b, {y, rows * outputs, outputs},
+  Linear<T> a{steps,   rows,  inputs, outputs, {x, rows * inputs, inputs}, w, inputs, b, {y, rows * outputs, outputs},
               threads, pairs, {}};
   Array<T> scratch(table<T>().ops.linear_scratch(a));
   a.scratch = scratch;
@@ -25,8 +25,11 @@ Results<T> run_linear(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t in
                          {dy, rows * outputs, outputs},
                          {x, rows * inputs, inputs},
                          w,
+                         inputs,
                          {dx, rows * inputs, inputs},
+                         false,
                          dw,
+                         inputs,
                          db,
                          threads,
                          pairs,

@@ -1,0 +1,144 @@
+// An input of a recurrent layer that stays the same for several steps: (x, weight, of).  Its product is formed once for
+// all steps that have it, biases included, and their pre-activations begin with that.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "bindings/ops.h"
+#include "bindings/plan.h"
+#include "bindings/recurrent_args.h"
+
+namespace fastrnn::bindings {
+
+template <class T>
+struct HeldInput {
+  const bool given;
+  py::array x, weight;  // [V, B, S], of unlike lengths [V, S]; [H, S]
+  Block products;       // [V, B, row] or [V, row]
+  ptrdiff_t versions = 0, rows = 0, inputs = 0, hidden = 0, row = 0;
+
+  HeldInput(const Arguments<T>& a, py::handle value) : given(!value.is_none()) {
+    if (!given) return;
+    if (a.info.slots != 1 || a.info.recurrent_gates[0] != 1 || a.shape.vocabulary != 0 || a.batch_first || a.reverse)
+      fail_value("held", "None but for simple cells without tokens, batch_first or reverse", "a tuple");
+    if (!py::isinstance<py::tuple>(value) || py::len(value) != 3)
+      fail_type("held", "a tuple of 3 arrays", type_name(value));
+    const auto parts = py::reinterpret_borrow<py::tuple>(value);
+    const bool ragged = a.shape.ragged();
+    x = input<T>(parts[0], "held[0]");
+    check_shape(x, "held[0]", ragged ? Dims{-1, -1} : Dims{-1, a.shape.rows, -1}, letters());
+    inputs = x.shape(x.ndim() - 1);
+    versions = ragged ? 1 : x.shape(0);
+    rows = x.shape(x.ndim() - 2);
+    hidden = a.shape.hidden;
+    row = (hidden + kBlock - 1) / kBlock * kBlock;
+    weight = input<T>(parts[1], "held[1]");
+    check_shape(weight, "held[1]", {hidden, inputs}, "(H, S)");
+    if (inputs == 0) fail_value("held[1]", "S >= 1", text(shape_of(weight)));
+    if (hidden > 1 && stride<T>(weight, 0) < inputs) weight = py::array(weight.attr("copy")());
+  }
+  const char* letters() const { return x.ndim() == 2 ? "(V, S)" : "(V, B, S)"; }
+  ptrdiff_t weight_step() const { return hidden > 1 ? stride<T>(weight, 0) : inputs; }
+  Rows<T> view(const py::array& a) const {
+    const bool steps = a.ndim() == 3;
+    return {mutable_pointer<T>(a), steps ? stride<T>(a, 0) : 0, stride<T>(a, steps ? 1 : 0)};
+  }
+  Rows<T> products_view() const { return {products.as<T>(), rows * row, row}; }
+  // Which of its rows each step has.
+  Tokens of(const Arguments<T>& a, py::handle value) const {
+    const py::object third = py::reinterpret_borrow<py::tuple>(value)[2];
+    Tokens found = tokens(third, "held[2]", false, x.shape(0));
+    const ptrdiff_t steps = a.shape.ragged() ? a.shape.places[0] : a.shape.steps;
+    if (found.inner != 1 || found.outer != steps)
+      fail_value("held[2]", "one for each step, (" + std::to_string(steps) + ",)",
+                 text(shape_of(array(third, "held[2]"))));
+    if (!a.shape.ragged() && !std::is_sorted(found.data(), found.data() + steps))
+      fail_value("held[2]", "ascending numbers", "others");
+    return found;
+  }
+
+  // What pre-activations begin with; `bias` is made of those of the cell.
+  void multiply(const Weights<T>& weights, const void* pairs) {
+    clear(row != hidden);
+    if (versions * rows == 0) return;
+    const Block bias = scratch_of<T>(hidden);
+    for (ptrdiff_t i = 0; i < hidden; ++i)
+      bias.as<T>()[i] = (weights.input_bias != nullptr ? weights.input_bias[i] : T(0)) +
+                        (weights.recurrent_bias != nullptr ? weights.recurrent_bias[i] : T(0));
+    // Threads take rows of the batch, as they will in the pass, and not versions.
+    const Rows<T> from = view(x), to = products_view();
+    Linear<T> call{rows,
+                   versions,
+                   inputs,
+                   hidden,
+                   {from.p, from.inner, from.outer},
+                   pointer<T>(weight),
+                   weight_step(),
+                   bias.as<const T>(),
+                   {to.p, to.inner, to.outer},
+                   team_for_flops(2, versions * rows, inputs, hidden),
+                   pairs,
+                   nullptr};
+    const OpKernels<T>& ops = kernels().of<T>().ops;
+    const Block scratch = scratch_of<T>(ops.linear_scratch(call));
+    call.scratch = scratch.as<T>();
+    const py::gil_scoped_release release;
+    ops.linear(call);
+  }
+  // Makes room, of zeros or as it comes.
+  void clear(bool zeros) {
+    products = block_of<T>(versions * rows * row, "held input");
+    if (zeros) std::memset(products.data(), 0, bytes(versions));
+  }
+  std::size_t bytes(ptrdiff_t count) const { return static_cast<std::size_t>(count * rows * row) * sizeof(T); }
+  // The same for gradients by the products: zeros where no step has them.
+  void clear(const Arguments<T>& a, const Tokens& of) {
+    clear(a.shape.ragged());
+    if (a.shape.ragged()) return;
+    ptrdiff_t next = 0;
+    for (ptrdiff_t t = 0; t <= of.outer; ++t) {
+      const ptrdiff_t version = t < of.outer ? of.data()[t] : versions;
+      if (version > next) std::memset(products.as<T>() + next * rows * row, 0, bytes(version - next));
+      next = version + 1;
+    }
+  }
+  // Adds the gradients by x and by the weight into (dx, dweight).
+  struct Sums {
+    py::array dx, dweight;
+  };
+  Sums sums(py::handle value) const {
+    if (!py::isinstance<py::tuple>(value) || py::len(value) != 2)
+      fail_type("dheld", "a tuple of 2 arrays", type_name(value));
+    const auto parts = py::reinterpret_borrow<py::tuple>(value);
+    return {part<T>(parts[0], "dheld[0]", shape_of(x), "of held[0]"),
+            part<T>(parts[1], "dheld[1]", {hidden, inputs}, "of held[1]")};
+  }
+  void add(const Sums& to, const void* pairs) const {
+    if (versions * rows == 0) return;
+    const Rows<T> from = view(x), d = products_view();
+    LinearBackward<T> call{versions,
+                           rows,
+                           inputs,
+                           hidden,
+                           {d.p, d.outer, d.inner},
+                           {from.p, from.outer, from.inner},
+                           pointer<T>(weight),
+                           weight_step(),
+                           view(to.dx),
+                           true,
+                           mutable_pointer<T>(to.dweight),
+                           hidden > 1 ? stride<T>(to.dweight, 0) : inputs,
+                           nullptr,
+                           team_for_flops(4, versions * rows, inputs, hidden),
+                           pairs,
+                           nullptr};
+    const OpKernels<T>& ops = kernels().of<T>().ops;
+    const Block scratch = scratch_of<T>(ops.linear_backward_scratch(call));
+    call.scratch = scratch.as<T>();
+    const py::gil_scoped_release release;
+    ops.linear_backward(call);
+  }
+};
+
+}  // namespace fastrnn::bindings
