@@ -30,33 +30,39 @@ std::string type_name(py::handle value) {
 
 std::string dtype_name(const py::array& a) { return py::str(a.dtype()).cast<std::string>(); }
 
-Dims shape_of(const py::array& a) { return Dims(a.shape(), a.shape() + a.ndim()); }
+Dims shape_of(const py::array& a) { return Dims(a.shape(), static_cast<std::size_t>(a.ndim())); }
 
 py::array array(py::handle value, const std::string& name) {
   if (!py::isinstance<py::array>(value)) fail_type(name, "a NumPy array", type_name(value));
   return py::reinterpret_borrow<py::array>(value);
 }
 
+namespace {
+
+// Of the byte order of this machine.
+bool is_float(const py::array& a, bool float32) {
+  const py::dtype type = a.dtype();
+  return type.num() == (float32 ? py::detail::npy_api::NPY_FLOAT_ : py::detail::npy_api::NPY_DOUBLE_) &&
+         type.byteorder() == '=';
+}
+
+}  // namespace
+
 bool is_float32(py::handle value, const std::string& name) {
   const py::array a = array(value, name);
-  if (py::isinstance<py::array_t<float>>(a)) return true;
-  if (!py::isinstance<py::array_t<double>>(a)) fail_type(name, "float32 or float64", dtype_name(a));
+  if (is_float(a, true)) return true;
+  if (!is_float(a, false)) fail_type(name, "float32 or float64", dtype_name(a));
   return false;
 }
 
 void check_shape(const py::array& a, const std::string& name, const Dims& dims, const char* symbols) {
-  const Dims got = shape_of(a);
-  bool fits = got.size() == dims.size();
-  std::string expected = "shape " + std::string(symbols);
-  bool known = true;
-  for (std::size_t i = 0; i < dims.size(); ++i) {
-    if (dims[i] < 0)
-      known = false;
-    else if (fits && got[i] != dims[i])
-      fits = false;
-  }
+  const auto rank = static_cast<std::size_t>(a.ndim());
+  bool fits = rank == dims.size();
+  for (std::size_t i = 0; fits && i < rank; ++i) fits = dims[i] < 0 || a.shape()[i] == dims[i];
   if (fits) return;
-  if (known) {
+  const Dims got = shape_of(a);
+  std::string expected = "shape " + std::string(symbols);
+  if (std::all_of(dims.begin(), dims.end(), [](ptrdiff_t n) { return n >= 0; })) {
     expected += " = " + text(dims);
   } else {
     for (std::size_t i = 0; i < dims.size(); ++i)
@@ -69,7 +75,7 @@ void check_shape(const py::array& a, const std::string& name, const Dims& dims, 
 namespace {
 
 void check_dtype(const py::array& a, const std::string& name, bool float32) {
-  if (float32 ? py::isinstance<py::array_t<float>>(a) : py::isinstance<py::array_t<double>>(a)) return;
+  if (is_float(a, float32)) return;
   const std::string wanted = float32 ? "float32" : "float64";
   fail_type(name, wanted, dtype_name(a) + "; use " + name + ".astype(np." + wanted + ")");
 }
@@ -189,8 +195,20 @@ py::array pooled(const Dims& shape, bool float32, const char* what) {
   void* data = block->data();
   py::capsule owner(block.get(), [](void* p) { delete static_cast<Block*>(p); });
   block.release();
-  if (float32) return py::array_t<float>(shape, static_cast<float*>(data), owner);
-  return py::array_t<double>(shape, static_cast<double*>(data), owner);
+  const auto& numpy = py::detail::npy_api::get();
+  py::dtype type(float32 ? py::detail::npy_api::NPY_FLOAT_ : py::detail::npy_api::NPY_DOUBLE_);
+  constexpr int kOwn = py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ |
+                       py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
+  auto array = py::reinterpret_steal<py::array>(
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, type.release().ptr(), static_cast<int>(shape.size()),
+                                  reinterpret_cast<const Py_intptr_t*>(shape.begin()), nullptr, data, kOwn, nullptr));
+  if (!array) throw py::error_already_set();
+  numpy.PyArray_SetBaseObject_(array.ptr(), owner.release().ptr());
+  return array;
+}
+
+void make_read_only(const py::array& a) {
+  py::detail::array_proxy(a.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
 }
 
 bool interrupted() {

@@ -4,10 +4,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
 #include "base/args.h"
 #include "base/workspace.h"
@@ -16,7 +18,33 @@ namespace fastrnn::bindings {
 
 namespace py = pybind11;
 
-using Dims = std::vector<ptrdiff_t>;
+// The lengths of the axes of an array, in place.
+class Dims {
+ public:
+  static constexpr std::size_t kMost = 64;  // as NumPy
+
+  Dims() = default;
+  Dims(std::initializer_list<ptrdiff_t> values) : Dims(values.begin(), values.size()) {}
+  Dims(const ptrdiff_t* values, std::size_t count) : count_(count) { std::copy_n(values, count, values_); }
+  Dims(const Dims& other) : Dims(other.values_, other.count_) {}
+  Dims& operator=(const Dims& other) {
+    count_ = other.count_;
+    std::copy_n(other.values_, count_, values_);
+    return *this;
+  }
+  std::size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  ptrdiff_t operator[](std::size_t i) const { return values_[i]; }
+  ptrdiff_t& back() { return values_[count_ - 1]; }
+  void push_back(ptrdiff_t value) { values_[count_++] = value; }
+  void pop_back() { --count_; }
+  const ptrdiff_t* begin() const { return values_; }
+  const ptrdiff_t* end() const { return values_ + count_; }
+
+ private:
+  std::size_t count_ = 0;
+  ptrdiff_t values_[kMost + 1];  // one may be added
+};
 
 [[noreturn]] void fail_type(const std::string& name, const std::string& expected, const std::string& got);
 [[noreturn]] void fail_value(const std::string& name, const std::string& expected, const std::string& got);
@@ -25,6 +53,13 @@ std::string text(const Dims& dims);  // "(4, 3)"
 std::string type_name(py::handle value);
 std::string dtype_name(const py::array& a);
 Dims shape_of(const py::array& a);
+
+// An array, or nothing; py::array() would make one.
+class Array : public py::array {
+ public:
+  Array() : py::array(py::handle(), stolen_t{}) {}
+  Array(py::array a) : py::array(std::move(a)) {}
+};
 
 // An ndarray, or TypeError.
 py::array array(py::handle value, const std::string& name);
@@ -122,6 +157,9 @@ template <class T>
 py::array pooled(const Dims& shape, const char* what) {
   return pooled(shape, std::is_same_v<T, float>, what);
 }
+
+// Nobody may write into it any more.
+void make_read_only(const py::array& a);
 
 // Product of sizes, or OverflowError-safe failure: MemoryError that names the shape.
 std::size_t bytes_of(const Dims& shape, std::size_t element, const char* what);

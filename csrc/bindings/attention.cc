@@ -7,8 +7,8 @@ namespace {
 
 template <class T>
 struct AttentionCall {
-  py::array q, k, v, energy;
-  py::array mask;
+  py::array q, k, v;
+  Array energy, mask;
   Attention<T> call{};
 
   AttentionCall(py::handle q_value, py::handle k_value, py::handle v_value, py::handle mask_value,

@@ -7,7 +7,7 @@ namespace {
 
 template <class T>
 struct ConvolutionCall {
-  py::array x, weight, bias;
+  py::array x, weight;
   Block lengths;
   Convolution<T> call{};
 

@@ -14,8 +14,8 @@ namespace fastrnn::bindings {
 template <class T>
 struct HeldInput {
   const bool given;
-  py::array x, weight;  // [V, B, S], of unlike lengths [V, S]; [H, S]
-  Block products;       // [V, B, row] or [V, row]
+  Array x, weight;  // [V, B, S], of unlike lengths [V, S]; [H, S]
+  Block products;   // [V, B, row] or [V, row]
   ptrdiff_t versions = 0, rows = 0, inputs = 0, hidden = 0, row = 0;
 
   HeldInput(const Arguments<T>& a, py::handle value) : given(!value.is_none()) {
@@ -105,7 +105,7 @@ struct HeldInput {
   }
   // Adds the gradients by x and by the weight into (dx, dweight).
   struct Sums {
-    py::array dx, dweight;
+    Array dx, dweight;
   };
   Sums sums(py::handle value) const {
     if (!py::isinstance<py::tuple>(value) || py::len(value) != 2)

@@ -13,7 +13,7 @@ py::tuple nearest(py::handle query_value, py::handle row_value, py::handle scale
   check_shape(row, "vectors", {-1, -1}, "(V, D)");
   check_shape(query, "queries", {-1, row.shape(1)}, "(Q, D)");
   if (topn < 1) fail_value("topn", "an int >= 1", std::to_string(topn));
-  py::array scale;
+  Array scale;
   if (!scale_value.is_none()) {
     scale = contiguous<T>(scale_value, "scale");
     check_shape(scale, "scale", {row.shape(0)}, "(V,)");

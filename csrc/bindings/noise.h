@@ -30,8 +30,8 @@ void fill_zones(StateNoise<T>& noise, const Block& rows, const CellInfo& info, c
 template <class T>
 struct Noise {
   const Arguments<T>& a;
-  py::array drop;
-  std::array<py::array, kMaxStates> zone;
+  Array drop;
+  std::array<Array, kMaxStates> zone;
   std::array<bool, kMaxStates> varies{};
   Block rows;
   bool drops = false;

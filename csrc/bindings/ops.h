@@ -51,7 +51,8 @@ struct Grid {
 
 template <class T>
 struct LinearWeights {
-  py::array weight, bias;
+  py::array weight;
+  Array bias;
   ptrdiff_t outputs, inputs;
   LinearWeights(py::handle w, py::handle b, const char* symbols, const char* bias_symbols)
       : weight(contiguous<T>(w, "weight")) {
@@ -63,7 +64,7 @@ struct LinearWeights {
     bias = contiguous<T>(b, "bias");
     check_shape(bias, "bias", {outputs}, bias_symbols);
   }
-  const T* bias_pointer() const { return bias.size() > 0 ? pointer<T>(bias) : nullptr; }  // outputs >= 1
+  const T* bias_pointer() const { return bias ? pointer<T>(bias) : nullptr; }
 };
 
 template <class T>

@@ -34,7 +34,7 @@ py::array cells_of(const Arguments<T>& a, py::handle value, const char* name) {
 
 // What a cell reads besides x.
 template <class T>
-py::array side_of(const Arguments<T>& a, py::handle value) {
+Array side_of(const Arguments<T>& a, py::handle value) {
   if (!a.info.side && !value.is_none()) fail_type("side", "None for this cell", "an array");
   if (value.is_none()) return {};
   return cells_of(a, value, "side");
@@ -64,7 +64,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   Arguments<T> a(cell, x, table, weights, state, batch_first, reverse, lengths, nullptr);
   check_size<T>(a.shape, a.info.slots);
   const Noise<T> noise(a, drop, zone);
-  const py::array side = side_of(a, side_value);
+  const Array side = side_of(a, side_value);
   HeldInput<T> held(a, held_value);
   Tokens held_of;
   if (held.given) held_of = held.of(a, held_value);
@@ -89,7 +89,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
     const Rows<T> rows = held.products_view();
     call.begin = {{rows.p, rows.outer, rows.inner}, held_of.data()};
   }
-  py::array cells;
+  Array cells;
   if (!cells_value.is_none()) {
     cells = cells_of(a, cells_value, "cells");
     call.cells = a.mutable_sequence(result<T>(cells_value, "cells", a.sequence_dims(a.shape.hidden), "like y"));
@@ -108,7 +108,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
     left_early = a.kernel.forward(call);
   }
   if (left_early) throw py::error_already_set();
-  y.attr("setflags")(py::arg("write") = false);
+  make_read_only(y);
   if (!keep) return py::make_tuple(y, final_state, py::none());
   kept->cell = cell;
   kept->float32 = std::is_same_v<T, float>;
@@ -160,8 +160,8 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   const Noise<T> noise(a, drop, zone);
   if (noise.drops != (saved.dropped.data() != nullptr)) fail_value("drop", "as in its forward call", "otherwise");
   noise.fill(call.noise, saved.dropped);
-  const py::array side = side_of(a, side_value);
-  py::array dside, dcells;
+  const Array side = side_of(a, side_value);
+  Array dside, dcells;
   if (!side_value.is_none()) {
     call.side = a.sequence(side);
     dside = result<T>(dside_value, "dside", a.sequence_dims(s.hidden), "of side");
@@ -185,14 +185,14 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   call.y = a.sequence(y);
   call.saved = saved.saved.as<T>();
   call.stash = saved.stash.as<const T>();
-  py::array dy;
+  Array dy;
   if (!dy_value.is_none()) {
     dy = input<T>(dy_value, "dy");
     check_shape(dy, "dy", a.sequence_dims(s.output()), a.hidden_letters());
     call.dy = a.sequence(dy);
   }
   const auto states = static_cast<std::size_t>(a.info.states);
-  std::array<py::array, kMaxStates> dfinal;
+  std::array<Array, kMaxStates> dfinal;
   if (!dstate_value.is_none()) {
     constexpr const char* kNames[kMaxStates] = {"dstate[0]", "dstate[1]"};
     const py::tuple values = states_tuple(dstate_value, "dstate", states);
@@ -205,7 +205,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     }
   }
   call.grads = gradients<T>(a, grads);
-  py::array dtable;
+  Array dtable;
   if (s.vocabulary != 0 && !dtable_value.is_none()) {
     dtable = output<T>(dtable_value, "dtable");
     check_shape(dtable, "dtable", {s.vocabulary, s.inputs}, "(V, I)");

@@ -75,7 +75,7 @@ struct Weighed {
   const RecurrentKernels<T>& kernel;
   const CellInfo& info;
   Shape shape{};
-  std::array<py::array, kMaxWeights> weights;
+  std::array<Array, kMaxWeights> weights;
   std::array<bool, kMaxWeights> given{};
 
   const char* name_of(std::size_t i) const { return i == 4 && info.projects ? "weight_hr" : kWeightNames[i]; }
@@ -165,7 +165,7 @@ inline py::tuple states_tuple(py::handle value, const char* name, std::size_t st
 // The initial states of one call: arrays, or zeros.
 template <class T>
 struct InitialStates {
-  std::array<py::array, kMaxStates> state;
+  std::array<Array, kMaxStates> state;
   Block zeros;
   std::size_t states;
   bool given = false;
@@ -202,7 +202,7 @@ template <class T>
 struct Arguments : Weighed<T> {
   using Weighed<T>::shape;
   const bool batch_first, reverse;
-  py::array x, table;
+  Array x, table;
   Tokens tokens;
   std::optional<InitialStates<T>> initial;
 

@@ -63,7 +63,9 @@ void bind_runtime(py::module_& m) {
   m.def("cache_info", &cache_info);
   m.def(
       "empty",
-      [](const Dims& shape, py::handle like) {
+      [](const std::vector<ptrdiff_t>& lengths, py::handle like) {
+        if (lengths.size() > Dims::kMost) fail_value("shape", "at most 64 axes", std::to_string(lengths.size()));
+        const Dims shape(lengths.data(), lengths.size());
         for (const ptrdiff_t n : shape)
           if (n < 0) fail_value("shape", "lengths >= 0", text(shape));
         return pooled(shape, is_float32(like, "like"), "empty");

@@ -34,7 +34,7 @@ py::array run(const Saved& saved, ptrdiff_t blocks, bool backward, py::handle se
   call.backward = backward;
   call.descending = backward != saved.reverse;
   call.saved = saved.saved.template as<const T>();
-  py::array a, first;
+  Array a, first;
   if (!backward || !sequence.is_none()) {  // no dy is zeros, but y is written to
     a = input<T>(sequence, name);
     check_shape(a, name, saved.batch_first ? Dims{s.rows, s.steps, s.hidden} : Dims{s.steps, s.rows, s.hidden},

@@ -90,14 +90,15 @@ void add_paired(const PairedGradient& g) noexcept {
 }
 
 template <class T>
-void begin_rows(const Begin<const T>& from, const std::int32_t* of, BatchRows rows, Range blocks, T* saved,
+void begin_rows(const Begin<const T>& from, const std::int32_t* of, const BatchRows& rows, Range blocks, T* saved,
                 ptrdiff_t row) noexcept {
   for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
     store(saved + b * row + unit, load(from.rows.p + of[b] * from.rows.inner + unit));
   });
 }
 template <class T>
-void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, BatchRows rows, Rows<const T> saved) noexcept {
+void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, const BatchRows& rows,
+                  Rows<const T> saved) noexcept {
   const std::int32_t* const of = to.of + (s.ragged() ? s.place(t) : t);
   // Steps descend, and those that begin with the same follow each other unless rows have lengths of their own.
   const bool first = !s.ragged() && (t == s.steps - 1 || of[1] != of[0]);
@@ -108,12 +109,13 @@ void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, BatchRows row
   });
 }
 
-#define FASTRNN_INSTANTIATE(T)                                                                                       \
-  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, const Operands<T>&) noexcept;   \
-  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range,                            \
-                             const Operands<T>&) noexcept;                                                           \
-  template void begin_rows<T>(const Begin<const T>&, const std::int32_t*, BatchRows, Range, T*, ptrdiff_t) noexcept; \
-  template void add_to_begin<T>(const Shape&, const Begin<T>&, ptrdiff_t, BatchRows, Rows<const T>) noexcept;
+#define FASTRNN_INSTANTIATE(T)                                                                                     \
+  template void pack_transposed<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, Range, const Operands<T>&) noexcept; \
+  template void pack_rows<T>(T*, const T*, ptrdiff_t, ptrdiff_t, Slots, ptrdiff_t, Range,                          \
+                             const Operands<T>&) noexcept;                                                         \
+  template void begin_rows<T>(const Begin<const T>&, const std::int32_t*, const BatchRows&, Range, T*,             \
+                              ptrdiff_t) noexcept;                                                                 \
+  template void add_to_begin<T>(const Shape&, const Begin<T>&, ptrdiff_t, const BatchRows&, Rows<const T>) noexcept;
 FASTRNN_INSTANTIATE(float)
 FASTRNN_INSTANTIATE(double)
 #undef FASTRNN_INSTANTIATE

@@ -71,7 +71,7 @@ struct BatchRows {
 
 // Calls f(rows) for nearly equal pieces, from whose first row to the last are at most kRowBlock.
 template <class F>
-FASTRNN_INLINE void for_row_blocks(BatchRows rows, F f) {
+FASTRNN_INLINE void for_row_blocks(const BatchRows& rows, F f) {
   const ptrdiff_t most = rows.step == 1 ? kRowBlock : max_of(1, kRowBlock / rows.step);
   balanced({0, rows.count()}, most, [&](ptrdiff_t from, ptrdiff_t to) { f(rows.counted(from, to)); });
 }
@@ -207,11 +207,11 @@ void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slo
 
 // Rows of `saved`, `row` apart, from what they begin with.
 template <class T>
-void begin_rows(const Begin<const T>& from, const std::int32_t* of, BatchRows rows, Range blocks, T* saved,
+void begin_rows(const Begin<const T>& from, const std::int32_t* of, const BatchRows& rows, Range blocks, T* saved,
                 ptrdiff_t row) noexcept;
 // The gradients of step t, of which `saved` is the first row, into those by what they begin with.
 template <class T>
-void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, BatchRows rows, Rows<const T> saved) noexcept;
+void add_to_begin(const Shape& s, const Begin<T>& to, ptrdiff_t t, const BatchRows& rows, Rows<const T> saved) noexcept;
 
 // Where the states of a call live.  A product may read a state of a step while other threads make the next one.
 template <class Cell>
@@ -281,7 +281,7 @@ FASTRNN_INLINE void add_rows(T* const (&to)[kSums], Rows<const T> from, ptrdiff_
 
 // Calls f(row, unit) for every vector of units in some blocks.
 template <class T, class F>
-FASTRNN_INLINE void for_units(BatchRows rows, Range blocks, F f) {
+FASTRNN_INLINE void for_units(const BatchRows& rows, Range blocks, F f) {
   for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
     for (ptrdiff_t unit = blocks.begin * kBlock; unit < blocks.end * kBlock; unit += kLanes<T>) f(b, unit);
 }

@@ -31,7 +31,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // dG R for all that a stage of step t wants: from step t + 1, or from a later stage of the same step.
   template <int kStage>
-  void gradients_by_operands(ptrdiff_t t, BatchRows rows, Range blocks, const Wanted& wanted) const {
+  void gradients_by_operands(ptrdiff_t t, const BatchRows& rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t first = blocks.begin * kBlock, columns = (blocks.end - blocks.begin) * kBlock;
     BatchRows live = rows;  // the others have their last step: what they get comes from behind it
     if constexpr (kStage == Of::kLast) {
@@ -64,7 +64,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // The pointwise of a stage, with what else its states have given and the side sequence is given.
   template <int kStage>
-  void units_through(ptrdiff_t t, ptrdiff_t t1, BatchRows rows, Range blocks, const Wanted& wanted) const {
+  void units_through(ptrdiff_t t, ptrdiff_t t1, const BatchRows& rows, Range blocks, const Wanted& wanted) const {
     if (Cell::kStates > 1 && kStage == Of::made_in(1) && f.dcells.p != nullptr)
       for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
         const Rows<const T> dcells = s.at(f.dcells, t);
@@ -86,7 +86,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
 
   // Whole rows through a stage and those behind it that want no product.
   template <int kStage>
-  void rows_through(ptrdiff_t t, ptrdiff_t t1, BatchRows rows) const {
+  void rows_through(ptrdiff_t t, ptrdiff_t t1, const BatchRows& rows) const {
     const RowNorms<Cell, T> norms{this->gain, nullptr, geometry.blocks, s.hidden, geometry.inverses};
     for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for_constants<kStage - Of::back_through(kStage) + 1>([&](auto k) {
@@ -102,7 +102,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
     const BatchRows active = share.rows.below(s.count(t));
     const Range own = share.of(Of::projects_in(kStage));
     if constexpr (!Of::kByRow) {
-      for_tiles(active, own, [&](BatchRows rows, Range blocks) {
+      for_tiles(active, own, [&](const BatchRows& rows, Range blocks) {
         Local local;
         const Wanted wanted = local.of(rows, blocks);
         gradients_by_operands<kStage>(t, rows, blocks, wanted);
@@ -110,8 +110,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       });
     } else {
       if constexpr (kStage < Of::kLast && !Of::wanting(kStage)) return;
-      for_tiles(active, own,
-                [&](BatchRows rows, Range blocks) { gradients_by_operands<kStage>(t, rows, blocks, of_step()); });
+      for_tiles(active, own, [&](const BatchRows& rows, Range blocks) {
+        gradients_by_operands<kStage>(t, rows, blocks, of_step());
+      });
       meet();
       rows_through<kStage>(t, t1, active.part_of(f.plan.unit_groups, unit_group));
     }
@@ -125,7 +126,7 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   template <int kStage, bool kZones>
-  void pointwise(ptrdiff_t t, ptrdiff_t t1, BatchRows rows, Range blocks, const Wanted& wanted) const {
+  void pointwise(ptrdiff_t t, ptrdiff_t t1, const BatchRows& rows, Range blocks, const Wanted& wanted) const {
     using V = Vec<T>;
     constexpr bool last = kStage == Of::kLast;
     constexpr bool kPast = kZones && last;  // part of dL/dh' goes past the cell to dL/dh
@@ -199,18 +200,18 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   // The gradients of the initial states: of all of them, or of h and then of those that are wider.
   void finish(const Share& share) const {
     constexpr int kTogether = Cell::kProjects ? 1 : Cell::kStates;
-    for_tiles(share.rows, share.outputs, [&](BatchRows rows, Range blocks) {
+    for_tiles(share.rows, share.outputs, [&](const BatchRows& rows, Range blocks) {
       Local local;
       const Wanted wanted = local.of(rows, blocks);
       gradients_by_operands<Of::kLast>(-1, rows, blocks, wanted);
       for (int j = 0; j < kTogether; ++j) finish(j, rows, blocks, wanted);
     });
     if constexpr (Cell::kProjects)
-      for_tiles(share.rows, share.blocks, [&](BatchRows rows, Range blocks) {
+      for_tiles(share.rows, share.blocks, [&](const BatchRows& rows, Range blocks) {
         for (int j = 1; j < Cell::kStates; ++j) finish(j, rows, blocks, {});
       });
   }
-  void finish(int j, BatchRows rows, Range blocks, const Wanted& wanted) const {
+  void finish(int j, const BatchRows& rows, Range blocks, const Wanted& wanted) const {
     const ptrdiff_t units = geometry.units_of(j);
     for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
       const bool given = wants(Of::kLast, j) || (j == 0 && b >= s.count(0));
@@ -222,9 +223,9 @@ struct BackwardRun : ChunkGradients<Cell, T> {
   }
 
   template <class F>
-  static void for_tiles(BatchRows rows, Range blocks, F visit) {
+  static void for_tiles(const BatchRows& rows, Range blocks, F visit) {
     balanced(blocks, kColumnBlocks, [&](ptrdiff_t b0, ptrdiff_t b1) {
-      for_row_blocks(rows, [&](BatchRows some) { visit(some, Range{b0, b1}); });
+      for_row_blocks(rows, [&](const BatchRows& some) { visit(some, Range{b0, b1}); });
     });
   }
 

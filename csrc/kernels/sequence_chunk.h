@@ -86,7 +86,7 @@ struct ChunkMemory : Pass<Cell, T, Backward<T>> {
     return f.stash + ((i - 1) * states.kept() + states.place(t)) * s.rows * geometry.padded;
   }
   // Some slots of dG as cells, for the products of later stages, of the step before and of the chunk.
-  FASTRNN_APART void pair_gradients(ptrdiff_t t, BatchRows rows, Range blocks, Slots slots) const {
+  FASTRNN_APART void pair_gradients(ptrdiff_t t, const BatchRows& rows, Range blocks, Slots slots) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const ptrdiff_t count = min_of(slots.count, Cell::kSlots - slots.first);

@@ -13,7 +13,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   using Base::saved_at, Base::state_at, Base::hidden_before;
 
   template <int kStage>
-  void products(ptrdiff_t t, BatchRows rows, Range blocks) const {
+  void products(ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     if (kStage == 0 && f.tokens != nullptr) this->input_of_tokens(t, rows, blocks);
     if constexpr (kStage == 0 && Cell::kSide >= 0)
       for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
@@ -37,7 +37,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   // The pointwise of a stage, and what else is read of the states that it makes.
   template <int kStage>
-  void units_through(ptrdiff_t t, BatchRows rows, Range blocks) const {
+  void units_through(ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     if (f.noise.zones())
       pointwise<kStage, true>(t, rows, blocks);
     else
@@ -55,14 +55,14 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   // As cells, what feeds will read of that, in later stages and in the next step.
   template <int kStage>
-  void pair_made(ptrdiff_t t, BatchRows rows, Range blocks) const {
+  void pair_made(ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     for_constants<Of::kFeeds>([&](auto k) {
       constexpr Feed feed = Cell::kFeeds.at[k];
       if constexpr (Of::wanted_in(feed) == kStage)
         pair_read(k, t + (feed.operand == Operand::kBefore ? 1 : 0), rows, blocks);
     });
   }
-  FASTRNN_APART void pair_read(int k, ptrdiff_t t, BatchRows rows, Range blocks) const {
+  FASTRNN_APART void pair_read(int k, ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       const Feed& feed = Cell::kFeeds.at[k];
@@ -77,7 +77,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
 
   // Whole rows through a stage and those behind it that have no product.
   template <int kStage>
-  void rows_through(ptrdiff_t t, BatchRows rows) const {
+  void rows_through(ptrdiff_t t, const BatchRows& rows) const {
     const RowNorms<Cell, T> norms{this->gain, this->bias, geometry.blocks, s.hidden, geometry.inverses};
     for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for_constants<Of::through(kStage) - kStage + 1>([&](auto k) {
@@ -92,7 +92,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
     if constexpr (Of::kByRow && !Of::fed(kStage)) return;
     const BatchRows rows = share.rows.below(s.count(t));
     for_groups(share.of(Of::projects_in(kStage)), [&](Range blocks) {
-      for_row_blocks(rows, [&](BatchRows some) {
+      for_row_blocks(rows, [&](const BatchRows& some) {
         products<kStage>(t, some, blocks);
         if constexpr (!Of::kByRow) units_through<kStage>(t, some, blocks);
       });
@@ -105,7 +105,7 @@ struct ForwardRun : ForwardInputs<Cell, T> {
   }
 
   template <int kStage, bool kZones>
-  void pointwise(ptrdiff_t t, BatchRows rows, Range blocks) const {
+  void pointwise(ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     using V = Vec<T>;
     const Rows<const T> hidden = hidden_before(t);
     const Rows<T> ys = s.at(f.y, t);

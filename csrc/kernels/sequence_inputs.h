@@ -142,7 +142,7 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
     return {state_at(feed.index, when), 0, geometry.padded};
   }
 
-  void input_of_tokens(ptrdiff_t t, BatchRows rows, Range blocks) const {
+  void input_of_tokens(ptrdiff_t t, const BatchRows& rows, Range blocks) const {
     constexpr Slots taken = Of::wants_bias() ? Slots{0, Cell::kSlots} : Cell::kInput;
     for (ptrdiff_t b = rows.begin; b < rows.end; b += rows.step)
       for (ptrdiff_t block = blocks.begin; block < blocks.end; ++block) {
@@ -156,7 +156,7 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
   // Cuts the rows of steps [t0, t1) into grids: f(first step, steps, rows), the first rows of the grid's first step.
   // Rows of unlike lengths lie one behind the other, and are one step if all are the thread's.
   template <class F>
-  void for_grids(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, F f) const {
+  void for_grids(ptrdiff_t t0, ptrdiff_t t1, const BatchRows& rows, F f) const {
     const bool dealt = s.ragged() && rows.step > 1;
     for (ptrdiff_t i = 0; i < (dealt ? t1 - t0 : 1); ++i) {  // f is called, and so inlined, once
       const ptrdiff_t t = s.ragged() ? t1 - 1 - i : t0;
@@ -167,11 +167,11 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
     }
   }
   // x of steps [t0, t1) as cells, one grid behind the other.
-  FASTRNN_APART void pair_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, int thread) const {
+  FASTRNN_APART void pair_chunk(ptrdiff_t t0, ptrdiff_t t1, const BatchRows& rows, int thread) const {
     if constexpr (std::is_same_v<T, float>) {
       if (!operands.paired()) return;
       T* to = paired_x + thread * chunk_rows() * x_row();
-      for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, BatchRows own) {
+      for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, const BatchRows& own) {
         pair_grid(to, x_row(), own.of(x_from(t)), steps, own.count(), s.inputs);
         to += steps * own.count() * x_row();
       });
@@ -181,7 +181,7 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
 
   // The same for steps that begin with something else: a step at a time, as each names what it begins with, or with
   // unlike lengths each of its rows does.
-  FASTRNN_APART void project_begun(ptrdiff_t t, ptrdiff_t steps, BatchRows rows, Rows<T> out, Rows<const T> x,
+  FASTRNN_APART void project_begun(ptrdiff_t t, ptrdiff_t steps, const BatchRows& rows, Rows<T> out, Rows<const T> x,
                                    Range blocks) const {
     const ptrdiff_t count = rows.count();
     for (ptrdiff_t i = 0; i < steps; ++i, out.p += out.outer, x.p += x.outer) {
@@ -195,9 +195,9 @@ struct ForwardInputs : Pass<Cell, T, Forward<T>> {
   }
 
   // The input's share of the pre-activations of steps [t0, t1).
-  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, BatchRows rows, Range blocks, int thread) const {
+  void project_chunk(ptrdiff_t t0, ptrdiff_t t1, const BatchRows& rows, Range blocks, int thread) const {
     const T* cells = paired_x + thread * chunk_rows() * x_row();
-    for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, BatchRows own) {
+    for_grids(t0, t1, rows, [&](ptrdiff_t t, ptrdiff_t steps, const BatchRows& own) {
       const ptrdiff_t count = own.count();
       const Rows<const T> x = operands.paired() ? Rows<const T>{cells, count * x_row(), x_row()} : own.of(x_from(t));
       const Rows<T> out = own.of(Rows<T>{saved_at(t, 0), -s.rows * geometry.row, geometry.row});

@@ -50,7 +50,7 @@ FASTRNN_INLINE Vec<T> dropped_units(const StateNoise<T>& noise, ptrdiff_t b, ptr
 // h before step t as products read it, for some rows and blocks of units.
 template <class T>
 FASTRNN_INLINE void drop_hidden(const StateNoise<T>& noise, const Shape& s, ptrdiff_t t, Rows<const T> hidden,
-                                BatchRows rows, Range blocks) {
+                                const BatchRows& rows, Range blocks) {
   for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
     const ptrdiff_t valid = s.output() - unit;
     store(noise.at(s, t) + b * round_to_block(s.output()) + unit,
@@ -60,8 +60,8 @@ FASTRNN_INLINE void drop_hidden(const StateNoise<T>& noise, const Shape& s, ptrd
 
 // From gradients by what products read to those by h, or by a made value: rows of the blocks, `stride` apart.
 template <class T>
-FASTRNN_INLINE void drop_gradients(const StateNoise<T>& noise, const Shape& s, BatchRows rows, Range blocks, T* d,
-                                   ptrdiff_t stride) {
+FASTRNN_INLINE void drop_gradients(const StateNoise<T>& noise, const Shape& s, const BatchRows& rows, Range blocks,
+                                   T* d, ptrdiff_t stride) {
   for_units<T>(rows, blocks, [&](ptrdiff_t b, ptrdiff_t unit) {
     T* at = d + (b - rows.begin) * stride + unit - blocks.begin * kBlock;
     store(at, load(at) * dropped_units(noise, b, unit, s.output() - unit));

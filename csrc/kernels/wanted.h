@@ -17,7 +17,7 @@ struct WantedGradients {
 template <class T, int places>
 struct LocalGradients {
   alignas(64) T at[places][kRowBlock][kGroupColumns];
-  WantedGradients<T> of(BatchRows rows, Range blocks) {
+  WantedGradients<T> of(const BatchRows& rows, Range blocks) {
     return {at[0][0], kRowBlock * kGroupColumns, rows.begin, blocks.begin * kBlock, kGroupColumns};
   }
 };
