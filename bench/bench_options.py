@@ -44,6 +44,10 @@ VARIANTS: dict[str, tuple[Any, Any]] = {
         lambda: fastrnn.GRU(I, H, reset="before", seed=0),
         lambda: fastrnn.GRU(I, H, seed=0),
     ),
+    "depth-gated / LSTM, 2 layers": (
+        lambda: fastrnn.DepthGatedLSTM(I, H, 2, seed=0),
+        lambda: fastrnn.LSTM(I, H, 2, seed=0),
+    ),
     # Per step and row SCRN's formula has 1.25 times the multiplications of the RNN with C = 32.
     "SCRN / RNN": (lambda: fastrnn.SCRN(I, H, 32, seed=0), lambda: fastrnn.RNN(I, H, seed=0)),
     "Clockwork / RNN": (lambda: fastrnn.ClockworkRNN(I, H, seed=0), lambda: fastrnn.RNN(I, H, seed=0)),
