@@ -75,8 +75,7 @@ def recurrent_backward(
     side: Array | None = None,
     dside: Array | None = None,
     dcells: Array | None = None,
-    held: tuple[Array, Array, Array] | None = None,
-    dheld: tuple[Array, Array] | None = None,
+    held: tuple[tuple[Array, Array, Array], tuple[Array, Array] | None] | None = None,
 ) -> tuple[Array | None, States]: ...
 def scan_forward(saved: Saved, blocks: int, y: Array, state: Array | None) -> Array: ...
 def scan_backward(saved: Saved, blocks: int, dy: Array | None, dstate: Array | None) -> Array: ...

@@ -30,7 +30,7 @@ GLOVE_TABLES = ("words", "contexts", "word_squares", "context_squares")
 CODECS = ("unknown encoding", "unknown error handler", "begin, end")
 PATH_PARTS = ("path offsets", "path nodes", "path labels", "joined size", "joined tags", "joined null")
 WEIGHT_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-GRADIENT_PARTS = (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "saved")
+GRADIENT_PARTS = (*WEIGHT_PARTS, *(f"d{part}" for part in WEIGHT_PARTS), "dheld", "saved")
 
 
 def forward(**more: Any) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def held_backward() -> dict[str, Any]:
     given |= {"saved": saved, "y": y, "dy": np.zeros_like(y), "dstate": STATE[:1]}
     grads = tuple(None if w is None else np.zeros_like(w) for w in given["weights"])
     dheld = tuple(np.zeros_like(part) for part in given["held"][:2])
-    return {**given, "grads": grads, "dtable": None, "want_dx": True, "dheld": dheld}
+    given["held"] = given["held"], dheld
+    return {**given, "grads": grads, "dtable": None, "want_dx": True}
 
 
 def spans(*names: str) -> dict[str, list[np.ndarray]]:
@@ -162,6 +163,16 @@ def calls() -> dict[str, Call]:
         "hold": Call(
             _core.hold,
             {"held": X.copy(), "versions": X.copy(), "of": np.arange(T), "backward": False, "lengths": None},
+        ),
+        "hold: lengths": Call(
+            _core.hold,
+            {
+                "held": np.zeros((3, I), np.float32),
+                "versions": np.zeros((3, I), np.float32),
+                "of": np.arange(2),
+                "backward": False,
+                "lengths": (np.array([2, 1]), np.array([2, 1])),
+            },
         ),
         "empty": Call(_core.empty, {"shape": (2, 3), "like": X}),
         "dropout": Call(_core.dropout, {"x": X, "p": 0.5, "key": 1, "step": 0, "batch_first": False}),

@@ -64,7 +64,7 @@ def run_level(onnx: ModuleType, runtime: ModuleType, problem: Problem, inputs: R
     attributes: dict[str, Any] = dict(ATTRIBUTES.get(problem.kind, {}))
     if operator == "RNN":
         attributes["activations"] = [problem.kind] * layer.directions
-    slots = ["X", "W", "R", "B", "", "initial_h", *(["initial_c", "P"] if operator == "LSTM" else [])]
+    slots = ["X", "W", "R", "B", "lengths", "initial_h", *(["initial_c", "P"] if operator == "LSTM" else [])]
     outputs = ["Y", *(f"Y_{s}" for s in layer.states)]
     node = onnx.helper.make_node(
         operator,
@@ -79,7 +79,8 @@ def run_level(onnx: ModuleType, runtime: ModuleType, problem: Problem, inputs: R
     last = (layer.directions, rows, layer.hidden_size)
 
     def value(name: str, shape: tuple[int, ...]) -> Any:
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        kind = onnx.TensorProto.INT32 if name == "lengths" else onnx.TensorProto.FLOAT
+        return onnx.helper.make_tensor_value_info(name, kind, shape)
 
     graph = onnx.helper.make_graph(
         [node],
@@ -95,11 +96,16 @@ def run_level(onnx: ModuleType, runtime: ModuleType, problem: Problem, inputs: R
     return session.run(None, dict(inputs))
 
 
-def run_onnx(onnx: ModuleType, runtime: ModuleType, problem: Problem) -> Run:
+def run_onnx(
+    onnx: ModuleType, runtime: ModuleType, problem: Problem, lengths: np.ndarray | None = None
+) -> Run:
     """The output and the final states of a layer."""
     layer, x, finals = problem.layer, problem.x, []
     for level in range(layer.num_layers):
-        y, *final = run_level(onnx, runtime, problem, level_inputs(problem, level, x))
+        inputs = level_inputs(problem, level, x)
+        if lengths is not None:
+            inputs["lengths"] = lengths.astype(np.int32)
+        y, *final = run_level(onnx, runtime, problem, inputs)
         x = np.ascontiguousarray(y.transpose(0, 2, 1, 3)).reshape(*y.shape[::2], -1)
         finals.append(final)
     states = [np.concatenate(parts) for parts in zip(*finals, strict=True)]

@@ -44,7 +44,7 @@ def run(cell: str, a: dict[str, np.ndarray], dy: np.ndarray, rounds: bool = Fals
     )
     dx, (dh,) = _core.recurrent_backward(
         saved, a["x"], None, weights, None, y, dy, None, grads, None, True,
-        held=held, dheld=(by_held, whole[:, S:]),
+        held=(held, (by_held, whole[:, S:])),
     )  # fmt: skip
     assert not whole[:, :S].any()
     found = {"y": y, "h": h, "dx": dx, "dh": dh, "held": by_held, "v": whole[:, S:].copy()}
@@ -121,11 +121,40 @@ def test_rows_of_unlike_lengths(rng: np.random.Generator) -> None:
         grads = tuple(map(np.zeros_like, weights))
         dx, _ = _core.recurrent_backward(
             saved, x, None, weights, None, y, packed(dy), None, grads, None, True,
-            held=(held, a["v"][:, S:], of), dheld=sums,
+            held=((held, a["v"][:, S:], of), sums),
         )  # fmt: skip
         checks.same_bits(dx, packed(whole["dx"]))
         checks.same_bits(sums[0].reshape(4, B, S), whole["held"])
         checks.close(sums[1], whole["v"], "gradient")
+
+
+@pytest.mark.usefixtures("threads")
+def test_threads_of_wide_layers_with_lengths(rng: np.random.Generator) -> None:
+    """Threads that share out units, and rows that are ever fewer, still add to rows of their own."""
+    steps, hidden, lengths = 60, 256, np.array([60, 55, 47, 31, 30])
+    widths = {"w": (hidden, 8), "r": (hidden, hidden), "v": (hidden, S)}
+    w, r, v = (rng.standard_normal(shape).astype(np.float32) / 16 for shape in widths.values())
+    there = np.arange(steps)[:, None] < lengths
+    place = np.concatenate(
+        [np.flatnonzero(there[t]) + len(lengths) * (t // 30) for t in reversed(range(steps))]
+    )
+    x = rng.standard_normal((len(place), 8)).astype(np.float32)
+    held = rng.standard_normal((2 * len(lengths), S)).astype(np.float32), v, place
+    weights, runs = (w, r, None, None), []
+    for count in (1, 2, 7) * 8:
+        _core.set_num_threads(count)
+        y, _, saved = _core.recurrent_forward(
+            "rnn_tanh", x, None, weights, None, False, True, lengths=lengths, held=held
+        )
+        sums = np.zeros_like(held[0]), np.zeros_like(v)
+        grads = np.zeros_like(w), np.zeros_like(r), None, None
+        _core.recurrent_backward(
+            saved, x, None, weights, None, y, y, None, grads, None, True, held=(held, sums)
+        )
+        runs.append(sums)
+    for other in runs[1:]:
+        for found, want in zip(other, runs[0], strict=True):
+            checks.same_bits(found, want)
 
 
 A = inputs(np.random.default_rng(0), np.float32)
@@ -139,12 +168,21 @@ def forward(held: Any, cell: str = "rnn_tanh", **more: Any) -> Any:
     return _core.recurrent_forward(cell, A["x"], None, weights, None, False, True, held=held, **more)
 
 
-def backward(dheld: Any, held: Any = HELD, forward_held: Any = HELD) -> Any:
+def backward(dheld: Any, held: Any = HELD, forward_held: Any = HELD, **more: Any) -> Any:
     """And back."""
     y, _, saved = forward(forward_held)
     grads = tuple(map(np.zeros_like, WEIGHTS))
     return _core.recurrent_backward(
-        saved, A["x"], None, WEIGHTS, None, y, y, None, grads, None, True, held=held, dheld=dheld
+        saved, A["x"], None, WEIGHTS, None, y, y, None, grads, None, True, held=(held, dheld), **more
+    )
+
+
+def ragged(of: np.ndarray) -> Any:
+    """A call with two rows of unlike lengths."""
+    held = A["held"][:, 0].copy(), A["v"][:, S:], of
+    x, lengths = A["x"][:3, 0].copy(), np.array([2, 1])
+    return _core.recurrent_forward(
+        "rnn_tanh", x, None, WEIGHTS, None, False, True, lengths=lengths, held=held
     )
 
 
@@ -184,6 +222,21 @@ ERRORS = {
         lambda: backward(SUMS, forward_held=None),
         ValueError,
         "held: expected as in its forward call, got otherwise",
+    ),
+    "fewer rows than forward": (
+        lambda: backward(SUMS, (A["held"][:3], *HELD[1:])),
+        ValueError,
+        "held[0]: expected V = 4 as in its forward call, got 3",
+    ),
+    "rows of two": (
+        lambda: ragged(np.array([0, 1, 1])),
+        ValueError,
+        "held[2]: expected versions of one row of the batch each, got one of rows 0 and 1",
+    ),
+    "nothing to add to": (
+        lambda: backward(SUMS, add=True),
+        ValueError,
+        "dx: expected an array to add to, got None",
     ),
     "no sums": (lambda: backward(None), TypeError, "dheld: expected a tuple of 2 arrays, got NoneType"),
     "shape of sums": (

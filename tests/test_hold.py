@@ -101,6 +101,11 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "lengths: expected versions of all steps of row 1, got 1",
     ),
+    "lengths of one": (
+        lambda: _core.hold(X[:, 0].copy(), X, np.zeros(3, int), False, (np.array([2, 1]), None)),
+        TypeError,
+        "lengths: expected a NumPy array, got NoneType",
+    ),
     "lengths": (
         lambda: _core.hold(X.copy(), X, np.zeros(3, int), False, 3),
         TypeError,

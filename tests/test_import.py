@@ -15,7 +15,7 @@ from conftest import peer
 import fastrnn
 from fastrnn import _core
 
-# Of which 45 exist, each layer in a file; they take 1.16 to 1.19 of the time of `import numpy` (bench_import.py).
+# Of which 45 exist, each layer in a file: 1.16 to 1.19 of the time of `import numpy` (bench_import.py).
 MOST_OWN = 46
 LIGHT = {
     "__future__",

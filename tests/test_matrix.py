@@ -62,6 +62,13 @@ def tokens(make: Make) -> None:
     pullback(np.ones_like(y))
 
 
+def objective(make: Make, mask: Any = None, **options: Any) -> None:
+    """A loss on the outputs, or on some of them, and its gradients."""
+    layer = make(I, H, seed=0)
+    f = fastrnn.value_and_grad(layer, fastrnn.losses.MSE(), **options)
+    f(np.ones((T, B, I), np.float32), np.ones((T, B, layer.output_size), np.float32), mask=mask)
+
+
 OPTIONS: dict[str, Callable[[Make], Any]] = {
     "stacked, `dropout`": lambda make: trained(make, num_layers=3, dropout=0.5),
     "`bidirectional`": lambda make: trained(make, bidirectional=True),
@@ -74,6 +81,12 @@ OPTIONS: dict[str, Callable[[Make], Any]] = {
     "`proj_size`": lambda make: trained(make, proj_size=3),
     "`recurrent_dropout`": lambda make: trained(make, recurrent_dropout=0.5),
     "`zoneout`": lambda make: trained(make, zoneout=0.5),
+    "`tbptt`": lambda make: objective(make, tbptt=(5, 9)),
+    "loss `mask`": lambda make: objective(make, np.arange(T * B).reshape(T, B) % 3 == 0),
+    "`init.orthogonal`": lambda make: fastrnn.init.orthogonal(make(I, H), seed=0),
+    "`init.identity`": lambda make: fastrnn.init.identity(make(I, H)),
+    "`init.xavier`": lambda make: fastrnn.init.xavier(make(I, H), seed=0),
+    "`init.forget_bias`": lambda make: fastrnn.init.forget_bias(make(I, H), 1.0),
 }
 # A value of each option that only some classes have; of proj_size all have 0.
 OWN: dict[str, Any] = {

@@ -124,6 +124,20 @@ def test_onnx(
     forward_is_onnx(run_onnx, make_problem(rng, kind, shape, "float32", **options))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", onnx_graphs.ORDER)
+def test_onnx_with_lengths(run_onnx: Any, rng: np.random.Generator, kind: str, bidirectional: bool) -> None:
+    problem = make_problem(
+        rng, kind, (9, 5, 4, 19), "float32", num_layers=3, bidirectional=bidirectional, state=True
+    )
+    lengths = np.array([4, 9, 1, 7, 9])
+    want = run_onnx(problem, lengths)
+    y, final = problem.layer(problem.x, problem.state, lengths)
+    checks.runs_close({"y": y, **dict(zip(problem.layer.states, final, strict=True))}, want, "peer")
+    with pytest.raises(AssertionError, match="eps, allowed"):
+        checks.runs_close({"y": y}, {"y": run_onnx(problem, lengths[::-1])["y"]}, "peer")
+
+
 class TestTheOtherGru:
     """(1 - z) h' + z n, as Chung et al. 2014 write it, is z h' + (1 - z) n with z's rows negated."""
 

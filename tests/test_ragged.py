@@ -24,6 +24,9 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "full peephole": (fastrnn.LSTM, {"peephole": "full"}),
     "gru": (fastrnn.GRU, {}),
     "reset before": (fastrnn.GRU, {"reset": "before"}),
+    "relu": (fastrnn.RNN, {"nonlinearity": "relu"}),
+    "normalised lstm": (fastrnn.LSTM, {"layer_norm": "all"}),
+    "normalised gru": (fastrnn.GRU, {"layer_norm": "gate"}),
     "min_gru": (fastrnn.MinGRU, {}),
     "min_lstm": (fastrnn.MinLSTM, {}),
     "scrn": (lambda i, h, *n, **o: fastrnn.SCRN(i, h, 7, *n, **o), {"alpha": 0.8, "learn_alpha": True}),
@@ -124,20 +127,26 @@ def test_threads_change_nothing(rng: np.random.Generator, kind: str) -> None:
         equal(other, runs[0])
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.booleans(), st.integers(0, 2**32 - 1))
-def test_any_lengths(lengths: list[int], batch_first: bool, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    layer = fastrnn.GRU(3, 17, bidirectional=True, batch_first=batch_first, seed=0)
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_lengths(kind: str, lengths: list[int], batch_first: bool, seed: int) -> None:
+    rng, (cls, more) = np.random.default_rng(seed), KINDS[kind]
+    layer = cls(3, H, bidirectional=True, batch_first=batch_first, seed=0, **more)
     x = normal(rng, 12, len(lengths), 3)
     turned = np.ascontiguousarray(x.swapaxes(0, 1)) if batch_first else x
-    y, (h,) = layer(turned, None, np.array(lengths))
+    y, states = layer(turned, None, np.array(lengths))
     y = y.swapaxes(0, 1) if batch_first else y
     for b, n in enumerate(lengths):
         alone = turned[b : b + 1, :n] if batch_first else turned[:n, b : b + 1]
-        want, (last,) = layer(alone)
+        want, last = layer(alone)
         checks.same_bits(y[:n, b].copy(), (want[0] if batch_first else want[:, 0]).copy())
-        checks.same_bits(h[:, b].copy(), last[:, 0].copy())
+        for whole, one in zip(states, last, strict=True):
+            checks.same_bits(whole[:, b].copy(), one[:, 0].copy())
 
 
 def test_tokens_and_models(rng: np.random.Generator) -> None:

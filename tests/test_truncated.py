@@ -7,6 +7,7 @@ from typing import Any
 
 import checks
 import numpy as np
+import problems
 import pytest
 
 import fastrnn
@@ -75,6 +76,35 @@ def is_the_reference(
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_are_the_reference(rng: np.random.Generator, name: str, pair: tuple[int, int]) -> None:
     is_the_reference(rng, LAYERS[name](dtype="float64"), pair, pair)
+
+
+@pytest.mark.parametrize("pair", [(4, 9), (5, 5), (23, 23)], ids=str)
+@pytest.mark.parametrize("kind", sorted(problems.LAYERS))
+def test_every_cell_by_calls(rng: np.random.Generator, kind: str, pair: tuple[int, int]) -> None:
+    """As calls of the layer alone say: each k1 steps of dy go back through k2 steps and no further."""
+    layer = problems.LAYERS[kind](I, H, dtype="float64", seed=1)
+    x, targets = problem(rng)
+    head = losses.LinearCrossEntropy(layer.output_size, V, dtype="float64", seed=2)
+    f = fastrnn.value_and_grad(layer, head, tbptt=pair)
+    states, outputs = [None], []
+    for t in range(T):
+        y, state = layer(x[t : t + 1], states[-1])
+        outputs.append(y)
+        states.append(state)
+    _, dy = head.value_and_grad(np.concatenate(outputs), targets)
+    k1, k2 = pair
+    for first in range(0, T, k1):
+        begin, end = max(0, first + k1 - k2), min(first + k1, T)
+        late = np.zeros((end - begin, *dy.shape[1:]))
+        late[first - begin :] = dy[first:end]
+        _, pullback = layer.vjp(x[begin:end], states[begin])
+        pullback(late)
+    want = layer.flat_grads.copy()
+    f.zero_grad()
+    _, end_state = f(x, targets)
+    checks.close(layer.flat_grads, want, "gradient")
+    for a, b in zip(end_state, states[-1], strict=True):
+        checks.same_bits(a, b, "state")
 
 
 @pytest.mark.parametrize("wrong", [(3, 6), (3, 8), (2, 7), (7, 7)])

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "bindings/ops.h"
 #include "bindings/plan.h"
@@ -55,7 +56,21 @@ struct HeldInput {
                  text(shape_of(array(third, "held[2]"))));
     if (!a.shape.ragged() && !std::is_sorted(found.data(), found.data() + steps))
       fail_value("held[2]", "ascending numbers", "others");
+    if (a.shape.ragged()) check_owners(a.shape, found.data());
     return found;
+  }
+
+  // Threads add to the versions of their rows of the batch, so no two of these may share one.
+  void check_owners(const Shape& s, const std::int32_t* of) const {
+    std::vector<ptrdiff_t> owner(static_cast<std::size_t>(x.shape(0)), -1);
+    for (ptrdiff_t t = 0; t < s.steps; ++t)
+      for (ptrdiff_t b = 0; b < s.count(t); ++b) {
+        ptrdiff_t& row = owner[static_cast<std::size_t>(of[s.place(t) + b])];
+        if (row >= 0 && row != b)
+          fail_value("held[2]", "versions of one row of the batch each",
+                     "one of rows " + std::to_string(row) + " and " + std::to_string(b));
+        row = b;
+      }
   }
 
   // What pre-activations begin with; `bias` is made of those of the cell.

@@ -40,8 +40,10 @@ void hold(py::handle held_value, py::handle versions_value, py::handle of_value,
   py::object each[2] = {py::none(), py::none()};
   if (!lengths.is_none()) {
     const auto pair = py::reinterpret_borrow<py::sequence>(lengths);
-    for (std::size_t i = 0; i < 2; ++i) each[i] = pair[i];
+    for (std::size_t i = 0; i < 2; ++i) each[i] = array(pair[i], "lengths");  // of both or of none
   }
+  array(held_value, "held");
+  array(versions_value, "versions");
   const Lengths steps(each[0], held_value), versions(each[1], versions_value);
   const Side<T> held(held_value, "held", steps, !backward), from(versions_value, "versions", versions, backward);
   if (held.shape.rows != from.shape.rows || held.columns() != from.columns())

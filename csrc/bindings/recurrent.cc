@@ -119,6 +119,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->tokens = std::move(a.tokens);
   kept->held = std::move(held_of);
   kept->has_held = held.given;
+  if (held.given) kept->held_versions = held.x.shape(0);
   kept->bfloat16 = bfloat16;
   kept->lengths = std::move(lengths);  // what shape points to stays where it is
   return py::make_tuple(y, final_state, py::cast(std::move(kept)));
@@ -146,7 +147,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
                    py::handle y_value, py::handle dy_value, py::handle dstate_value, const py::tuple& grads,
                    py::handle dtable_value, bool want_dx, py::handle dx_value, bool add, py::handle drop,
                    py::handle zone, py::handle side_value, py::handle dside_value, py::handle dcells_value,
-                   py::handle held_value, py::handle dheld_value) {
+                   py::handle held_pair) {
   const Arguments<T> a(saved.cell, x, table, weights, state, saved.batch_first, saved.reverse, saved.lengths, &saved);
   const Shape& s = a.shape;
   if (s.steps != saved.shape.steps || s.rows != saved.shape.rows || s.hidden != saved.shape.hidden ||
@@ -167,10 +168,21 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     dside = result<T>(dside_value, "dside", a.sequence_dims(s.hidden), "of side");
     call.dside = a.mutable_sequence(dside);
   }
+  if (!held_pair.is_none() && !(py::isinstance<py::tuple>(held_pair) && py::len(held_pair) == 2))
+    fail_type("held", "a pair of tuples", type_name(held_pair));
+  py::object held_value = py::none(), dheld_value = py::none();  // what it was, and where the gradients go
+  if (!held_pair.is_none()) {
+    const auto pair = py::reinterpret_borrow<py::tuple>(held_pair);
+    held_value = pair[0];
+    dheld_value = pair[1];
+  }
   HeldInput<T> held(a, held_value);
   typename HeldInput<T>::Sums dheld;
   if (held.given != saved.has_held) fail_value("held", "as in its forward call", "otherwise");
   if (held.given) {
+    if (held.x.shape(0) != saved.held_versions)
+      fail_value("held[0]", "V = " + std::to_string(saved.held_versions) + " as in its forward call",
+                 std::to_string(held.x.shape(0)));
     dheld = held.sums(dheld_value);
     held.clear(a, saved.held);
     call.dbegin = {held.products_view(), saved.held.data()};
@@ -213,6 +225,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   }
   py::object dx = py::none();
   if (want_dx && s.vocabulary == 0) {
+    if (add && dx_value.is_none()) fail_value("dx", "an array to add to", "None");
     py::array array = result<T>(dx_value, "dx", a.sequence_dims(s.inputs), "of x");
     call.dx = a.mutable_sequence(array);
     call.add_dx = add;
@@ -266,18 +279,17 @@ void bind_recurrent(py::module_& m) {
       [](Saved& saved, py::handle x, py::handle table, const py::tuple& weights, py::handle state, py::handle y,
          py::handle dy, py::handle dstate, const py::tuple& grads, py::handle dtable, bool want_dx, py::handle dx,
          bool add, py::handle drop, py::handle zone, py::handle side, py::handle dside, py::handle dcells,
-         py::handle held, py::handle dheld) {
+         py::handle held) {
         if (saved.used) throw std::runtime_error("saved: a pullback can be used once, and this one has been");
         const auto run = saved.float32 ? &backward<float> : &backward<double>;
         return run(saved, x, table, weights, state, y, dy, dstate, grads, dtable, want_dx, dx, add, drop, zone, side,
-                   dside, dcells, held, dheld);
+                   dside, dcells, held);
       },
       py::arg("saved"), py::arg("x"), py::arg("table").none(true), py::arg("weights"), py::arg("state").none(true),
       py::arg("y"), py::arg("dy").none(true), py::arg("dstate").none(true), py::arg("grads"),
       py::arg("dtable").none(true), py::arg("want_dx"), py::arg("dx") = py::none(), py::arg("add") = false,
       py::arg("drop") = py::none(), py::arg("zone") = py::none(), py::arg("side") = py::none(),
-      py::arg("dside") = py::none(), py::arg("dcells") = py::none(), py::arg("held") = py::none(),
-      py::arg("dheld") = py::none());
+      py::arg("dside") = py::none(), py::arg("dcells") = py::none(), py::arg("held") = py::none());
 }
 
 }  // namespace fastrnn::bindings

@@ -59,6 +59,7 @@ struct Saved {
   Plan backward;
   Block saved, stash, dropped;
   Tokens tokens, held;
+  ptrdiff_t held_versions = 0;  // of which `held` names one for each step
   bool has_held = false, bfloat16 = false;
   Lengths lengths;
   bool used = false;
@@ -227,6 +228,7 @@ struct Arguments : Weighed<T> {
     } else {
       table = input<T>(table_value, "table");
       check_shape(table, "table", {-1, shape.inputs}, "(V, I)");
+      if (table.shape(0) == 0) fail_value("table", "V >= 1", "0");
       if (stride<T>(table, 0) != shape.inputs && table.shape(0) > 1) table = py::array(table.attr("copy")());
       shape.vocabulary = table.shape(0);
       take_tokens(x_value, saved);

@@ -278,8 +278,8 @@ struct BackwardRun : ChunkGradients<Cell, T> {
       if (barriers.team.wait(stop)) return;
       if constexpr (Cell::kSlots == 1)
         for (ptrdiff_t t = t1; f.dbegin.of != nullptr && t-- > t0;)
-          add_to_begin<T>(s, f.dbegin, t, share.rows.below(s.count(t)).part_of(f.plan.unit_groups, unit_group),
-                          {saved_at(t, 0), 0, geometry.row});
+          add_to_begin<T>(s, f.dbegin, t, share.rows.part_of(f.plan.unit_groups, unit_group).below(s.count(t)),
+                          {saved_at(t, 0), 0, geometry.row});  // a row belongs to one thread at all steps
       this->input_gradient(t0, t1, thread);
       this->weight_gradients(t0, t1, thread);
     }

@@ -180,7 +180,7 @@ class CellPass:
         assert self.saved is not None, "a pass that kept nothing"
         return _core.recurrent_backward(
             self.saved, self.x, self.table, self.weights, self.first, self.y,
-            *back, *self.noise, self.side, dside, dcells, self.held, dheld,
+            *back, *self.noise, self.side, dside, dcells, self.held and (self.held, dheld),
         )  # fmt: skip
 
 
