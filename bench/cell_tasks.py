@@ -24,6 +24,9 @@ CELLS: dict[str, Make] = {
     "IRNN": lambda *sizes, **o: fastrnn.init.identity(fastrnn.RNN(*sizes, nonlinearity="relu", **o)),
     "LSTM": fastrnn.LSTM,
     "LSTM, coupled": lambda *sizes, **o: fastrnn.LSTM(*sizes, coupled=True, **o),
+    "LSTM, projected to a half": lambda inputs, h, **o: fastrnn.LSTM(
+        inputs, h, proj_size=max(h // 2, 1), **o
+    ),
     "LSTM, diagonal peepholes": lambda *sizes, **o: fastrnn.LSTM(*sizes, peephole="diagonal", **o),
     "LSTM, full peepholes": lambda *sizes, **o: fastrnn.LSTM(*sizes, peephole="full", **o),
     "GRU, reset after": fastrnn.GRU,
@@ -34,7 +37,9 @@ CELLS: dict[str, Make] = {
     "Clockwork": lambda inputs, h, **o: fastrnn.ClockworkRNN(inputs, h, module_sizes=_quarters(h), **o),
     "LSTM, two layers": lambda *sizes, **o: fastrnn.LSTM(*sizes, 2, **o),
     "LSTM, two layers, depth-gated": lambda *sizes, **o: fastrnn.DepthGatedLSTM(*sizes, 2, **o),
+    "LSTM, layer norm over all gates": lambda *sizes, **o: fastrnn.LSTM(*sizes, layer_norm="all", **o),
     "LSTM, layer norm by gate": lambda *sizes, **o: fastrnn.LSTM(*sizes, layer_norm="gate", **o),
+    "GRU, layer norm over all gates": lambda *sizes, **o: fastrnn.GRU(*sizes, layer_norm="all", **o),
     "GRU, layer norm by gate": lambda *sizes, **o: fastrnn.GRU(*sizes, layer_norm="gate", **o),
 }
 
@@ -52,11 +57,9 @@ def widest(cell: str) -> int:
 
 def tagger(cell: str, words: int, classes: int, seed: int) -> Any:
     """Embedding, cell and softmax."""
-    hidden = widest(cell)
-    body = fastrnn.Sequential(
-        fastrnn.Embedding(words, EMBEDDING, seed=seed), CELLS[cell](EMBEDDING, hidden, seed=seed + 1)
-    )
-    return fastrnn.value_and_grad(body, LinearCrossEntropy(hidden, classes, seed=seed + 2))
+    layer = CELLS[cell](EMBEDDING, widest(cell), seed=seed + 1)
+    body = fastrnn.Sequential(fastrnn.Embedding(words, EMBEDDING, seed=seed), layer)
+    return fastrnn.value_and_grad(body, LinearCrossEntropy(layer.output_size, classes, seed=seed + 2))
 
 
 def train(model: Any, batches: Iterator[tuple[Any, Any, Any]], carry: bool = False) -> None:
@@ -108,11 +111,11 @@ class Adding:
 
     def run(self, cell: str, seed: int) -> float:
         """Train and judge."""
-        rng, hidden = np.random.default_rng(seed), widest(cell)
+        rng, layer = np.random.default_rng(seed), CELLS[cell](EMBEDDING, widest(cell), seed=seed + 1)
         body = fastrnn.Sequential(
             fastrnn.Linear(2, EMBEDDING, seed=seed),
-            CELLS[cell](EMBEDDING, hidden, seed=seed + 1),
-            fastrnn.Linear(hidden, 1, seed=seed + 2),
+            layer,
+            fastrnn.Linear(layer.output_size, 1, seed=seed + 2),
         )
         model = fastrnn.value_and_grad(body, MSE())
         train(model, (self.examples(rng, self.BATCH) for _ in range(self.UPDATES)))

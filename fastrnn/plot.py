@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastrnn.callbacks import History
+    from fastrnn.diagnosis import Saturation, Spectrum
     from fastrnn.models import Hypothesis
 
 
@@ -173,4 +176,58 @@ def activations(values: Any, labels: Sequence[str]) -> Any:
     axes.set_xticks(range(len(values)), labels)
     axes.set_ylabel("unit")
     figure.colorbar(image, ax=axes)
+    return figure
+
+
+def spectra(found: Mapping[str, Spectrum]) -> Any:
+    """Draw spectral radius and largest singular value of each gate's recurrent matrix, a row for each matrix.
+
+    Parameters
+    ----------
+    found : dict of str to Spectrum
+        What `fastrnn.diagnosis.spectra` gives.
+
+    Raises
+    ------
+    ValueError
+        There is no matrix in it.
+    """
+    if not found:
+        raise ValueError("found: expected at least one matrix, got none")
+    widest = max(len(spectrum.gates) for spectrum in found.values())
+    figure = _figure(3 + 0.7 * widest, 1 + 1.6 * len(found))
+    axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
+    for (name, spectrum), row in zip(found.items(), axes, strict=True):
+        at = np.arange(len(spectrum.gates))
+        row.bar(at - 0.2, spectrum.radius, 0.4, label="spectral radius")
+        row.bar(at + 0.2, spectrum.norm, 0.4, label="largest singular value")
+        row.axhline(1, color="black", linewidth=0.8)
+        row.set_xticks(at, spectrum.gates)
+        row.set_title(name, fontsize="medium")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small")
+    return figure
+
+
+def saturation(found: Mapping[str, Saturation]) -> Any:
+    """Draw how often gates are open over how often they are shut, a point for each level.
+
+    A gate that is always one or the other lies on the line. Source: Karpathy et al. 2015 (arXiv:1506.02078),
+    figure 2.
+
+    Parameters
+    ----------
+    found : dict of str to Saturation
+        What `fastrnn.diagnosis.saturation` gives.
+    """
+    figure = _figure(4.5, 4.5)
+    axes = figure.subplots()
+    for name, shares in found.items():
+        axes.plot(shares.shut, shares.open, "o", alpha=0.8, label=name)
+        for level, (shut, open_) in enumerate(zip(shares.shut, shares.open, strict=True)):
+            axes.annotate(
+                str(level), (shut, open_), xytext=(4, 4), textcoords="offset points", fontsize="small"
+            )
+    axes.plot([0, 1], [1, 0], color="black", linewidth=0.8)
+    axes.set(xlabel="share shut", ylabel="share open", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    axes.legend(title="gate")
     return figure

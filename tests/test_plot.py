@@ -97,6 +97,27 @@ def test_activations(tmp_path: Path, rng: np.random.Generator) -> None:
         png(figure, tmp_path)
 
 
+def test_spectra(tmp_path: Path) -> None:
+    found = diagnosis.spectra(fastrnn.LSTM(3, 5, 2, peephole="full", seed=1))
+    figure = plot.spectra(found)
+    assert [axes.get_title() for axes in figure.axes] == list(found)
+    for axes, spectrum in zip(figure.axes, found.values(), strict=True):
+        assert [label.get_text() for label in axes.get_xticklabels()] == list(spectrum.gates)
+        for bars, want in zip(axes.containers, (spectrum.radius, spectrum.norm), strict=True):
+            assert np.array_equal([bar.get_height() for bar in bars], want)
+    png(figure, tmp_path)
+
+
+def test_saturation(tmp_path: Path, rng: np.random.Generator) -> None:
+    layer = fastrnn.LSTM(3, 5, 2, seed=1)
+    found = diagnosis.saturation(layer, 9 * rng.standard_normal((7, 2, 3)).astype(np.float32))
+    figure = plot.saturation(found)
+    points = {line.get_label(): line.get_xydata() for line in figure.axes[0].get_lines()}
+    for name, shares in found.items():
+        assert np.array_equal(points[name], np.column_stack([shares.shut, shares.open]))
+    png(figure, tmp_path)
+
+
 A = np.zeros((4, 2))
 ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     "no epoch": (lambda: plot.losses(History()), "history: expected at least one epoch, got none"),
@@ -121,6 +142,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: plot.forecast(A, A, names=["a"]),
         "names: expected 2 names, one for each column, got 1",
     ),
+    "no matrix": (lambda: plot.spectra({}), "found: expected at least one matrix, got none"),
     "values": (lambda: plot.activations(A[0], "ab"), "values: expected shape (T, H), got (2,)"),
     "labels": (lambda: plot.activations(A, "ab"), "labels: expected 4 of them, one for each step, got 2"),
 }
