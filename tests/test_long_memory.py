@@ -67,3 +67,12 @@ def test_flow(example: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert len(lines) == 2 + len(example.CELLS)
     left = {line.split("|")[1].strip(): float(line.split("|")[-2]) for line in lines[2:]}
     assert left["LSTM"] > -2 > -3 > left["tanh RNN"]
+
+
+def test_the_tanh_network_fails_where_the_lstm_solves(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adding over 100 steps: in a thousand updates, of which the LSTM needs some six hundred."""
+    monkeypatch.setattr(example, "UPDATES", 1000)
+    found = {cell: example.train("adding", cell, 100, 1) for cell in ("LSTM", "tanh RNN")}
+    assert found["LSTM"]["solved"] is not None
+    assert found["tanh RNN"]["solved"] is None
+    assert found["tanh RNN"]["score"] > 0.1  # always answering 1 has 1/6
