@@ -103,10 +103,9 @@ def torch() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def forks(threads: None) -> None:
+def forks(threads: None, torch: ModuleType) -> None:
     """What forks of this process need: one thread in it, and torch imported before."""
     _core.set_num_threads(1)
-    peer("torch").set_num_threads(1)
     peer("torch.distributed")
 
 
