@@ -62,3 +62,8 @@ def turned(name: str, a: np.ndarray) -> np.ndarray:
 
 
 ALL = {f.__name__: f for f in (read_only, off_by_one_element, off_by_one_byte, padded, every_other, turned)}
+
+
+def without_padding(a: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The rows that there are, from the last step on."""
+    return np.concatenate([a[t, lengths > t] for t in reversed(range(len(a)))])

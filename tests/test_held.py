@@ -8,6 +8,7 @@ import checks
 import numpy as np
 import pytest
 from errors import check
+from layouts import without_padding
 
 from fastrnn import _core
 
@@ -105,25 +106,22 @@ def test_rows_of_unlike_lengths(rng: np.random.Generator) -> None:
     dy[~there] = 0
     whole = run("rnn_tanh", a, dy)
 
-    def packed(padded: np.ndarray) -> np.ndarray:
-        return np.concatenate([padded[t, : there[t].sum()] for t in reversed(range(T))])
-
     weights, held = (a["w"], a["r"], a["b"], a["c"]), a["held"].reshape(-1, S)
-    of = packed((OF[:, None] * B + np.arange(B))[..., None])[:, 0]
-    x = packed(a["x"])
+    of = without_padding(OF[:, None] * B + np.arange(B), LENGTHS)
+    x = without_padding(a["x"], LENGTHS)
     for count in (1, 2, 7):
         _core.set_num_threads(count)
         y, _, saved = _core.recurrent_forward(
             "rnn_tanh", x, None, weights, None, False, True, lengths=LENGTHS, held=(held, a["v"][:, S:], of)
         )
-        checks.same_bits(y, packed(whole["y"]))
+        checks.same_bits(y, without_padding(whole["y"], LENGTHS))
         sums = np.zeros_like(held), np.zeros((H, S), np.float32)
         grads = tuple(map(np.zeros_like, weights))
         dx, _ = _core.recurrent_backward(
-            saved, x, None, weights, None, y, packed(dy), None, grads, None, True,
+            saved, x, None, weights, None, y, without_padding(dy, LENGTHS), None, grads, None, True,
             held=((held, a["v"][:, S:], of), sums),
         )  # fmt: skip
-        checks.same_bits(dx, packed(whole["dx"]))
+        checks.same_bits(dx, without_padding(whole["dx"], LENGTHS))
         checks.same_bits(sums[0].reshape(4, B, S), whole["held"])
         checks.close(sums[1], whole["v"], "gradient")
 

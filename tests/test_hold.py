@@ -9,6 +9,7 @@ from typing import Any
 import checks
 import numpy as np
 import pytest
+from layouts import without_padding
 from mutants import mutant
 
 from fastrnn import _core, reference
@@ -48,11 +49,6 @@ def test_hold(isa: str, rng: np.random.Generator, dtype: np.dtype) -> None:
     ):
         with pytest.raises(AssertionError):
             hold_is_the_twin(versions, np.sort(rng.integers(0, 3, 12)), mutant(hold, *wrong))
-
-
-def without_padding(a: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The rows that there are, from the last step on."""
-    return np.concatenate([a[t, lengths > t] for t in reversed(range(len(a)))])
 
 
 @pytest.mark.usefixtures("threads")

@@ -37,6 +37,11 @@ py::array array(py::handle value, const std::string& name) {
   return py::reinterpret_borrow<py::array>(value);
 }
 
+py::tuple tuple_of(py::handle value, std::size_t count, const std::string& name, const char* expected) {
+  if (!py::isinstance<py::tuple>(value) || py::len(value) != count) fail_type(name, expected, type_name(value));
+  return py::reinterpret_borrow<py::tuple>(value);
+}
+
 namespace {
 
 // Of the byte order of this machine.

@@ -64,6 +64,9 @@ class Array : public py::array {
 // An ndarray, or TypeError.
 py::array array(py::handle value, const std::string& name);
 
+// A tuple of so many, or TypeError that says what it is to be.
+py::tuple tuple_of(py::handle value, std::size_t count, const std::string& name, const char* expected);
+
 // True: float32, false: float64; TypeError for anything else.  The dtype of the weights decides for a whole call.
 bool is_float32(py::handle value, const std::string& name);
 
@@ -140,6 +143,9 @@ struct Tokens {
 };
 Tokens tokens(py::handle value, const std::string& name, bool batch_first, ptrdiff_t limit,
               const std::int64_t* ignored = nullptr, py::handle mask = py::none());
+
+// A width in whole blocks of units.
+constexpr ptrdiff_t round_to_block(ptrdiff_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
 
 // Memory for elements.
 template <class T>

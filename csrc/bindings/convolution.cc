@@ -41,13 +41,7 @@ py::tuple convolution(py::handle x, py::handle weight, py::handle bias_value, py
   c.call.bias = pointer<T>(bias);
   c.call.y = mutable_pointer<T>(y);
   c.call.at = at.mutable_data();
-  const OpKernels<T>& ops = kernels().of<T>().ops;
-  const Block scratch = scratch_of<T>(ops.convolution_scratch(c.call));
-  c.call.scratch = scratch.template as<T>();
-  {
-    const py::gil_scoped_release release;
-    ops.convolution(c.call);
-  }
+  run_on_scratch<T>(&OpKernels<T>::convolution_scratch, &OpKernels<T>::convolution, c.call);
   return py::make_tuple(y, at);
 }
 

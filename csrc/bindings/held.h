@@ -15,17 +15,17 @@ namespace fastrnn::bindings {
 template <class T>
 struct HeldInput {
   const bool given;
-  Array x, weight;  // [V, B, S], of unlike lengths [V, S]; [H, S]
-  Block products;   // [V, B, row] or [V, row]
+  Array x, weight;   // [V, B, S], of unlike lengths [V, S]; [H, S]
+  py::object which;  // of its rows each step has
+  Block products;    // [V, B, row] or [V, row]
   ptrdiff_t versions = 0, rows = 0, inputs = 0, hidden = 0, row = 0;
 
   HeldInput(const Arguments<T>& a, py::handle value) : given(!value.is_none()) {
     if (!given) return;
     if (a.info.slots != 1 || a.info.recurrent_gates[0] != 1 || a.shape.vocabulary != 0 || a.batch_first || a.reverse)
       fail_value("held", "None but for simple cells without tokens, batch_first or reverse", "a tuple");
-    if (!py::isinstance<py::tuple>(value) || py::len(value) != 3)
-      fail_type("held", "a tuple of 3 arrays", type_name(value));
-    const auto parts = py::reinterpret_borrow<py::tuple>(value);
+    const py::tuple parts = tuple_of(value, 3, "held", "a tuple of 3 arrays");
+    which = parts[2];
     const bool ragged = a.shape.ragged();
     x = input<T>(parts[0], "held[0]");
     check_shape(x, "held[0]", ragged ? Dims{-1, -1} : Dims{-1, a.shape.rows, -1}, letters());
@@ -33,7 +33,7 @@ struct HeldInput {
     versions = ragged ? 1 : x.shape(0);
     rows = x.shape(x.ndim() - 2);
     hidden = a.shape.hidden;
-    row = (hidden + kBlock - 1) / kBlock * kBlock;
+    row = round_to_block(hidden);
     weight = input<T>(parts[1], "held[1]");
     check_shape(weight, "held[1]", {hidden, inputs}, "(H, S)");
     if (inputs == 0) fail_value("held[1]", "S >= 1", text(shape_of(weight)));
@@ -41,19 +41,13 @@ struct HeldInput {
   }
   const char* letters() const { return x.ndim() == 2 ? "(V, S)" : "(V, B, S)"; }
   ptrdiff_t weight_step() const { return hidden > 1 ? stride<T>(weight, 0) : inputs; }
-  Rows<T> view(const py::array& a) const {
-    const bool steps = a.ndim() == 3;
-    return {mutable_pointer<T>(a), steps ? stride<T>(a, 0) : 0, stride<T>(a, steps ? 1 : 0)};
-  }
   Rows<T> products_view() const { return {products.as<T>(), rows * row, row}; }
-  // Which of its rows each step has.
-  Tokens of(const Arguments<T>& a, py::handle value) const {
-    const py::object third = py::reinterpret_borrow<py::tuple>(value)[2];
-    Tokens found = tokens(third, "held[2]", false, x.shape(0));
+  Tokens of(const Arguments<T>& a) const {
+    Tokens found = tokens(which, "held[2]", false, x.shape(0));
     const ptrdiff_t steps = a.shape.ragged() ? a.shape.places[0] : a.shape.steps;
     if (found.inner != 1 || found.outer != steps)
       fail_value("held[2]", "one for each step, (" + std::to_string(steps) + ",)",
-                 text(shape_of(array(third, "held[2]"))));
+                 text(shape_of(array(which, "held[2]"))));
     if (!a.shape.ragged() && !std::is_sorted(found.data(), found.data() + steps))
       fail_value("held[2]", "ascending numbers", "others");
     if (a.shape.ragged()) check_owners(a.shape, found.data());
@@ -82,7 +76,7 @@ struct HeldInput {
       bias.as<T>()[i] = (weights.input_bias != nullptr ? weights.input_bias[i] : T(0)) +
                         (weights.recurrent_bias != nullptr ? weights.recurrent_bias[i] : T(0));
     // Threads take rows of the batch, as they will in the pass, and not versions.
-    const Rows<T> from = view(x), to = products_view();
+    const Rows<T> from = Grid<T>::template view_of<T>(x), to = products_view();
     Linear<T> call{rows,
                    versions,
                    inputs,
@@ -95,11 +89,7 @@ struct HeldInput {
                    team_for_flops(2, versions * rows, inputs, hidden),
                    pairs,
                    nullptr};
-    const OpKernels<T>& ops = kernels().of<T>().ops;
-    const Block scratch = scratch_of<T>(ops.linear_scratch(call));
-    call.scratch = scratch.as<T>();
-    const py::gil_scoped_release release;
-    ops.linear(call);
+    run_on_scratch<T>(&OpKernels<T>::linear_scratch, &OpKernels<T>::linear, call);
   }
   // Makes room, of zeros or as it comes.
   void clear(bool zeros) {
@@ -123,24 +113,22 @@ struct HeldInput {
     Array dx, dweight;
   };
   Sums sums(py::handle value) const {
-    if (!py::isinstance<py::tuple>(value) || py::len(value) != 2)
-      fail_type("dheld", "a tuple of 2 arrays", type_name(value));
-    const auto parts = py::reinterpret_borrow<py::tuple>(value);
+    const py::tuple parts = tuple_of(value, 2, "dheld", "a tuple of 2 arrays");
     return {part<T>(parts[0], "dheld[0]", shape_of(x), "of held[0]"),
             part<T>(parts[1], "dheld[1]", {hidden, inputs}, "of held[1]")};
   }
   void add(const Sums& to, const void* pairs) const {
     if (versions * rows == 0) return;
-    const Rows<T> from = view(x), d = products_view();
+    const Rows<T> d = products_view();
     LinearBackward<T> call{versions,
                            rows,
                            inputs,
                            hidden,
                            {d.p, d.outer, d.inner},
-                           {from.p, from.outer, from.inner},
+                           Grid<T>::template view_of<const T>(x),
                            pointer<T>(weight),
                            weight_step(),
-                           view(to.dx),
+                           Grid<T>::template view_of<T>(to.dx),
                            true,
                            mutable_pointer<T>(to.dweight),
                            hidden > 1 ? stride<T>(to.dweight, 0) : inputs,
@@ -148,11 +136,7 @@ struct HeldInput {
                            team_for_flops(4, versions * rows, inputs, hidden),
                            pairs,
                            nullptr};
-    const OpKernels<T>& ops = kernels().of<T>().ops;
-    const Block scratch = scratch_of<T>(ops.linear_backward_scratch(call));
-    call.scratch = scratch.as<T>();
-    const py::gil_scoped_release release;
-    ops.linear_backward(call);
+    run_on_scratch<T>(&OpKernels<T>::linear_backward_scratch, &OpKernels<T>::linear_backward, call);
   }
 };
 

@@ -21,25 +21,22 @@ struct Side {
       array = part<T>(value, name, dims, letters);
     else
       check_shape(array, name, dims, letters);
-    shape.steps = ragged ? lengths.of[0] : array.shape(0);
-    shape.rows = ragged ? static_cast<ptrdiff_t>(lengths.of.size()) : array.shape(1);
+    view = Grid<T>::template view_of<T>(array);
     if (ragged) {
-      shape.lengths = lengths.of.data();
-      shape.places = lengths.places.data();
-      view = {mutable_pointer<T>(array), 0, stride<T>(array, 0)};
+      lengths.fill(shape);
     } else {
-      view = mutable_rows3<T>(array, false);
+      shape.steps = array.shape(0);
+      shape.rows = array.shape(1);
     }
   }
   ptrdiff_t columns() const { return array.shape(array.ndim() - 1); }
 };
 
 template <class T>
-void hold(py::handle held_value, py::handle versions_value, py::handle of_value, bool backward,
-          const py::object& lengths) {
+void hold(py::handle held_value, py::handle versions_value, py::handle of_value, bool backward, py::handle lengths) {
   py::object each[2] = {py::none(), py::none()};
   if (!lengths.is_none()) {
-    const auto pair = py::reinterpret_borrow<py::sequence>(lengths);
+    const py::tuple pair = tuple_of(lengths, 2, "lengths", "a pair of arrays");
     for (std::size_t i = 0; i < 2; ++i) each[i] = array(pair[i], "lengths");  // of both or of none
   }
   array(held_value, "held");
@@ -71,9 +68,7 @@ void hold(py::handle held_value, py::handle versions_value, py::handle of_value,
 void bind_hold(py::module_& m) {
   m.def(
       "hold",
-      [](py::handle held, py::handle versions, py::handle of, bool backward, const py::object& lengths) {
-        if (!lengths.is_none() && !(py::isinstance<py::tuple>(lengths) && py::len(lengths) == 2))
-          fail_type("lengths", "a pair of arrays", type_name(lengths));
+      [](py::handle held, py::handle versions, py::handle of, bool backward, py::handle lengths) {
         (is_float32(versions, "versions") ? hold<float> : hold<double>)(held, versions, of, backward, lengths);
       },
       py::arg("held"), py::arg("versions"), py::arg("of"), py::arg("backward"), py::arg("lengths") = py::none());

@@ -27,11 +27,7 @@ py::tuple nearest(py::handle query_value, py::handle row_value, py::handle scale
                     mutable_pointer<T>(score), index.mutable_data(),
                     // A few queries cost as much as the vector that they are padded to.
                     team_for_flops(2, std::max<ptrdiff_t>(query.shape(0), 16), row.shape(1), row.shape(0)), nullptr};
-    const OpKernels<T>& ops = kernels().of<T>().ops;
-    const Block scratch = scratch_of<T>(ops.nearest_scratch(call));
-    call.scratch = scratch.as<T>();
-    const py::gil_scoped_release release;
-    ops.nearest(call);
+    run_on_scratch<T>(&OpKernels<T>::nearest_scratch, &OpKernels<T>::nearest, call);
   }
   return py::make_tuple(index, score);
 }

@@ -56,7 +56,7 @@ struct Noise {
   // A block for what products read of h: forward's to fill.
   Block room() const {
     if (!drops) return {};
-    const ptrdiff_t row = (a.shape.output() + kBlock - 1) / kBlock * kBlock;
+    const ptrdiff_t row = round_to_block(a.shape.output());
     return block_of<T>((a.shape.rows + a.shape.between(0, a.shape.steps)) * row, "dropout of states");
   }
   void fill(StateNoise<T>& noise, const Block& dropped) const {

@@ -37,11 +37,7 @@ py::array linear(py::handle x_value, py::handle weight, py::handle bias, bool bf
                  team_for_flops(2, x.count(), w.inputs, w.outputs),
                  pairs_of<T>(bfloat16),
                  nullptr};
-  const OpKernels<T>& ops = kernels().of<T>().ops;
-  const Block scratch = scratch_of<T>(ops.linear_scratch(call));
-  call.scratch = scratch.as<T>();
-  const py::gil_scoped_release release;
-  ops.linear(call);
+  run_on_scratch<T>(&OpKernels<T>::linear_scratch, &OpKernels<T>::linear, call);
   return y;
 }
 
@@ -76,11 +72,7 @@ py::object linear_backward(py::handle dy_value, py::handle x_value, py::handle w
     dx = a;
   }
   if (x.count() == 0) return dx;
-  const OpKernels<T>& ops = kernels().of<T>().ops;
-  const Block scratch = scratch_of<T>(ops.linear_backward_scratch(call));
-  call.scratch = scratch.as<T>();
-  const py::gil_scoped_release release;
-  ops.linear_backward(call);
+  run_on_scratch<T>(&OpKernels<T>::linear_backward_scratch, &OpKernels<T>::linear_backward, call);
   return dx;
 }
 

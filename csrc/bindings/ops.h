@@ -81,6 +81,17 @@ Block lengths_of(py::handle value, ptrdiff_t rows, ptrdiff_t steps);
 // A number in [0, 2**64).
 std::uint64_t word(py::handle value, const char* name);
 
+// Runs a kernel on the scratch that it asks for, without the GIL.
+template <class T, class Call>
+void run_on_scratch(ptrdiff_t (*OpKernels<T>::*size)(const Call&) noexcept,
+                    void (*OpKernels<T>::*kernel)(const Call&) noexcept, Call& call) {
+  const OpKernels<T>& ops = kernels().of<T>().ops;
+  const Block scratch = scratch_of<T>((ops.*size)(call));
+  call.scratch = scratch.as<T>();
+  const py::gil_scoped_release release;
+  (ops.*kernel)(call);
+}
+
 // Threads worth waking: some ten microseconds of work each.
 int team_for(double work, double per_thread);
 inline int team_for_flops(int factor, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs) {

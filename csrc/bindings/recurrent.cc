@@ -67,7 +67,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   const Array side = side_of(a, side_value);
   HeldInput<T> held(a, held_value);
   Tokens held_of;
-  if (held.given) held_of = held.of(a, held_value);
+  if (held.given) held_of = held.of(a);
   const Decision plan = plan_for(a.shape, a.info, sizeof(T), usable_threads(), bfloat16);
   Forward<T> call{};
   a.fill(call);
@@ -85,7 +85,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   call.y = a.mutable_sequence(y);
   if (!side_value.is_none()) call.side = a.sequence(side);
   if (held.given) {
-    held.multiply(call.weights, bfloat16 && std::is_same_v<T, float> ? fast_pairs() : nullptr);
+    held.multiply(call.weights, call.plan.pairs);
     const Rows<T> rows = held.products_view();
     call.begin = {{rows.p, rows.outer, rows.inner}, held_of.data()};
   }
@@ -118,9 +118,7 @@ py::tuple forward(int cell, py::handle x, py::handle table, const py::tuple& wei
   kept->backward = plan.backward;
   kept->tokens = std::move(a.tokens);
   kept->held = std::move(held_of);
-  kept->has_held = held.given;
   if (held.given) kept->held_versions = held.x.shape(0);
-  kept->bfloat16 = bfloat16;
   kept->lengths = std::move(lengths);  // what shape points to stays where it is
   return py::make_tuple(y, final_state, py::cast(std::move(kept)));
 }
@@ -168,17 +166,15 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
     dside = result<T>(dside_value, "dside", a.sequence_dims(s.hidden), "of side");
     call.dside = a.mutable_sequence(dside);
   }
-  if (!held_pair.is_none() && !(py::isinstance<py::tuple>(held_pair) && py::len(held_pair) == 2))
-    fail_type("held", "a pair of tuples", type_name(held_pair));
   py::object held_value = py::none(), dheld_value = py::none();  // what it was, and where the gradients go
   if (!held_pair.is_none()) {
-    const auto pair = py::reinterpret_borrow<py::tuple>(held_pair);
+    const py::tuple pair = tuple_of(held_pair, 2, "held", "a pair of tuples");
     held_value = pair[0];
     dheld_value = pair[1];
   }
   HeldInput<T> held(a, held_value);
   typename HeldInput<T>::Sums dheld;
-  if (held.given != saved.has_held) fail_value("held", "as in its forward call", "otherwise");
+  if (held.given != (saved.held_versions >= 0)) fail_value("held", "as in its forward call", "otherwise");
   if (held.given) {
     if (held.x.shape(0) != saved.held_versions)
       fail_value("held[0]", "V = " + std::to_string(saved.held_versions) + " as in its forward call",
@@ -249,7 +245,7 @@ py::tuple backward(Saved& saved, py::handle x, py::handle table, const py::tuple
   saved.stash = Block();
   saved.dropped = Block();
   if (left_early) throw py::error_already_set();
-  if (held.given) held.add(dheld, saved.bfloat16 && std::is_same_v<T, float> ? any_pairs() : nullptr);
+  if (held.given) held.add(dheld, call.plan.pairs);
   return py::make_tuple(dx, dinitial);
 }
 

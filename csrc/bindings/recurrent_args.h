@@ -43,6 +43,12 @@ struct Lengths {
     }
   }
   bool given() const { return !of.empty(); }
+  void fill(Shape& shape) const {
+    shape.rows = static_cast<ptrdiff_t>(of.size());
+    shape.steps = of[0];
+    shape.lengths = of.data();
+    shape.places = places.data();
+  }
 };
 
 // How wide a state is.
@@ -59,8 +65,7 @@ struct Saved {
   Plan backward;
   Block saved, stash, dropped;
   Tokens tokens, held;
-  ptrdiff_t held_versions = 0;  // of which `held` names one for each step
-  bool has_held = false, bfloat16 = false;
+  ptrdiff_t held_versions = -1;  // of which `held` names one for each step; none: -1
   Lengths lengths;
   bool used = false;
 };
@@ -211,12 +216,7 @@ struct Arguments : Weighed<T> {
             py::handle state_value, bool batch_first_value, bool reverse_value, const Lengths& lengths,
             const Saved* saved)
       : Weighed<T>(cell, weight_values), batch_first(batch_first_value), reverse(reverse_value) {
-    if (lengths.given()) {
-      shape.rows = static_cast<ptrdiff_t>(lengths.of.size());
-      shape.steps = lengths.of[0];
-      shape.lengths = lengths.of.data();
-      shape.places = lengths.places.data();
-    }
+    if (lengths.given()) lengths.fill(shape);
     if (table_value.is_none() && shape.ragged()) {
       x = input<T>(x_value, "x");
       check_shape(x, "x", {lengths.places[0], shape.inputs}, "(N, I)");

@@ -50,7 +50,7 @@ py::array run(const Saved& saved, ptrdiff_t blocks, bool backward, py::handle se
   call.threads = static_cast<int>(std::min<ptrdiff_t>(usable_threads(), s.rows));
   py::array edges = pooled<T>({s.rows, s.hidden}, "states between blocks");
   call.edges = mutable_pointer<T>(edges);
-  const Block products = scratch_of<T>(s.rows * ((s.hidden + kBlock - 1) / kBlock * kBlock));
+  const Block products = scratch_of<T>(s.rows * round_to_block(s.hidden));
   call.products = products.as<T>();
   {
     const py::gil_scoped_release release;

@@ -140,7 +140,7 @@ class Word2VecRun {
     a_.joined.tags = number(1, "joined tags", 1, kMostWindow);
     a_.joined.null = static_cast<std::int32_t>(number(2, "joined null", 0, a_.tables.words - 1));
     const ptrdiff_t columns = (a_.joined.tags + 2 * ptrdiff_t{window}) * a_.joined.size;
-    a_.tables.output_stride = (columns + kBlock - 1) / kBlock * kBlock;
+    a_.tables.output_stride = round_to_block(columns);
   }
 
   void set_output(py::handle output, py::handle alias, ptrdiff_t v) {

@@ -7,6 +7,19 @@ namespace fastrnn::FASTRNN_ISA {
 
 FASTRNN_INLINE ptrdiff_t round_to_block(ptrdiff_t n) { return ceil_div(n, kBlock) * kBlock; }
 
+// load and store of columns of which only some exist.
+template <class T>
+FASTRNN_INLINE Vec<T> load_units(const T* p, ptrdiff_t valid) {
+  return valid >= kLanes<T> ? load(p) : load_n(p, max_of(0, valid));
+}
+template <class T>
+FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
+  if (valid >= kLanes<T>)
+    store(p, v);
+  else if (valid > 0)
+    store_n(p, v, valid);
+}
+
 // How long rows of n elements are made: an odd number of cache lines, so that a column of many rows spreads over all
 // sets of the first-level cache.
 FASTRNN_INLINE ptrdiff_t odd_lines(ptrdiff_t n, ptrdiff_t element_bytes) {

@@ -8,21 +8,12 @@
 namespace fastrnn::FASTRNN_ISA {
 
 template <class T>
-FASTRNN_INLINE Vec<T> load_some(const T* p, ptrdiff_t count) {
-  return count >= kLanes<T> ? load(p) : load_n(p, count);
-}
-template <class T>
-FASTRNN_INLINE void store_some(T* p, Vec<T> v, ptrdiff_t count) {
-  count >= kLanes<T> ? store(p, v) : store_n(p, v, count);
-}
-
-template <class T>
 void hold_forward(const Hold<T>& a, Range rows) {
   for (ptrdiff_t t = 0; t < a.steps.steps; ++t) {
     const Rows<T> to = a.steps.at(a.held, t), from = a.versions.at(a.from, a.of[t]);
     for (ptrdiff_t b = rows.begin; b < min_of(rows.end, a.steps.count(t)); ++b)
       for (ptrdiff_t i = 0; i < a.columns; i += kLanes<T>)
-        store_some(to.p + b * to.inner + i, load_some(from.p + b * from.inner + i, a.columns - i), a.columns - i);
+        store_units(to.p + b * to.inner + i, load_units(from.p + b * from.inner + i, a.columns - i), a.columns - i);
   }
 }
 
@@ -40,9 +31,9 @@ void hold_backward(const Hold<T>& a, Range rows) {
         Vec<T> sum{};
         for (ptrdiff_t t = last; t-- > begin;) {
           const Rows<T> by = a.steps.at(a.held, t);
-          sum = sum + load_some(by.p + b * by.inner + i, a.columns - i);
+          sum = sum + load_units(by.p + b * by.inner + i, a.columns - i);
         }
-        store_some(to.p + b * to.inner + i, sum, a.columns - i);
+        store_units(to.p + b * to.inner + i, sum, a.columns - i);
       }
     }
     end = begin;

@@ -250,19 +250,6 @@ FASTRNN_INLINE void pack_gains(T* row, const Weights<T>& weights, ptrdiff_t hidd
       [&](auto k) { add_slots<Cell>(row, weights.recurrent_gain, Cell::kFeeds.at[k].slots, hidden, blocks); });
 }
 
-// load and store of units that may lie past `hidden`.
-template <class T>
-FASTRNN_INLINE Vec<T> load_units(const T* p, ptrdiff_t valid) {
-  return valid >= kLanes<T> ? load(p) : load_n(p, max_of(0, valid));
-}
-template <class T>
-FASTRNN_INLINE void store_units(T* p, Vec<T> v, ptrdiff_t valid) {
-  if (valid >= kLanes<T>)
-    store(p, v);
-  else if (valid > 0)
-    store_n(p, v, valid);
-}
-
 // to[k][0 .. count) += every row, in order.
 template <int kSums, class T>
 FASTRNN_INLINE void add_rows(T* const (&to)[kSums], Rows<const T> from, ptrdiff_t rows, ptrdiff_t count) {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _core
+from .ragged import elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,12 +106,11 @@ def outward(a: Array, way: Way) -> Array:
     return a.swapaxes(0, 1) if way.batch_first else a
 
 
-class Layout(NamedTuple):
+class Layout:
     """How a sequence lies in memory: [steps, batch], or without padding, from the last step to the first."""
 
-    steps: int
-    batch: int
-    lengths: Array | None
+    def __init__(self, steps: int, batch: int, lengths: Array | None) -> None:
+        self.steps, self.batch, self.lengths = steps, batch, lengths
 
     @classmethod
     def of(cls, steps: Array, batch: int, lengths: Array | None, more: int = 0) -> Layout:
@@ -132,6 +132,7 @@ class Layout(NamedTuple):
         """The others."""
         return a[1:] if self.lengths is None else a[: len(a) - self.batch]
 
+    @functools.cached_property
     def _begins(self) -> Array:
         """Where each step begins."""
         assert self.lengths is not None
@@ -150,14 +151,20 @@ class Layout(NamedTuple):
 
     def _ends(self) -> Any:
         """Where it is, as an index."""
-        return -1 if self.lengths is None else self._begins()[self.lengths - 1] + np.arange(self.batch)
+        return -1 if self.lengths is None else self._begins[self.lengths - 1] + np.arange(self.batch)
+
+    @functools.cached_property
+    def _elements(self) -> tuple[Array, Array]:
+        """The step and the row of each element."""
+        assert self.lengths is not None
+        return elements(self.lengths)
 
     def places(self, of: Array, other: Layout) -> Array:
         """Where in another layout the step `of[t]` is, for each step t; with lengths for each row of it."""
         if self.lengths is None:
             return of
-        from_end, row = np.nonzero(np.arange(self.steps - 1, -1, -1)[:, None] < self.lengths)
-        found: Array = other._begins()[of[self.steps - 1 - from_end]] + row
+        step, row = self._elements
+        found: Array = other._begins[of[step]] + row
         return found
 
 

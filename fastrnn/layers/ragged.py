@@ -32,6 +32,13 @@ def apart(x: Any, lengths: Any) -> tuple[Any, Any]:
     return (inputs, known) if several else (inputs[0], known[0])
 
 
+def elements(lengths: Array) -> tuple[Array, Array]:
+    """Give the step and the row of each element of rows without padding; the lengths descend."""
+    last = int(lengths[0]) - 1
+    from_end, row = np.nonzero(np.arange(last, -1, -1)[:, None] < lengths)
+    return last - from_end, row
+
+
 class Ragged:
     """Where each step of each row of a batch lies with padding and without.
 
@@ -52,9 +59,8 @@ class Ragged:
         self.batch_first = batch_first
         self.order = np.argsort(-given, kind="stable")
         self.lengths = np.ascontiguousarray(given[self.order])
-        last = int(self.lengths[0]) - 1
-        from_end, row = np.nonzero(np.arange(last, -1, -1)[:, None] < self.lengths)
-        t, b = last - from_end, self.order[row]
+        t, row = elements(self.lengths)
+        b = self.order[row]
         self.places = tuple(
             b * steps + step if batch_first else step * rows + b for step in (t, self.lengths[row] - 1 - t)
         )
