@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,13 @@ def describe(value: object) -> str:
     if value is None or isinstance(value, (bool, int, float, str, np.generic)):
         return repr(value)
     return type(value).__name__
+
+
+def items(given: Any) -> Any:
+    """A container that can be gone through again: of an Arrow array or an iterator, a list of its items."""
+    if hasattr(given, "to_pylist"):
+        return given.to_pylist()
+    return list(given) if isinstance(given, Iterator) else given
 
 
 def integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:

@@ -28,16 +28,18 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
     """
     Check for a finite series [N, columns] and give it in `dtype`; [N] will do for one column.
 
-    Anything that NumPy makes an array of will do: lists, data frames, arrow columns.
+    Anything that NumPy makes an array of will do: lists, data frames, Arrow columns and tables. Of what
+    has named columns, those called `names` are taken, in that order.
 
     Raises
     ------
     ValueError
-        The shape is wrong, or a number is not finite: the message has its row and column.
+        A column is missing, the shape is wrong, or a number is not finite: the message has its row and
+        column.
     TypeError
         They are no numbers.
     """
-    found = np.asarray(value)
+    found = np.asarray(_chosen(name, value, names))
     if found.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected numbers, got {found.dtype}")
     if found.ndim == 1 and columns == 1:
@@ -45,7 +47,7 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
     if found.ndim != 2 or found.shape[1] != columns:
         raise ValueError(f"{name}: expected shape (N, {columns}), got {found.shape}")
     with np.errstate(over="ignore"):
-        cast = found.astype(dtype)
+        cast = found.astype(dtype, order="C")
     wrong = np.argwhere(~np.isfinite(cast))
     if len(wrong):
         row, column = (int(k) for k in wrong[0])
@@ -55,6 +57,17 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
             f"{name}: expected {what}, got {found[row, column]} at row {row}, column {column}{label}"
         )
     return cast
+
+
+def _chosen(name: str, value: Any, names: Sequence[str]) -> Any:
+    """Return the columns `names` of a data frame, or of an Arrow table."""
+    has = getattr(value, "column_names", getattr(value, "columns", None))
+    if not names or has is None:
+        return value
+    for wanted in names:
+        if wanted not in has:
+            raise ValueError(f"{name}: expected columns {list(names)}, got {list(has)}")
+    return value.select(list(names)) if hasattr(value, "column_names") else value[list(names)]
 
 
 def listed(name: str, given: Any) -> list[Any]:

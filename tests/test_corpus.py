@@ -112,12 +112,6 @@ def test_integers_far_apart() -> None:
     assert corpus.ids.tolist() == [1, 0, 1]
 
 
-def test_arrow() -> None:
-    arrow = pytest.importorskip("pyarrow")
-    check(Corpus.read(arrow.array(SENTENCES)), SENTENCES)
-    assert sentences_of(Corpus.read(arrow.array([[3], [], [1, 3]])[1:])) == [[1, 3]]
-
-
 def test_cache(tmp_path: Path) -> None:
     path = tmp_path / "corpus"
     check(Corpus.read(iter(SENTENCES), cache=path), SENTENCES)

@@ -24,6 +24,7 @@ def word_vocabulary(name: str, given: Any) -> Vocabulary:
 
 def sentences(name: str, given: Any) -> Sequence[Sequence[str]]:
     """Check that sentences are lists of words: a string in place of one is more often a slip than a wish."""
+    given = _check.items(given)
     if isinstance(given, (str, bytes)) or not hasattr(given, "__len__"):
         raise TypeError(f"{name}: expected a list of sentences, got {_check.describe(given)}")
     for place, sentence in enumerate(given):
@@ -79,6 +80,7 @@ class Labels:
     def __init__(self, name: str, given: Iterable[Any]) -> None:
         if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
             raise TypeError(f"{name}: expected a list of names, got {_check.describe(given)}")
+        given = _check.items(given)
         found: set[str] = set()
         for item in given:
             found.update(item if hasattr(item, "__iter__") and not isinstance(item, str) else [item])
@@ -104,6 +106,7 @@ class Labels:
 
     def sequences(self, name: str, given: Any, whose: str, inputs: Sequence[Any]) -> Sequences:
         """Ids of lists of labels, as long as the sequences that they belong to."""
+        given = _check.items(given)
         if not hasattr(given, "__len__") or len(given) != len(inputs):
             got = len(given) if hasattr(given, "__len__") else _check.describe(given)
             raise ValueError(f"{name}: expected {len(inputs)} lists of labels, as {whose} has, got {got}")
@@ -119,6 +122,7 @@ class Labels:
 
     def array(self, name: str, given: Any, whose: str, inputs: Sequence[Any]) -> npt.NDArray[np.int32]:
         """Ids of labels, one for each sequence."""
+        given = _check.items(given)
         if not hasattr(given, "__len__") or len(given) != len(inputs):
             got = len(given) if hasattr(given, "__len__") else _check.describe(given)
             raise ValueError(f"{name}: expected {len(inputs)} labels, one for each of {whose}, got {got}")

@@ -235,7 +235,7 @@ def validation_pair(given: Any) -> tuple[Any, Any]:
     """The two parts of `validation_data`."""
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise TypeError(f"validation_data: expected a pair (x, y), got {_check.describe(given)}")
-    return given[0], given[1]
+    return _check.items(given[0]), _check.items(given[1])
 
 
 def probabilities(logits: Any) -> Any:

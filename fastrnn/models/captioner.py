@@ -212,6 +212,7 @@ class Captioner(Decoding):
         """Return the loss on `y`, and the share of sequences for which `predict` gives exactly it."""
         from fastrnn.training import evaluate
 
+        y = _check.items(y)
         loss = evaluate(self, DescribedBatches(*self._pair(x, y), 64))
         found = self.predict(x, max_length=max(50, *map(len, y)))
         return Translation(loss, metrics.accuracy([list(row) for row in y], found), len(y))

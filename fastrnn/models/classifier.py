@@ -213,12 +213,14 @@ class SequenceClassifier(Model):
 
     def _encode(self, x: Sentences, y: Sequence[str], name: str = "") -> tuple[Sequences, Any]:
         first, second = (f"{name}[0]", f"{name}[1]") if name else ("x", "y")
+        x, y = _check.items(x), _check.items(y)
         return encode(first, x, self.vocabulary), self.labels.array(second, y, first, x)
 
     def evaluate(self, x: Sentences, y: Sequence[str]) -> Classification:
         """Return loss and accuracy on sentences `x` with the labels `y`."""
         from fastrnn.training import evaluate
 
+        x, y = _check.items(x), _check.items(y)
         data = PaddedBatches(*self._encode(x, y), 64)
         return Classification(evaluate(self, data), metrics.accuracy(y, self.predict(x)), len(y))
 

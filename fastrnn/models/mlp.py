@@ -187,6 +187,7 @@ class MLP(Model):
 
     def evaluate(self, x: Any, y: Any) -> Fit:
         """Return the loss and, of a classifier, the share of right labels."""
+        y = y if self.labels is None else _check.items(y)
         rows, targets = self._arrays(x, y)
         right = None if self.labels is None else metrics.accuracy(y, self.predict(x))
         return Fit(evaluate(self, DenseBatches(rows, targets, 1024)), right, len(rows))

@@ -160,6 +160,7 @@ class Seq2Seq(Seq2SeqNetwork):
 
     def _encode(self, x: Sentences, y: Sentences, name: str = "") -> tuple[Sequences, Sequences]:
         first, second = (f"{name}[0]", f"{name}[1]") if name else ("x", "y")
+        x, y = _check.items(x), _check.items(y)
         inputs = encode(first, x, self.source)
         if not hasattr(y, "__len__") or len(y) != len(x):
             got = len(y) if hasattr(y, "__len__") else _check.describe(y)
@@ -172,6 +173,7 @@ class Seq2Seq(Seq2SeqNetwork):
         """Return the loss on `y`, and the share of sequences for which `predict` gives exactly it."""
         from fastrnn.training import evaluate
 
+        x, y = _check.items(x), _check.items(y)
         loss = evaluate(self, PaddedBatches(*self._encode(x, y), 64))
         exact = metrics.accuracy([list(tokens) for tokens in y], self.predict(x))
         return Translation(loss, exact, len(y))

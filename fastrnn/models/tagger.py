@@ -240,12 +240,14 @@ class SequenceTagger(Model):
 
     def _encode(self, x: Sentences, y: Sentences, name: str = "") -> tuple[Sequences, Sequences]:
         first, second = (f"{name}[0]", f"{name}[1]") if name else ("x", "y")
+        x, y = _check.items(x), _check.items(y)
         return encode(first, x, self.vocabulary), self.labels.sequences(second, y, first, x)
 
     def evaluate(self, x: Sentences, y: Sentences) -> Tagging:
         """Return loss and scores on sentences `x` with the tags `y`."""
         from fastrnn.training import evaluate
 
+        x, y = _check.items(x), _check.items(y)
         data = self._batches("x", x, *self._encode(x, y), 64)
         f1 = self._chunks(x, y) if metrics.has_chunks(self.labels.names) else None
         return Tagging(evaluate(self, data), self._accuracy(x, y), f1, data.tokens)
@@ -266,6 +268,7 @@ class SequenceTagger(Model):
         return self._each(x, probabilities)
 
     def _each(self, x: Sentences, function: Any) -> list[Any]:
+        x = _check.items(x)
         inputs = encode("x", x, self.vocabulary)
         data, found = self._batches("x", x, inputs, inputs, 64), [None] * len(inputs)
         for k in range(len(data)):

@@ -85,7 +85,7 @@ class Corpus:
             - iterable of lists of str, read once, so a generator will do; with `tokenizer`, of what it takes;
             - ``(ids, offsets)``: NumPy integers, sentence s being ``ids[offsets[s]:offsets[s + 1]]``; a
               two-dimensional integer array, whose rows are sentences; or a list of one-dimensional ones;
-            - an Arrow list array (of strings or integers), as pyarrow and others have it.
+            - an Arrow list array (of strings or integers), in chunks or in one piece, as pyarrow has it.
         tokenizer : callable, optional
             From a line of a file, or an item of the iterable, to its tokens.
         cache : path, optional
@@ -143,17 +143,12 @@ def _fill(
         raise TypeError(f"sentences: expected an iterable of lists of tokens, got {_check.describe(source)}")
     types: dict[str, int] = {}
     counts = _corpus.encode(
-        _plain(source),
+        source.to_pylist() if hasattr(source, "to_pylist") else source,
         types,
         lambda i, e: store.add(np.frombuffer(i, np.int32), np.frombuffer(e, np.int64)),
         tokenizer,
     )
     return list(types), np.frombuffer(counts, np.int64)
-
-
-def _plain(source: Any) -> Iterable[Any]:
-    """Sentences as Python lists, for a source that has a way of its own to make them."""
-    return source.to_pylist() if hasattr(source, "__arrow_c_array__") else source  # type: ignore[no-any-return]
 
 
 def _files(path: Path) -> list[Path]:
@@ -220,6 +215,8 @@ def _as_arrays(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
         return np.concatenate([_integers(a) for a in source]), np.cumsum(
             [0, *map(len, source)], dtype=np.int64
         )
+    if hasattr(source, "combine_chunks"):
+        source = source.combine_chunks()
     if hasattr(source, "__arrow_c_array__") and hasattr(source, "offsets") and hasattr(source, "values"):
         values = source.values.to_numpy(zero_copy_only=False)
         if values.dtype.kind in "iu" and not source.null_count:
