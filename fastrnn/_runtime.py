@@ -10,9 +10,9 @@ _MOST_THREADS = 1024
 def use_isa(name: str) -> None:
     """Run all kernels on another instruction set, see `available_isas`.
 
-    ``"sse4"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` (the same with an instruction for bfloat16) or
-    ``"neon"``. Results of AVX2 and AVX-512 are the same in every bit. The environment variable
-    ``FASTRNN_ISA`` does this at import.
+    ``"sse4"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` and ``"avx512_amx"`` (the same with an instruction
+    for bfloat16) or ``"neon"``. Results of AVX2 and AVX-512 are the same in every bit. The environment
+    variable ``FASTRNN_ISA`` does this at import.
 
     Raises
     ------

@@ -6,6 +6,7 @@ The kernels without the instruction (emulated) run on every processor, and give 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from fastrnn.reference import bfloat16, cross_entropy, linear
 
 CELLS = list(reference.CELLS)
 NATIVE = any(name.endswith("_bf16") for name in _core.available_isas())
+AMX = [name for name in _core.available_isas() if name.endswith("_amx")]  # or emulated: see HACKING.md
 
 
 pytestmark = pytest.mark.usefixtures("emulated")
@@ -133,6 +135,11 @@ OPTIONS: list[dict[str, Any]] = [{}, {"state": False, "bias": False}, {"vocabula
 def test_cells_match_the_reference(
     isa: str, cell: str, shape: tuple[int, int, int, int], options: dict[str, Any]
 ) -> None:
+    """Tightly, with its sums."""
+    cells_match(cell, shape, options)
+
+
+def cells_match(cell: str, shape: tuple[int, int, int, int], options: dict[str, Any]) -> None:
     """Outputs, states and all gradients of every cell, tightly.
 
     Where the last bit of a float32, which differs, decides how a number is rounded, both sides part by half a
@@ -197,9 +204,61 @@ class TestInstruction:
         checks.runs_same_bits(got, want)
 
 
+@pytest.mark.skipif(not AMX, reason="no tiles of bfloat16")
+class TestTiles:
+    """AMX, whose sums are others: `bfloat16.block`."""
+
+    @pytest.fixture(autouse=True)
+    def _tiles(self, emulated: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        with _tiles_in_use():
+            monkeypatch.setattr(bfloat16, "block", 16)
+            yield
+
+    @pytest.mark.parametrize("size", [*SIZES, (2, 31, 70, 40), (1, 40, 129, 300)], ids=str)
+    def test_linear(self, rng: np.random.Generator, size: tuple[int, ...]) -> None:
+        steps, rows, inputs, outputs = size
+        x, dy = draw(rng, steps, rows, inputs), draw(rng, steps, rows, outputs)
+        weight = draw(rng, outputs, inputs)
+        dweight = np.zeros_like(weight)
+        dx = _core.linear_backward(dy, x, weight, dweight, None, True, True)
+        want = linear.linear_backward(dy, x, weight, True)
+        checks.same_bits(_core.linear(x, weight, None, True), linear.linear(x, weight, None, True))
+        checks.same_bits(dx, want.x)
+        checks.same_bits(dweight, want.weight)
+
+    def test_other_sums_are_seen(self, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+        x, weight = draw(rng, 4, 70), draw(rng, 40, 70)
+        for block in (1, 8, 32):
+            monkeypatch.setattr(bfloat16, "block", block)
+            with pytest.raises(AssertionError, match="differ"):
+                checks.same_bits(_core.linear(x, weight, None, True), linear.linear(x, weight, None, True))
+
+    @pytest.mark.parametrize("options", OPTIONS, ids=str)
+    @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_cells(self, cell: str, shape: tuple[int, int, int, int], options: dict[str, Any]) -> None:
+        cells_match(cell, shape, options)
+
+
+@contextmanager
+def _tiles_in_use() -> Iterator[None]:
+    """AMX in place of what gives the same bits everywhere."""
+    before = _core.isa()
+    _core.emulate_bfloat16(False)
+    _core.use_isa(AMX[0])
+    yield
+    _core.use_isa(before)
+    _core.emulate_bfloat16(True)
+
+
 @pytest.mark.usefixtures("threads")
 class TestInvariance:
-    """The bit rule: threads, rows, chunks, tokens, instruction sets."""
+    """The bit rule: threads, rows, chunks, tokens."""
+
+    @pytest.fixture(autouse=True, params=["chains", *AMX])
+    def _sums(self, emulated: None, request: pytest.FixtureRequest) -> Iterator[None]:
+        with _tiles_in_use() if request.param in AMX else nullcontext():
+            yield
 
     @pytest.mark.parametrize("cell", CELLS)
     @pytest.mark.parametrize("shape", [(4, 33, 9, 17), (5, 8, 30, 121), (90, 3, 8, 24)], ids=str)
@@ -243,6 +302,16 @@ class TestInvariance:
         for cuts in ([1], [3], [2, 5]):
             checks.chunks_equal_the_whole(case, cuts, recurrent.run_kernel, checks.runs_same_bits)
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_nan_stays_in_its_row(self, rng: np.random.Generator, cell: str, value: float) -> None:
+        case = replace(make_case(rng, (4, 5, 9, 17), "float32", cell=cell), bfloat16=True)
+        checks.nan_stays_in_its_row(case, 2, recurrent.run_kernel, value)
+
+
+class TestChains:
+    """What holds for sums of one chain alone."""
+
     @pytest.mark.parametrize("rows", [1, 5, 8])
     def test_loss_in_chunks(self, rng: np.random.Generator, rows: int) -> None:
         x, weight = draw(rng, 9, rows, 33), draw(rng, 70, 33)
@@ -262,16 +331,11 @@ class TestInvariance:
 
     def test_instruction_sets(self, rng: np.random.Generator) -> None:
         """All of them, for products of bfloat16 are exact; those of the pointwise need fma."""
-        fused = tuple(name for name in _core.available_isas() if name != "sse4")
+        names = tuple(name for name in _core.available_isas() if name not in AMX)
+        fused = tuple(name for name in names if name != "sse4")
         before = _core.isa()
         case = replace(make_case(rng, (5, 7, 30, 33), "float32"), bfloat16=True)
         checks.isas_agree(lambda: recurrent.run_kernel(case), fused)
         x, weight = draw(rng, 30, 33), draw(rng, 70, 33)
-        checks.isas_agree(lambda: {"y": _core.linear(x, weight, None, True)}, tuple(_core.available_isas()))
+        checks.isas_agree(lambda: {"y": _core.linear(x, weight, None, True)}, names)
         _core.use_isa(before)
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    @pytest.mark.parametrize("cell", CELLS)
-    def test_nan_stays_in_its_row(self, rng: np.random.Generator, cell: str, value: float) -> None:
-        case = replace(make_case(rng, (4, 5, 9, 17), "float32", cell=cell), bfloat16=True)
-        checks.nan_stays_in_its_row(case, 2, recurrent.run_kernel, value)

@@ -16,7 +16,8 @@ BIAS = np.zeros(V, np.float32)
 FILTERS = np.zeros((V, I, 2), np.float32)
 DY = np.zeros((T, B, V), np.float32)
 FROZEN = np.broadcast_to(np.float32(0), W.shape)
-BUILT = "neon" if platform.machine() in ("aarch64", "arm64") else "sse4, avx2, avx512, avx512_bf16"
+ARM = platform.machine() in ("aarch64", "arm64")
+BUILT = "neon" if ARM else "sse4, avx2, avx512, avx512_bf16, avx512_amx"
 
 
 def entropy(x: Any = X, w: Any = W, bias: Any = BIAS, targets: Any = TOKENS, mask: Any = None) -> Any:

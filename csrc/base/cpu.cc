@@ -17,12 +17,18 @@
 #endif
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
 
 namespace fastrnn {
+
+#if defined(FASTRNN_EMULATE_AMX)
+bool emulate_amx() noexcept;  // tests/cpp/amx_emulator.cc
+#endif
+
 namespace {
 
 #if defined(__x86_64__)
@@ -32,6 +38,21 @@ bool has_lzcnt_movbe_f16c() noexcept {
   constexpr unsigned kMovbe = 1u << 22, kF16c = 1u << 29, kLzcnt = 1u << 5;
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kMovbe) == 0 || (c & kF16c) == 0) return false;
   return __get_cpuid(0x80000001u, &a, &b, &c, &d) && (c & kLzcnt) != 0;
+}
+
+// Tiles of bfloat16.  The system keeps their registers for a process that has asked for them.
+bool has_amx() noexcept {
+#if defined(FASTRNN_EMULATE_AMX)
+  return emulate_amx();
+#elif defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBfloat16 = 1u << 22, kTile = 1u << 24, kBoth = kBfloat16 | kTile;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kBoth) != kBoth) return false;
+  constexpr long kAskFor = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, since Linux 5.16
+  return syscall(SYS_arch_prctl, kAskFor, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 #endif
 
@@ -147,6 +168,10 @@ bool cpu_supports(const char* isa_name) noexcept {
                   __builtin_cpu_supports("avx512vl");
   if (name == "avx512") return v4;
   if (name == "avx512_bf16") return v4 && __builtin_cpu_supports("avx512bf16");
+  if (name == "avx512_amx") {
+    static const bool amx = v4 && has_amx();
+    return amx;
+  }
   return false;
 #elif defined(__aarch64__)
   return name == "neon";

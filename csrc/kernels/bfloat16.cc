@@ -53,11 +53,10 @@ void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, 
   for (ptrdiff_t i = 0; i < width; i += U) store(to + i, pair(at(even, i), at(odd, i)));
 }
 
-void pair_block(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t rows, ptrdiff_t count) noexcept {
-  for (ptrdiff_t r = 0; r < rows; r += 2, to += stride) {
-    const float* even = from.p + r * from.inner;
-    pair_rows(to, even, r + 1 < rows ? even + from.inner : nullptr, count, count);
-  }
+void pair_block(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t rows, ptrdiff_t count,
+                ptrdiff_t pairs) noexcept {
+  const auto row = [&](ptrdiff_t r) { return r < rows ? from.p + r * from.inner : nullptr; };
+  for (ptrdiff_t i = 0; i < pairs; ++i) pair_rows(to + i * stride, row(2 * i), row(2 * i + 1), count, count);
 }
 
 void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,

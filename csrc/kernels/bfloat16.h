@@ -21,6 +21,8 @@ struct Operands {
   explicit Operands(const void* of) : pairs(static_cast<const Tiles<T>*>(of)) {}
   bool paired() const { return std::is_same_v<T, float> && pairs != nullptr; }
   ptrdiff_t cells(ptrdiff_t numbers) const { return paired() ? (numbers + 1) / 2 : numbers; }
+  // Pairs of the rows of a step, filled up with zeros: in a depth of many steps no block of a sum has two of them.
+  ptrdiff_t pairs_of(ptrdiff_t rows) const { return ceil_div(ceil_div(rows, 2), pairs->block) * pairs->block; }
   const Tiles<T>* tiles() const { return paired() ? pairs : &Tiles<T>::numbers; }
 };
 
@@ -74,8 +76,9 @@ void pair_row(float* to, const float* from, ptrdiff_t count) noexcept;
 // Two rows as the halves of `width` cells, in full vectors; numbers from `count` on, and a row that is null, are zeros.
 void pair_rows(float* to, const float* even, const float* odd, ptrdiff_t width, ptrdiff_t count) noexcept;
 
-// Rows 0 and 1, 2 and 3, ... of a matrix as rows of `count` cells, `stride` apart; an odd last row has zeros beside it.
-void pair_block(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t rows, ptrdiff_t count) noexcept;
+// Rows 0 and 1, 2 and 3, ... of a matrix as `pairs` rows of `count` cells, `stride` apart; zeros past its last row.
+void pair_block(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t rows, ptrdiff_t count,
+                ptrdiff_t pairs) noexcept;
 
 // Rows of a grid as cells, `stride` apart.
 void pair_grid(float* to, ptrdiff_t stride, Rows<const float> from, ptrdiff_t outer, ptrdiff_t inner,

@@ -37,7 +37,7 @@ void SoftmaxLoss<T>::take_rows(const Work& w) const {
                     [&](ptrdiff_t i) -> const T* { return x_ + (begin + i) * wide_; });
     if constexpr (std::is_same_v<T, float>)
       if (operands_.paired())
-        pair_block(paired_x_ + begin / 2 * wide_, wide_, {x_ + begin * wide_, 0, wide_}, kBlock, wide_);
+        pair_block(paired_x_ + begin / 2 * wide_, wide_, {x_ + begin * wide_, 0, wide_}, kBlock, wide_, kBlock / 2);
   }
 }
 
@@ -245,8 +245,8 @@ void SoftmaxLoss<T>::add_classes(const Work& w, Range classes, const T* z, const
   if constexpr (std::is_same_v<T, float>)
     if (operands_.paired()) {
       T *const cells = own_ + w.thread * own_size_, *const of_weight = cells + kClassDepth / 2 * stride_;
-      pair_block(cells, stride_, dz, count, rows);
-      pair_block(of_weight, wide_, weight, count, width);
+      pair_block(cells, stride_, dz, count, rows, operands_.cells(count));
+      pair_block(of_weight, wide_, weight, count, width, operands_.cells(count));
       dz.p = cells;
       weight = {of_weight, 0, wide_};
     }

@@ -177,6 +177,7 @@ template <class T>
 struct Tiles {
   TileFunction<T> of[2][2][kTileRows][kTileVectors];  // layout of a, last vector partial, rows - 1, vectors - 1
   TileFunction<T> across[kTileRows];                  // several whole panels, a row-major: rows - 1
+  ptrdiff_t block = 1;  // so many cells of the depth, counted from its begin, are summed apart; 1: all are one chain
   static const Tiles numbers;
   __attribute__((always_inline)) TileFunction<T> find(ptrdiff_t rows, ptrdiff_t vectors, Layout a, bool partial) const {
     return of[static_cast<int>(a)][partial][rows - 1][vectors - 1];
@@ -200,7 +201,7 @@ FASTRNN_INLINE constexpr void fill_across(TileFunction<typename Cells::Element> 
    ...);
 }
 template <class Cells>
-FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles() {
+FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles(ptrdiff_t block = 1) {
   constexpr std::make_integer_sequence<int, kTileRows> rows;
   Tiles<typename Cells::Element> tiles{};
   fill_tiles<Cells, Layout::kRowMajor, false>(tiles.of[0][0], rows);
@@ -208,6 +209,7 @@ FASTRNN_INLINE constexpr Tiles<typename Cells::Element> make_tiles() {
   fill_tiles<Cells, Layout::kColumnMajor, false>(tiles.of[1][0], rows);
   fill_tiles<Cells, Layout::kColumnMajor, true>(tiles.of[1][1], rows);
   fill_across<Cells>(tiles.across, rows);
+  tiles.block = block;
   return tiles;
 }
 

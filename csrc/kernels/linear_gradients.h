@@ -18,14 +18,15 @@ struct LinearGradients {
         operands(args.pairs),
         inputs(round_to_block(a.inputs)),
         outputs(round_to_block(operands.cells(a.outputs))),
-        depth(min_of(a.steps, steps_at_once()) * min_of(kGradientRows, ceil_div(a.rows, 2))) {
+        depth(min_of(a.steps, steps_at_once()) * min_of(kGradientRows, pairs_of_step())) {
     Scratch<T> scratch{base};
     zeros = scratch.take(inputs);
     weight = scratch.take(operands.paired() ? operands.cells(a.outputs) * inputs : 0);
     own = scratch.take(operands.paired() ? a.threads * own_size() : 0);
     if (used != nullptr) *used = scratch.used;
   }
-  ptrdiff_t steps_at_once() const { return max_of(1, kGradientRows / a.rows); }
+  ptrdiff_t pairs_of_step() const { return operands.paired() ? operands.pairs_of(a.rows) : 0; }
+  ptrdiff_t steps_at_once() const { return max_of(1, kGradientRows / max_of(a.rows, pairs_of_step())); }
   ptrdiff_t own_size() const { return max_of(kGradientRows * outputs, depth * (inputs + kOutputBlock)); }
 
   void prepare(int thread) const {
@@ -36,7 +37,7 @@ struct LinearGradients {
       const Range share = part(operands.cells(a.outputs), a.threads, thread);
       pair_block(weight + share.begin * inputs, inputs,
                  {a.weight + 2 * share.begin * a.weight_stride, 0, a.weight_stride},
-                 min_of(a.outputs, 2 * share.end) - 2 * share.begin, a.inputs);
+                 min_of(a.outputs, 2 * share.end) - 2 * share.begin, a.inputs, share.end - share.begin);
     }
   }
 
@@ -67,11 +68,11 @@ struct LinearGradients {
   void for_chunks(F f) const {
     for (ptrdiff_t t = a.steps; t > 0; t -= min_of(t, steps_at_once())) {
       const ptrdiff_t steps = min_of(t, steps_at_once());
-      if (operands.paired())
-        balanced({0, ceil_div(a.rows, 2)}, kGradientRows,
-                 [&](ptrdiff_t p0, ptrdiff_t p1) { f(t - 1, steps, Range{2 * p0, min_of(a.rows, 2 * p1)}); });
-      else
-        balanced({0, a.rows}, kGradientRows, [&](ptrdiff_t b0, ptrdiff_t b1) { f(t - 1, steps, Range{b0, b1}); });
+      // Rows, or pairs of them, which are not parted where they are summed apart.
+      const ptrdiff_t cells = operands.paired() ? operands.pairs->block : 1, unit = operands.paired() ? 2 * cells : 1;
+      balanced({0, ceil_div(a.rows, unit)}, kGradientRows / cells, [&](ptrdiff_t first, ptrdiff_t last) {
+        f(t - 1, steps, Range{first * unit, min_of(a.rows, last * unit)});
+      });
     }
   }
 
@@ -91,21 +92,21 @@ struct LinearGradients {
                         s.columns.end - s.columns.begin});
     });
   }
-  // Rows of a step are paired, an odd one with zeros.
+  // Rows of a step are paired, what is missing with zeros.
   void paired_dweight(ptrdiff_t last, ptrdiff_t steps, Range rows, const MatrixShare& s, T* cells) const {
     if constexpr (std::is_same_v<T, float>) {
+      const ptrdiff_t count = rows.end - rows.begin, of_step = operands.pairs_of(count);
       const auto pair_columns = [&](T* to, const Rows<const T>& from, Range columns, ptrdiff_t stride) {
-        const ptrdiff_t count = rows.end - rows.begin;
-        for (ptrdiff_t t = last; t > last - steps; --t, to += ceil_div(count, 2) * stride)
-          pair_block(to, stride, moved(from, t, rows.begin, columns.begin), count, columns.end - columns.begin);
+        for (ptrdiff_t t = last; t > last - steps; --t, to += of_step * stride)
+          pair_block(to, stride, moved(from, t, rows.begin, columns.begin), count, columns.end - columns.begin,
+                     of_step);
       };
-      const ptrdiff_t pairs = steps * ceil_div(rows.end - rows.begin, 2);
       T* const by_output = cells + depth * inputs;
       pair_columns(cells, a.x, s.columns, inputs);
       balanced(s.rows, kOutputBlock, [&](ptrdiff_t o0, ptrdiff_t o1) {
         pair_columns(by_output, a.dy, {o0, o1}, kOutputBlock);
         outer_product<T>({1,
-                          pairs,
+                          steps * of_step,
                           {by_output, 0, kOutputBlock},
                           {cells, 0, inputs},
                           a.dweight + o0 * a.dweight_stride + s.columns.begin,

@@ -46,30 +46,36 @@ void pack_rows(T* to, const T* w, ptrdiff_t columns, ptrdiff_t hidden, Slots slo
   });
 }
 
-ptrdiff_t list_pairs(RowPair* to, Rows<const float> dg, Rows<const float> operand, ptrdiff_t rows) noexcept {
-  for (ptrdiff_t b = 0; b < rows; b += 2) {
+void list_pairs(RowPair* to, Rows<const float> dg, Rows<const float> operand, ptrdiff_t rows,
+                ptrdiff_t pairs) noexcept {
+  for (ptrdiff_t i = 0; i < pairs; ++i) {
+    const ptrdiff_t b = 2 * i;
     const bool two = b + 1 < rows;
-    *to++ = {dg.p + b * dg.inner, operand.p + b * operand.inner, two ? dg.inner : 0, two ? operand.inner : 0};
+    to[i] = b < rows ? RowPair{dg.p + b * dg.inner, operand.p + b * operand.inner, two ? dg.inner : 0,
+                               two ? operand.inner : 0}
+                     : RowPair{};
   }
-  return ceil_div(rows, 2);
 }
 
 void add_paired(const PairedGradient& g) noexcept {
   constexpr ptrdiff_t U = kLanes<float>;
-  const auto second = [](const float* row, ptrdiff_t step) { return step == 0 ? nullptr : row + step; };
+  // `width` columns from `column` on of a pair whose first row begins with `row`.
+  const auto pair_columns = [](float* to, const float* row, ptrdiff_t step, ptrdiff_t column, ptrdiff_t width,
+                               ptrdiff_t count) {
+    const float* even = row == nullptr ? nullptr : row + column;
+    pair_rows(to, even, step == 0 ? nullptr : even + step, width, count);
+  };
   const auto for_own_runs = [&](auto f) { for_thread_runs(g.cell_slots, g.slots, g.units, g.threads, g.thread, f); };
   float* to = g.runs;
   for_own_runs([&](ptrdiff_t column, ptrdiff_t, ptrdiff_t) {
     for (ptrdiff_t i = 0; i < g.depth; ++i, to += kBlock) {
-      const RowPair& p = g.pairs[i];
-      pair_rows(to, p.dg + column, second(p.dg + column, p.dg_step), kBlock, kBlock);
+      pair_columns(to, g.pairs[i].dg, g.pairs[i].dg_step, column, kBlock, kBlock);
     }
   });
   balanced({0, ceil_div(g.width, U)}, kTileVectors, [&](ptrdiff_t v0, ptrdiff_t v1) {
     const ptrdiff_t first = v0 * U, lanes = (v1 - v0) * U;
     for (ptrdiff_t i = 0; i < g.depth; ++i) {
-      const RowPair& p = g.pairs[i];
-      pair_rows(g.panel + i * lanes, p.row + first, second(p.row + first, p.step), lanes, g.width - first);
+      pair_columns(g.panel + i * lanes, g.pairs[i].row, g.pairs[i].step, first, lanes, g.width - first);
     }
     const float* run = g.runs;
     for_own_runs([&](ptrdiff_t, ptrdiff_t matrix_row, ptrdiff_t count) {

@@ -175,13 +175,13 @@ FASTRNN_INLINE void for_thread_runs(int cell_slots, Slots slots, ptrdiff_t units
   }
 }
 
-// A weight gradient in pairs of rows: weight += dG' operand.
+// A weight gradient in pairs of rows: weight += dG' operand.  Null: a pair of zeros.
 struct RowPair {
   const float *dg, *row;    // of dG, from its first column on; of the operand
   ptrdiff_t dg_step, step;  // from there to the second row; 0: there is none
 };
-// Lists rows (0, 1), (2, 3), ... of dG and of an operand; how many pairs these are.
-ptrdiff_t list_pairs(RowPair* to, Rows<const float> dg, Rows<const float> operand, ptrdiff_t rows) noexcept;
+// Lists rows (0, 1), (2, 3), ... of dG and of an operand, filled up to `pairs`.
+void list_pairs(RowPair* to, Rows<const float> dg, Rows<const float> operand, ptrdiff_t rows, ptrdiff_t pairs) noexcept;
 struct PairedGradient {
   const RowPair* pairs;
   ptrdiff_t depth;  // pairs

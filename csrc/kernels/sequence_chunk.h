@@ -62,7 +62,9 @@ struct ChunkMemory : Pass<Cell, T, Backward<T>> {
 
   // The most cells of a weight gradient's depth: rows of a step are paired, an odd one with zeros, so that a step gives
   // the same sums in any chunk.
-  ptrdiff_t most_pairs() const { return max_of(f.plan.chunk * ceil_div(s.rows, 2), ceil_div(s.vocabulary, 2)); }
+  ptrdiff_t most_pairs() const {
+    return max_of(f.plan.chunk * operands.pairs_of(s.rows), operands.pairs_of(s.vocabulary));
+  }
   ptrdiff_t runs_size() const {
     return ceil_div(geometry.blocks * Cell::kSlots, f.plan.threads()) * kBlock * most_pairs();
   }

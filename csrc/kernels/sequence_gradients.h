@@ -133,8 +133,11 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
     if constexpr (std::is_same_v<T, float>) {
       RowPair* pairs = this->pairs_of(thread);
       ptrdiff_t depth = 0;
-      for (ptrdiff_t t = t1; t-- > t0;)
-        depth += list_pairs(pairs + depth, {saved_at(t, 0), 0, geometry.row}, operand(t), s.count(t));
+      for (ptrdiff_t t = t1; t-- > t0;) {
+        const ptrdiff_t count = operands.pairs_of(s.count(t));
+        list_pairs(pairs + depth, {saved_at(t, 0), 0, geometry.row}, operand(t), s.count(t), count);
+        depth += count;
+      }
       add_pairs(pairs, depth, slots, units, width, thread, weight);
     }
   }
@@ -246,8 +249,9 @@ struct ChunkGradients : ChunkMemory<Cell, T> {
   FASTRNN_APART void paired_tokens(int thread) const {
     if constexpr (std::is_same_v<T, float>) {
       RowPair* pairs = this->pairs_of(thread);
-      list_pairs(pairs, {by_token, 0, geometry.row}, {f.table, 0, s.inputs}, s.vocabulary);
-      add_pairs(pairs, ceil_div(s.vocabulary, 2), Cell::kInput, s.hidden, s.inputs, thread, f.grads.input);
+      const ptrdiff_t count = operands.pairs_of(s.vocabulary);
+      list_pairs(pairs, {by_token, 0, geometry.row}, {f.table, 0, s.inputs}, s.vocabulary, count);
+      add_pairs(pairs, count, Cell::kInput, s.hidden, s.inputs, thread, f.grads.input);
     }
   }
 
