@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _check, _core
+import numpy as np
+
+from . import _check, _compute, _core
 
 if TYPE_CHECKING:
     from ._typing import Array, State
 
 
 CELLS = tuple(_core.cells())
+
+
+def _rounds(compute: str | None, x: Array) -> bool:
+    if compute is None:
+        return False
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"x: expected a NumPy array, got {_check.describe(x)}")
+    return _compute.rounds(compute, str(x.dtype))
 
 
 @_check.arrays_of_others
@@ -21,6 +31,7 @@ def recurrent(
     state: State | None = None,
     *,
     batch_first: bool = False,
+    compute: str | None = None,
 ) -> tuple[Array, State]:
     """Run one level of a recurrent layer.
 
@@ -34,6 +45,8 @@ def recurrent(
         others for one that has it.
     state : tuple of ndarray, each [B, H], optional
     batch_first : bool
+    compute : {"bfloat16", None}
+        What products are computed in; see `LSTM.set_compute`.
 
     Returns
     -------
@@ -45,7 +58,10 @@ def recurrent(
     if not isinstance(weights, (tuple, list)):
         raise TypeError(f"weights: expected a tuple of arrays, got {_check.describe(weights)}")
     batch_first = _check.flag("batch_first", batch_first)
-    y, last, _ = _core.recurrent_forward(cell, x, None, tuple(weights), state, batch_first, False)
+    rounded = _rounds(compute, x)
+    y, last, _ = _core.recurrent_forward(
+        cell, x, None, tuple(weights), state, batch_first, False, bfloat16=rounded
+    )
     return y, last
 
 
@@ -56,15 +72,16 @@ def lstm(
     state: State | None = None,
     *,
     batch_first: bool = False,
+    compute: str | None = None,
 ) -> tuple[Array, State]:
     """`recurrent` with the LSTM cell; the state is (h, c)."""
-    return recurrent("lstm", x, weights, state, batch_first=batch_first)
+    return recurrent("lstm", x, weights, state, batch_first=batch_first, compute=compute)
 
 
 @_check.arrays_of_others
-def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+def linear(x: Array, weight: Array, bias: Array | None = None, *, compute: str | None = None) -> Array:
     """Give x weight' + bias: [..., I] by [O, I] and [O] to [..., O]."""
-    return _core.linear(x, weight, bias)
+    return _core.linear(x, weight, bias, _rounds(compute, x))
 
 
 @_check.arrays_of_others
@@ -91,8 +108,9 @@ def linear_cross_entropy(
     ignore_index: int = -100,
     reduction: str = "mean",
     mask: Array | None = None,
+    compute: str | None = None,
 ) -> float:
     """Give the cross-entropy, in nats, of softmax(x weight' + bias); see `losses.LinearCrossEntropy`."""
     mean = _check.choice("reduction", reduction, ("mean", "sum")) == "mean"
     ignored = _check.label("ignore_index", ignore_index)
-    return _core.cross_entropy(x, weight, bias, targets, ignored, mean, mask)[0]
+    return _core.cross_entropy(x, weight, bias, targets, ignored, mean, mask, _rounds(compute, x))[0]

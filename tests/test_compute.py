@@ -100,6 +100,33 @@ class TestLayers:
         with pytest.raises(TypeError, match=r"^compute: expected a model of layers, got object$"):
             fastrnn.Trainer(object(), None, compute="bfloat16")  # type: ignore[arg-type]
 
+    def test_functions(self, rng: np.random.Generator) -> None:
+        """Those of `fastrnn.functional` give the bits of the layers, for arrays of others too."""
+        layer, head = (
+            fastrnn.LSTM(9, 20, compute="bfloat16", seed=0),
+            losses.LinearCrossEntropy(20, 7, seed=1),
+        )
+        head.set_compute("bfloat16")
+        x, targets = draw(rng, 6, 3, 9), rng.integers(0, 7, (6, 3))
+        weights = tuple(
+            layer.params[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        y, _ = fastrnn.functional.lstm(x, weights, compute="bfloat16")
+        checks.same_bits(y, layer(x)[0])
+        assert (y != fastrnn.functional.lstm(x, weights)[0]).any()
+        table, bias = head.params["weight"], head.params["bias"]
+        loss = fastrnn.functional.linear_cross_entropy(y, table, bias, targets, compute="bfloat16")
+        assert loss == head(y, targets)
+        other: Any = type("Other", (), {"__array_interface__": y.__array_interface__})()
+        z = fastrnn.functional.linear(other, table, bias, compute="bfloat16")
+        checks.same_bits(z, _core.linear(y, table, bias, True))
+        with pytest.raises(
+            ValueError, match=r"^compute: expected None because dtype is float64, got 'bfloat16'$"
+        ):
+            fastrnn.functional.linear(y.astype(np.float64), table, bias, compute="bfloat16")
+        with pytest.raises(TypeError, match=r"^x: expected a NumPy array, got list$"):
+            fastrnn.functional.linear([[1.0]], table, bias, compute="bfloat16")  # type: ignore[arg-type]
+
     def test_without_the_instruction(self, rng: np.random.Generator) -> None:
         """Said once; products are float32; an error if that is not wanted."""
         _core.emulate_bfloat16(False)
