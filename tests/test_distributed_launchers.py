@@ -1,4 +1,4 @@
-"""Programs that torchrun and mpiexec start find each other."""
+"""Programs that torchrun and mpiexec start find each other, and train together."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import checks
+import numpy as np
 import pytest
 from conftest import peer
-from distributed_runs import language_model
+from distributed_runs import alone, language_model
 
 from fastrnn.distributed._connect import launcher
 
 PROGRAM = """
-import numpy as np, fastrnn
+import sys, numpy as np, fastrnn
+sys.path.insert(0, sys.argv[1])
+from distributed_runs import DATA, EPOCHS, HELD_OUT, language_model, outcome
 group = fastrnn.distributed.connect(timeout=30)
 total = group.sum(np.array([group.rank + 1.0]))
 print(f"{type(group).__name__} {group.rank} of {group.size}: {total[0]:g}\\n", end="", flush=True)
+trainer = language_model(distributed=True)
+trainer.fit(DATA, EPOCHS, HELD_OUT)
+np.save(f"{sys.argv[2]}/{group.rank}.npy", outcome(trainer)[0])
 """
 
 
@@ -35,7 +42,7 @@ def test_launchers(tmp_path: Path, kind: str) -> None:
             pytest.skip("there is no mpiexec")
         command = [str(folder / "mpiexec"), "-n", "2", sys.executable]
     done = subprocess.run(
-        [*command, str(tmp_path / "program.py")],
+        [*command, str(tmp_path / "program.py"), str(Path(__file__).parent), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -46,6 +53,9 @@ def test_launchers(tmp_path: Path, kind: str) -> None:
         f"{name} 0 of 2: 3",
         f"{name} 1 of 2: 3",
     ], done.stderr
+    first, second = (np.load(tmp_path / f"{rank}.npy") for rank in (0, 1))
+    checks.same_bits(first, second)
+    checks.close(first, alone()[0], "gradient")
 
 
 def test_which_launcher() -> None:
