@@ -45,19 +45,19 @@ std::string names(bool runnable_only) {
   return out;
 }
 
-const Kernels& find(const char* name) {
+const Kernels& find(const char* name, const std::string& argument) {
   for (std::size_t i = 0; i < kEntryCount; ++i) {
     if (std::strcmp(kEntries[i].name, name) != 0) continue;
     if (cpu_supports(name)) return table_of(i);
-    throw std::invalid_argument("isa: " + std::string(name) + " cannot run on this processor, which runs " +
+    throw std::invalid_argument(argument + ": " + std::string(name) + " cannot run on this processor, which runs " +
                                 names(true));
   }
-  throw std::invalid_argument("isa: expected one of " + names(false) + ", got '" + name + "'");
+  throw std::invalid_argument(argument + ": expected one of " + names(false) + ", got '" + name + "'");
 }
 
 const Kernels& first_choice() {
   const char* forced = std::getenv("FASTRNN_ISA");
-  if (forced != nullptr && *forced != '\0') return find(forced);
+  if (forced != nullptr && *forced != '\0') return find(forced, "FASTRNN_ISA");
   for (std::size_t i = kEntryCount; i-- > 0;)
     if (cpu_supports(kEntries[i].name)) return table_of(i);
   throw std::invalid_argument("isa: this processor runs none of " + names(false));
@@ -71,7 +71,7 @@ std::atomic<const Kernels*>& current() {
 }  // namespace
 
 const Kernels& kernels() { return *current().load(std::memory_order_acquire); }
-void use_isa(const char* name) { current().store(&find(name), std::memory_order_release); }
+void use_isa(const char* name) { current().store(&find(name, "isa"), std::memory_order_release); }
 std::size_t isa_count() { return kEntryCount; }
 const char* isa_name(std::size_t index) { return kEntries[index].name; }
 bool can_run(const char* name) { return cpu_supports(name); }

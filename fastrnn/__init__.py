@@ -39,6 +39,7 @@ from .layers import Linear as Linear
 from .layers import Pool as Pool
 from .layers import Residual as Residual
 from .layers import Sequential as Sequential
+from .layers import TeacherForcing as TeacherForcing
 from .layers.cells import *  # noqa: F403 - the list of cells, whatever is on it
 
 if TYPE_CHECKING:

@@ -201,6 +201,17 @@ def array(name: str, value: Any, shape: Shape, dtype: np.dtype[Any], letters: st
     return value
 
 
+def readable(name: str, value: Any, shape: Shape, dtype: np.dtype[Any], letters: str = "") -> Array:
+    """An array of exactly this dtype and shape whose last axis is contiguous, as kernels read it."""
+    array(name, value, shape, dtype, letters)
+    if shape and shape[-1] > 1 and value.strides[-1] != value.itemsize and value.size:
+        raise ValueError(
+            f"{name}: expected a contiguous last axis (use np.ascontiguousarray), "
+            f"got a last axis with a stride of {value.strides[-1]} bytes"
+        )
+    return value  # type: ignore[no-any-return]
+
+
 def rank(name: str, value: Any, ndim: int, letters: str) -> Shape:
     """The shape of an array that has `ndim` axes; its dtype is left to the extension."""
     if not isinstance(value, np.ndarray):
@@ -226,19 +237,21 @@ def state(
         got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else describe(value)
         raise TypeError(f"{prefix}state: expected a tuple ({wanted}), got {got}")
     for name, part, (letter, width) in zip(names, value, widths, strict=True):
-        array(prefix + name, part, (*shape, width), dtype, f"{letters}, {letter}")
+        readable(prefix + name, part, (*shape, width), dtype, f"{letters}, {letter}")
 
 
 def gradient(name: str, value: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """A buffer that gradients can be added into: exact dtype and shape, contiguous, writeable."""
+    """A buffer that gradients can be added into: exact dtype and shape, contiguous, aligned, writeable."""
     array(name, value, shape, dtype)
     if not value.flags.c_contiguous or not value.flags.writeable:
         raise ValueError(f"{name}: expected a C-contiguous and writeable array, got one that is not")
+    if not value.flags.aligned:
+        raise ValueError(f"{name}: expected an aligned array, got one that is not")
     return value  # type: ignore[no-any-return]
 
 
-def names(argument: str, expected: Iterable[str], value: Any) -> Mapping[str, Any]:
-    """A mapping that has exactly the `expected` names."""
+def names(argument: str, expected: Iterable[str], value: Any, more: bool = False) -> Mapping[str, Any]:
+    """A mapping that has exactly the `expected` names, or `more`."""
     if not hasattr(value, "keys"):
         raise TypeError(f"{argument}: expected a mapping of names to arrays, got {describe(value)}")
     expected = list(expected)
@@ -246,7 +259,7 @@ def names(argument: str, expected: Iterable[str], value: Any) -> Mapping[str, An
     unexpected = [repr(name) for name in value if name not in expected]
     if missing:
         raise ValueError(f"{argument}: expected {missing[0]!r}, got no such name ({len(missing)} missing)")
-    if unexpected:
+    if unexpected and not more:
         raise ValueError(f"{argument}: expected {len(expected)} names, got also {', '.join(unexpected)}")
     return value  # type: ignore[no-any-return]
 

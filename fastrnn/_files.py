@@ -7,7 +7,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # Windows
+    _fcntl = None  # type: ignore[assignment]
+fcntl: Any = _fcntl
 
 Path = str | os.PathLike[str]
 
@@ -45,21 +51,33 @@ def replacing(what: str, path: Path, *, flush: bool = True) -> Iterator[BinaryIO
     Write a file aside, in the same folder, and put it into place at the end: what was there stays until then,
     and stays when anything fails.
 
-    `flush` asks the disk to have the bytes before the rename, so that a power cut cannot leave a hole.
+    `flush` asks the disk to have the bytes before the rename, so that a power cut cannot leave a hole. The
+    name aside has the number of the process in it; what a killed process has left there is removed.
 
     Raises
     ------
     OSError
         The file cannot be written (disk full, no permission).
+    ValueError
+        There is something at `path` that is no regular file: a pipe or a device.
     """
     target = os.path.realpath(os.fspath(path))
-    aside = target + ".tmp"
+    aside = f"{target}.{os.getpid()}.tmp"
+    mode = None
+    with contextlib.suppress(OSError):
+        mode = os.stat(target).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ValueError(f"{what}: expected a regular file, got {os.fspath(path)!r}")
+    _remove_leftovers(target)
     try:
         with open(aside, "wb") as file:
+            _lock(file.fileno())
             yield file
             file.flush()
             if flush:
                 os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(aside, stat.S_IMODE(mode))
         os.replace(aside, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -71,6 +89,42 @@ def replacing(what: str, path: Path, *, flush: bool = True) -> Iterator[BinaryIO
         raise
     if flush:
         _flush_folder(os.path.dirname(target))
+
+
+def _remove_leftovers(target: str) -> None:
+    """Remove what was written aside by processes that are no more."""
+    folder, name = os.path.split(target)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            process = entry.name.removeprefix(f"{name}.").removesuffix(".tmp")
+            ours = entry.name == f"{name}.{process}.tmp" and process.isdecimal()
+            if ours and _abandoned(entry.path, int(process)):
+                os.unlink(entry.path)
+
+
+def _abandoned(path: str, process: int) -> bool:
+    """Whether nobody writes that file: no process of that number here, and none elsewhere, by its lock."""
+    if fcntl is None:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        with open(path, "rb") as file:
+            return _lock(file.fileno())
+    except (OSError, OverflowError):
+        pass
+    return False
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file, where the system can, until it is closed; whether that went."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _flush_folder(folder: str) -> None:

@@ -36,6 +36,11 @@ class ValueAndGrad(Composite):
         """(k1, k2) as given to `value_and_grad`."""
         return None if self._truncated is None else self._truncated.steps
 
+    def describe(self) -> dict[str, Any]:
+        """Give all of it but its parameters, as a checkpoint holds it."""
+        layers = {name: _options_of(leaf) for name, leaf in self._leaves()}
+        return {"kind": "ValueAndGrad", "layers": layers, "tbptt": self.tbptt}
+
     def _gather(self) -> None:
         super()._gather()
         self.recurrent, self._draws = self.children["model"].recurrent, self.children["model"]._draws
@@ -225,6 +230,21 @@ class ValueAndGrad(Composite):
         if state is not None:
             got = _check.describe(state)
             raise ValueError(f"state: expected None for a model that is not recurrent, got {got}")
+
+
+def _options_of(layer: Layer) -> dict[str, Any]:
+    """The class of a layer, and what it was made with."""
+    plain = (bool, int, float, str, type(None))
+    found = {
+        name: value
+        for name, value in vars(layer).items()
+        if not name.startswith("_")
+        and (
+            isinstance(value, plain)
+            or (isinstance(value, tuple) and all(isinstance(v, plain) for v in value))
+        )
+    }
+    return {"class": type(layer).__name__, **found}
 
 
 def _given(**options: Any) -> dict[str, Any]:

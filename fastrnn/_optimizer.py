@@ -78,16 +78,18 @@ class Optimizer:
         zero_grad : bool
             Set the gradients to zero in the same pass, frozen ones too.
         guard : bool
-            With max_norm: where the norm is not finite, change nothing, so that the gradients can be looked
-            at. The step is not counted.
+            Where the norm is not finite, change nothing, so that the gradients can be looked at. The step is
+            not counted.
 
         Returns
         -------
         float
-            The norm before clipping; nan without max_norm.
+            The norm before clipping; nan without max_norm and guard.
         """
         if max_norm is not None:
             max_norm = _check.real("max_norm", max_norm)
+        elif guard:
+            max_norm = math.inf  # for the norm alone
         model = self.model
         with model._home.lock:
             if self._home is not model._home:

@@ -32,7 +32,7 @@ class ProgressBar(Callback):
         """Open the bar, at the step where a resumed run goes on."""
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        terminal = sys.stderr.isatty()
+        terminal = sys.stderr is not None and sys.stderr.isatty()
         self._pause = 0.2 if terminal else 10.0
         self._begin, self._shown, self._loss = time.monotonic(), time.monotonic(), math.nan
         self._counts = {
@@ -71,7 +71,7 @@ class ProgressBar(Callback):
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:
-            print(text, file=sys.stderr, flush=True)
+            _say(text)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Close the bar."""
@@ -90,4 +90,10 @@ class ProgressBar(Callback):
             bar_format="{percentage:3.0f}% [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
             postfix=values,
         )
+        _say(text)
+
+
+def _say(text: str) -> None:
+    """Print to stderr, where there is one."""
+    if sys.stderr is not None:
         print(text, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import copy
 import os
 from typing import TYPE_CHECKING, Any
 
+from fastrnn import _check
 from fastrnn import checkpoint as _checkpoint
 from fastrnn._resuming import OLDER, describe, parameters_of, same, tuples
 from fastrnn.callbacks import Callback
@@ -86,6 +87,9 @@ class Resumable:
         if not isinstance(tree, dict) or "training" not in tree:
             raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
         saved = tree["training"]
+        _check.names(
+            "checkpoint: training", self.state_dict()["training"].keys() - OLDER.keys(), saved, more=True
+        )
         parameters = parameters_of(self.model, tree)
         for part in ("training", "validation"):
             same(f"{part} data", self._data.get(part), saved["data"][part])
@@ -95,6 +99,12 @@ class Resumable:
         stateful = self._stateful()
         names = [type(c).__name__ for c in stateful]
         same("trainer", {"callbacks": names}, {"callbacks": [name for name, _ in saved["callbacks"]]})
+        options = getattr(self.optimizer, "options", None)
+        if options is not None and saved["optimizer"].get("kind") == type(self.optimizer).__name__:
+            # but for the rate, which is the schedule's
+            mine = {name: value for name, value in options.items() if name != "lr"}
+            theirs = saved["optimizer"]["options"]
+            same("optimizer", mine, {name: theirs[name] for name in theirs if name != "lr"})
         copy.copy(self.schedule).load_state_dict(saved["schedule"])  # raises before anything is changed
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])

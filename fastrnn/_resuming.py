@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,25 @@ def fingerprint(data: Batches | None) -> dict[str, Any] | None:
     if data is None:
         return None
     describe = getattr(data, "fingerprint", None)
-    return dict(describe()) if describe is not None else {"items": len(data)}
+    if describe is not None:
+        return dict(describe())
+    found: dict[str, Any] = {"items": len(data)}
+    if isinstance(data, (list, tuple)):
+        digest = hashlib.sha256()
+        _digest(digest, data)
+        found["sha256"] = digest.hexdigest()
+    return found
+
+
+def _digest(digest: Any, value: Any) -> None:
+    """Feed arrays, and lists and tuples of them."""
+    if isinstance(value, (list, tuple)):
+        digest.update(f"{len(value)}[".encode())
+        for item in value:
+            _digest(digest, item)
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        digest.update(f"{value.dtype.str}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).data)
 
 
 def describe(model: Any) -> dict[str, Any]:

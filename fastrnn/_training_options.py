@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,26 @@ from fastrnn.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def path(name: str, given: Any) -> Any:
+    """A path, or None."""
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a path or None, got {_check.describe(given)}")
+    return given
+
+
+def info(given: Any) -> dict[str, Any]:
+    """What a checkpoint carries along."""
+    if given is not None and not hasattr(given, "keys"):
+        raise TypeError(f"info: expected a dict or None, got {_check.describe(given)}")
+    return dict(given or {})
+
+
+def items(data: Any) -> None:
+    """Check for data: items by number, which a generator has not."""
+    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+        raise TypeError(f"data: expected items by number, such as a list, got {_check.describe(data)}")
 
 
 def limit(name: str, value: Any) -> Any:
@@ -28,8 +49,13 @@ def limit(name: str, value: Any) -> Any:
 
 def optimizer(model: Any, given: Any) -> Any:
     """One of `fastrnn.optim`, or like it, of this model: another's would update what has no gradient."""
+    if isinstance(given, type):
+        name = given.__name__
+        raise TypeError(f"optimizer: expected an optimiser, such as {name}(model), got the class {name}")
     if not hasattr(given, "step"):
         raise TypeError(f"optimizer: expected one of fastrnn.optim, got {_check.describe(given)}")
+    if not hasattr(model, "flat_params"):
+        raise TypeError(f"model: expected one with parameters, got {_check.describe(model)}")
     trained = getattr(given, "model", model)
     if not np.may_share_memory(trained.flat_params, model.flat_params):
         raise ValueError(

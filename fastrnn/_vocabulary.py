@@ -82,7 +82,7 @@ class Vocabulary:
             if max_size is not None:
                 raise ValueError("max_size: expected None for characters, all of which are kept")
             return cls(sorted(set(text)), unit)
-        if max_size is not None and max_size < 2:
+        if max_size is not None and _check.integer("max_size", max_size) < 2:
             raise ValueError(f"max_size: expected at least 2, got {max_size}")
         return cls._of(Counter(_words(text)), 1, max_size)
 
@@ -159,7 +159,7 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int] | npt.NDArray[np.integer[Any]]) -> str:
         r"""Return the text of `ids`: characters in a row, words with blanks between, `<eos>` as ``\n``."""
-        tokens = [self.tokens[int(i)] for i in ids]
+        tokens = [self._token(i) for i in ids]
         if self.unit == "character":
             return "".join(tokens)
         lines: list[list[str]] = [[]]
@@ -169,6 +169,12 @@ class Vocabulary:
             else:
                 lines[-1].append(token)
         return "\n".join(" ".join(line) for line in lines)
+
+    def _token(self, i: Any) -> str:
+        number = _check.integer("ids", i)
+        if not 0 <= number < len(self):
+            raise ValueError(f"ids: expected integers in [0, {len(self)}), got {number}")
+        return self.tokens[number]
 
     def begin(self) -> int:
         """Return the id of what stands before a text: the end of a line, or 0 where none is known."""

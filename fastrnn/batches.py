@@ -81,6 +81,8 @@ class PaddedBatches:
     rare, unknown, rate
         In training, tokens of `rare` (bools by token) become `unknown` with probability `rate`, drawn anew
         each epoch.
+    aligned
+        A target sequence has as many tokens as its input; False for translation and the like.
     """
 
     carry_state = False
@@ -96,13 +98,17 @@ class PaddedBatches:
         rare: npt.NDArray[np.bool_] | None = None,
         unknown: int = 0,
         rate: float = 0.0,
+        aligned: bool = True,
     ) -> None:
-        self.inputs, self.targets, self.batch, self.seed = (
-            inputs,
-            targets,
-            _check.integer("batch", batch, 1),
-            seed,
-        )
+        if len(targets) != len(inputs):
+            raise ValueError(f"targets: expected {len(inputs)}, one for each sequence, got {len(targets)}")
+        if aligned and isinstance(targets, Sequences) and (targets.lengths != inputs.lengths).any():
+            at = int((targets.lengths != inputs.lengths).argmax())
+            raise ValueError(
+                f"targets[{at}]: expected {inputs.lengths[at]}, one for each token, got {targets.lengths[at]}"
+            )
+        self.inputs, self.targets = inputs, targets
+        self.batch, self.seed = _check.integer("batch", batch, 1), seed
         self.tokens = len(inputs.flat)
         self._replace = (rare, unknown, rate) if rate else None
         self._flat = inputs.flat
@@ -181,6 +187,8 @@ class DescribedBatches(PaddedBatches):
     def __init__(
         self, x: npt.NDArray[Any], targets: Sequences, batch: int, *, seed: int | None = None
     ) -> None:
+        if len(x) != len(targets):
+            raise ValueError(f"x: expected {len(targets)} rows, one for each sequence, got {len(x)}")
         self.x = x
         super().__init__(targets, targets, batch, seed=seed)
 
@@ -222,6 +230,8 @@ class AskedBatches(PaddedBatches):
         *,
         seed: int | None = None,
     ) -> None:
+        if len(questions) != len(texts):
+            raise ValueError(f"questions: expected {len(texts)}, one for each text, got {len(questions)}")
         self.questions = questions
         super().__init__(texts, targets, batch, seed=seed)
 
@@ -259,6 +269,8 @@ class DenseBatches:
     ) -> None:
         if not len(x):
             raise ValueError("x: expected at least one row, got none")
+        if len(targets) != len(x):
+            raise ValueError(f"targets: expected {len(x)}, one for each row, got {len(targets)}")
         self.x, self.targets, self.batch, self.seed = x, targets, _check.integer("batch", batch, 1), seed
         self.tokens = len(x)
         self._order = np.arange(len(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import sys
@@ -95,10 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the reader has gone; nothing more to say
-        return 0
+        return _after_broken_pipe()
     except (
         OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError, ImportError,
         RuntimeError,
@@ -106,16 +104,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = str(error)
         if isinstance(error, OSError) and error.strerror:
             text = error.strerror + (f": {error.filename}" if error.filename else "")
-        print(f"fastrnn: error: {' '.join(text.split())}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):  # a stderr that is closed, or full
+            print(f"fastrnn: error: {' '.join(text.split())}", file=sys.stderr)
         return 2
 
 
+def _after_broken_pipe() -> int:
+    """0 where the reader of stdout has gone, who has seen enough; 1 where that of stderr has."""
+    code, quiet = 0, os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = max(code, int(stream is sys.stderr))
+        except (OSError, ValueError, AttributeError):
+            continue
+        os.dup2(quiet, stream.fileno())  # or Python complains at its end
+    return code
+
+
 def _train(args: argparse.Namespace) -> int:
-    from fastrnn import _core
     from fastrnn._run import train
+    from fastrnn._runtime import set_num_threads
 
     if args.threads is not None:
-        _core.set_num_threads(args.threads)
+        set_num_threads(args.threads)
     return train(args)
 
 

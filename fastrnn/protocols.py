@@ -12,7 +12,9 @@ State = Any  # what a model carries from chunk to chunk: None, an array, or a tu
 class Trainable(Protocol):
     """A model joined to its loss."""
 
-    flat_params: np.ndarray[Any, Any]  # all parameters, one axis
+    @property
+    def flat_params(self) -> np.ndarray[Any, Any]:
+        """All parameters, one axis."""
 
     def value_and_grad(
         self, x: Any, targets: Any, state: State = None, key: int | None = None

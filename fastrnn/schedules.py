@@ -35,7 +35,7 @@ class Schedule:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken; ValueError for another kind of schedule or setting."""
         mine = self.state_dict()
-        for key in mine.keys() | state.keys():
+        for key in sorted(mine.keys() | state.keys(), key=lambda key: (key != "name", key)):
             if not key.startswith("_") and mine.get(key) != state.get(key):
                 raise ValueError(
                     f"schedule: expected {key} = {state.get(key)!r}, as in the checkpoint, "

@@ -95,10 +95,10 @@ class Trainer(Resumable):
         self.accumulate, self.seed = _check.integer("accumulate", accumulate, 1), _check.integer("seed", seed)
         self.schedule = _options.schedule(schedule, optimizer.lr)
         self.callbacks = _options.callbacks(callbacks)
-        self.checkpoint = checkpoint
-        if checkpoint is not None:
-            self.callbacks.append(Checkpoint(checkpoint, checkpoint_every))
-        self.info = dict(info or {})
+        self.checkpoint = _options.path("checkpoint", checkpoint)
+        if self.checkpoint is not None:
+            self.callbacks.append(Checkpoint(self.checkpoint, checkpoint_every))
+        self.info = _options.info(info)
         self.epoch = self.position = self.steps_done = self.epochs = self.total_steps = (
             self.tokens_per_step
         ) = 0
@@ -132,6 +132,8 @@ class Trainer(Resumable):
         fastrnn.distributed.PeerError
             A process of a distributed run was lost; the last checkpoint stands.
         """
+        epochs = _check.integer("epochs", epochs)
+        _options.items(data)
         if len(data) == 0 or epochs < 1:
             raise ValueError(
                 f"data, epochs: expected at least one item and one epoch, got {len(data)} and {epochs}"
@@ -156,8 +158,10 @@ class Trainer(Resumable):
             self._call("on_fit_begin")
             while not (self.finished or self._team.stopped(self._asked)):
                 self._run_epoch(data, validation)
-        except BaseException:
+        except BaseException as error:
             self.failed = True
+            if isinstance(error, FloatingPointError):
+                self.at_boundary = False  # parameters that have diverged are not worth keeping
             raise
         finally:
             self._call("on_fit_end")
@@ -253,9 +257,8 @@ class Trainer(Resumable):
         self._team.reduce(self)
         if self.clip_value is not None:
             _core.clip_value([model.flat_grads], self.clip_value)
-        guard = {} if self.max_norm is None else {"guard": True}
-        norm = float(self.optimizer.step(max_norm=self.max_norm, zero_grad=True, **guard))
-        if self.max_norm is not None and not math.isfinite(norm):
+        norm = float(self.optimizer.step(max_norm=self.max_norm, zero_grad=True, guard=True))
+        if not math.isfinite(norm):
             raise diverged(model, self.steps_done + 1, loss, norm)
         return norm
 

@@ -94,12 +94,14 @@ def test_rare_tokens_become_unknown() -> None:
 
 def test_a_checkpoint_can_tell_data_apart() -> None:
     x, y = sequences([1, 2]), sequences([2, 1])
+    other = Sequences("other", [np.array([7], np.int32), np.array([8, 9], np.int32)])
     prints = [
         PaddedBatches(a, b, n, seed=s, rate=r).fingerprint()
         for a, b, n, s, r in (
             (x, x, 2, 0, 0),
-            (y, x, 2, 0, 0),
-            (x, y, 2, 0, 0),
+            (y, y, 2, 0, 0),
+            (other, x, 2, 0, 0),
+            (x, other, 2, 0, 0),
             (x, x, 1, 0, 0),
             (x, x, 2, 1, 0),
             (x, x, 2, 0, 0.5),

@@ -90,7 +90,7 @@ def test_an_unknown_isa_is_reported_at_import() -> None:
         text=True,
     )
     assert found.returncode == 1
-    assert "isa: expected one of " in found.stderr
+    assert "FASTRNN_ISA: expected one of " in found.stderr
     assert "got 'avx9'" in found.stderr
 
 

@@ -257,6 +257,11 @@ OPERATIONS: dict[str, Case] = {
     ),
     "exp": (lambda: _core.exp(1.0), TypeError, "x: expected a NumPy array, got float"),
     "isa": (lambda: _core.use_isa("avx9"), ValueError, f"isa: expected one of {BUILT}, got 'avx9'"),
+    "isa: bytes": (
+        lambda: _core.use_isa(b"a\xff"),  # type: ignore[arg-type]
+        ValueError,
+        f"isa: expected one of {BUILT}, got 'a\\xff'",
+    ),
     "threads": (
         lambda: _core.set_num_threads(0),
         ValueError,

@@ -59,7 +59,7 @@ def test_gradients(attention: str | None, options: dict[str, Any]) -> None:
     draw = np.random.default_rng(3)
     net.flat_params[:] = draw.normal(0, 0.4, net.flat_params.size)
     net.touch()
-    x, targets = PaddedBatches(*net._encode(TRAIN[0][:5], TRAIN[1][:5]), 5)[0]
+    x, targets = PaddedBatches(*net._encode(TRAIN[0][:5], TRAIN[1][:5]), 5, aligned=False)[0]
     net.value_and_grad(x, targets, key=7)
     found = net.flat_grads.copy()
     for name, values in net.params.items():
@@ -78,7 +78,7 @@ def test_gradients(attention: str | None, options: dict[str, Any]) -> None:
 
 def test_the_loss_of_training_is_that_of_evaluation() -> None:
     net = model(cell="GRU")
-    x, targets = PaddedBatches(*net._encode(*HELD), 16)[1]
+    x, targets = PaddedBatches(*net._encode(*HELD), 16, aligned=False)[1]
     loss, _ = net.value_and_grad(x, targets)
     total, count, _ = net.total(x, targets)
     assert total / count == pytest.approx(loss, rel=1e-6)
@@ -115,7 +115,7 @@ def test_a_wide_beam_finds_the_likeliest_of_all_outputs() -> None:
     names = [t for t in LETTERS.tokens if t != "<eos>"]
     for n in range(4):
         for output in product(names, repeat=n):
-            x, targets = PaddedBatches(*net._encode([source], [list(output)]), 1)[0]
+            x, targets = PaddedBatches(*net._encode([source], [list(output)]), 1, aligned=False)[0]
             best.append((-net.total(x, targets)[0], list(output)))
     best.sort(key=lambda pair: -pair[0])
     x = Rows(np.array([[LETTERS.id(c)] for c in source], np.int32), np.array([3]))
@@ -172,7 +172,7 @@ def test_what_is_found_does_not_depend_on_the_batch(attention: str | None) -> No
                     np.testing.assert_allclose(h.attention, g.attention, atol=1e-6)
     for source, hypotheses in zip(HELD[0], together, strict=False):
         for h in hypotheses:  # what the loss says of the same output
-            x, targets = PaddedBatches(*net._encode([source], [h.tokens]), 1)[0]
+            x, targets = PaddedBatches(*net._encode([source], [h.tokens]), 1, aligned=False)[0]
             if len(h.tokens) < 2 * len(source) + 10:
                 assert -net.total(x, targets)[0] == pytest.approx(h.log_probability, abs=1e-3)
 
@@ -195,7 +195,7 @@ def test_an_output_is_cut() -> None:
     assert len(net.predict([["a"]], max_length=4)[0]) == 4
     assert len(net.predict([["a", "b"]], beam=2)[0]) == 14
     (cut,) = net.translate([["a", "b"]], max_length=3)[0]
-    x, targets = PaddedBatches(*net._encode([["a", "b"]], [cut.tokens]), 1)[0]
+    x, targets = PaddedBatches(*net._encode([["a", "b"]], [cut.tokens]), 1, aligned=False)[0]
     end = Rows(np.array([[LETTERS.id(c)] for c in "ab"], np.int32), np.array([2]))
     memory, state = net.read(end)
     total, last = 0.0, net.end()

@@ -33,9 +33,9 @@ enum Kind : unsigned char { kPlain, kSpace, kNewline, kHigh };
 constexpr std::array<Kind, 256> kKinds = [] {
   std::array<Kind, 256> kinds{};
   for (std::size_t i = 128; i < 256; ++i) kinds[i] = kHigh;
-  for (const char c : {'\t', '\v', '\f', ' ', '\x1c', '\x1d', '\x1e', '\x1f'})
+  for (const char c : {'\t', '\v', '\f', '\r', ' ', '\x1c', '\x1d', '\x1e', '\x1f'})
     kinds[static_cast<unsigned char>(c)] = kSpace;
-  kinds['\n'] = kinds['\r'] = kNewline;
+  kinds['\n'] = kNewline;
   return kinds;
 }();
 

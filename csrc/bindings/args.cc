@@ -12,7 +12,12 @@ void fail_type(const std::string& name, const std::string& expected, const std::
   throw py::type_error(name + ": expected " + expected + ", got " + got);
 }
 void fail_value(const std::string& name, const std::string& expected, const std::string& got) {
-  throw py::value_error(name + ": expected " + expected + ", got " + got);
+  throw py::value_error(name + ": expected " + expected + ", got " + printable(got));
+}
+std::string printable(const std::string& bytes) {
+  PyObject* text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "backslashreplace");
+  if (text == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(text);
 }
 
 std::string text(const Dims& dims) {

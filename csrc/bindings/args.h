@@ -48,6 +48,7 @@ class Dims {
 
 [[noreturn]] void fail_type(const std::string& name, const std::string& expected, const std::string& got);
 [[noreturn]] void fail_value(const std::string& name, const std::string& expected, const std::string& got);
+std::string printable(const std::string& bytes);  // what is no UTF-8, escaped: a message is text
 
 std::string text(const Dims& dims);  // "(4, 3)"
 std::string type_name(py::handle value);

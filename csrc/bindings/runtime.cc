@@ -48,7 +48,7 @@ std::vector<std::string> available() {
 void bind_runtime(py::module_& m) {
   kernels();  // an impossible FASTRNN_ISA is reported at import
   m.def("isa", [] { return std::string(kernels().name); });
-  m.def("use_isa", [](const std::string& name) { use_isa(name.c_str()); }, py::arg("name"));
+  m.def("use_isa", [](const std::string& name) { use_isa(printable(name).c_str()); }, py::arg("name"));
   m.def("available_isas", &available);
   m.def("get_num_threads", &num_threads);
   m.def(

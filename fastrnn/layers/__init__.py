@@ -21,3 +21,4 @@ from .pool import ConvMax as ConvMax
 from .pool import Pool as Pool
 from .recurrent import Recurrent as Recurrent
 from .sequential import Sequential as Sequential
+from .teacher_forcing import TeacherForcing as TeacherForcing

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .summary import Summary
 
 # Views of the home and what is made of them. A copy makes them anew: a copied view is no longer a view.
-_DERIVED = frozenset({"_gradients", "_home", "_weights", "flat_grads", "flat_params", "grads", "params"})
+_DERIVED = frozenset({"_flat", "_gradients", "_home", "_weights", "grads", "params"})
 
 # Methods that take arrays; those of other libraries too.
 _CALLS = frozenset({"__call__", "loss", "logits", "total", "value_and_grad", "vjp"})
@@ -48,10 +48,9 @@ class Layer(Computing):
     _ragged: bool = False  # takes lengths
     params: Mapping[str, Array]
     grads: Mapping[str, Array]
-    flat_params: Array
-    flat_grads: Array
     dtype: np.dtype[Any] | None
     _shapes: dict[str, Shape]
+    _flat: tuple[Array, Array]
     _home: Home
     _start: int
     _weights: Any
@@ -71,7 +70,7 @@ class Layer(Computing):
         """Take [start, start + size) of `home` as the buffers, as they are."""
         stop = start + count(self._shapes)
         self._home, self._start = home, start
-        self.flat_params, self.flat_grads = home.params[start:stop], home.grads[start:stop]
+        self._flat = home.params[start:stop], home.grads[start:stop]
         self.params, self.grads = views(self.flat_params, self._shapes), views(self.flat_grads, self._shapes)
         self._weights, self._gradients = self._pack(self.params), self._pack(self.grads)
 
@@ -131,6 +130,29 @@ class Layer(Computing):
         return summary(self, samples)
 
     @property
+    def flat_params(self) -> Array:
+        """All parameters as one span, [n]; write into it, and call `touch`."""
+        return self._flat[0]
+
+    @flat_params.setter
+    def flat_params(self, value: Array) -> None:
+        self._same_span("flat_params", value, self._flat[0])
+
+    @property
+    def flat_grads(self) -> Array:
+        """All gradients as one span, [n]."""
+        return self._flat[1]
+
+    @flat_grads.setter
+    def flat_grads(self, value: Array) -> None:
+        self._same_span("flat_grads", value, self._flat[1])
+
+    def _same_span(self, name: str, value: Any, own: Array) -> None:
+        """Let ``layer.flat_grads *= 2`` be; another array would have no part in what the layer does."""
+        if value is not own:
+            raise AttributeError(f"{name}: expected its own array, got another; use layer.{name}[:] = ...")
+
+    @property
     def version(self) -> int:
         """Counts the changes of the parameters, or of those they share a buffer with."""
         return self._home.version
@@ -168,8 +190,10 @@ class Layer(Computing):
         arrays = {}
         for name, shape in self._shapes.items():
             value = params[name]
-            value = np.asarray(value) if hasattr(value, "__array__") else _check.foreign(name, value)
-            arrays[name] = _check.array(name, value, shape, self.flat_params.dtype, self._letters(name))
+            other = hasattr(value, "__array__") and not getattr(value, "requires_grad", False)
+            value = np.asarray(value) if other else _check.foreign(name, value)
+            value = _check.array(name, value, shape, self.flat_params.dtype, self._letters(name))
+            arrays[name] = value.copy() if np.may_share_memory(value, self.flat_params) else value
         with self._home.lock:
             for name, value in arrays.items():
                 self.params[name][...] = value
@@ -233,6 +257,15 @@ class Once:
         """Add the parameters' gradients, as a call does without dx; dy belongs to the callee from now on."""
         call: Any = self
         call(dy, grads=grads, want_dx=False)
+
+    def _run_once(self, function: Any) -> Any:
+        """``function(*kept)``, which refuses arguments before it writes anything: then all is as before."""
+        kept = self._take()
+        try:
+            return function(*kept)
+        except (TypeError, ValueError):
+            self._kept.append(kept)
+            raise
 
     def _take(self) -> Any:
         """Give out what forward kept, and forget it."""

@@ -40,7 +40,7 @@ class Dropout(Layer):
 
     def __call__(self, x: Array) -> Array:
         """Give x itself: inference has no dropout."""
-        return x
+        return _check.floats("x", x)
 
     def vjp(self, x: Array, key: int | None = None, step: int = 0) -> tuple[Array, DropoutPullback]:
         """Mask x, [N, H] or [T, B, H].
@@ -64,10 +64,12 @@ class Dropout(Layer):
         ValueError
             The key is missing.
         """
+        _check.floats("x", x)
         if not self.p:
-            return x, DropoutPullback(self, 0, 0)
+            return x, DropoutPullback(self, 0, 0, x.shape, x.dtype)
         key = _check.key(key, self.p) & 0xFFFFFFFFFFFFFFFF
-        return _core.dropout(x, self.p, key, step, bool(self.batch_first)), DropoutPullback(self, key, step)
+        y = _core.dropout(x, self.p, key, step, bool(self.batch_first))
+        return y, DropoutPullback(self, key, step, y.shape, y.dtype)
 
     def _describe(self) -> str:
         return f"{self.p:g}"
@@ -80,8 +82,10 @@ class DropoutPullback(Once):
 
     def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> Maybe:
         """Mask dy as forward masked x."""
-        key, step = self._take()
         layer = self._layer
+        key, step, shape, dtype = self._peek()
+        _check.readable("dy", dy, shape, dtype)
+        self._take()
         if not want_dx:
             return None
         return _core.dropout(dy, layer.p, key, step, bool(layer.batch_first)) if layer.p else dy

@@ -60,10 +60,11 @@ class EmbeddingPullback(Once):
     def __call__(self, dy: Array, grads: Any = None, *, want_dx: bool = True) -> None:
         """Add dy, [N, I] or [T, B, I], into the rows of the tokens, in order; tokens have no gradient."""
         layer = self._layer
+        (tokens,) = self._peek()
+        _check.array("dy", dy, (*tokens.shape, layer.embedding_dim), layer.flat_params.dtype)
         if grads is not None:
-            (tokens,) = self._take()
-            _core.embedding_backward(tokens, dy, layer._into(grads)[0])
+            into = layer._into(grads)[0]
+            self._run_once(lambda tokens: _core.embedding_backward(tokens, dy, into))
             return
         with self._home.lock:
-            (tokens,) = self._take()
-            _core.embedding_backward(tokens, dy, layer._gradients[0])
+            self._run_once(lambda tokens: _core.embedding_backward(tokens, dy, layer._gradients[0]))

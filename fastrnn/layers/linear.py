@@ -85,6 +85,7 @@ class LinearPullback(OnceAdding):
     __slots__ = ()
 
     def _backward(self, dy: Array, into: Any, want_dx: bool) -> Array | None:
-        x, weight, rounds = self._take()
         dweight, dbias = into
-        return _core.linear_backward(dy, x, weight, dweight, dbias, want_dx, rounds)
+        return self._run_once(  # type: ignore[no-any-return]
+            lambda x, weight, rounds: _core.linear_backward(dy, x, weight, dweight, dbias, want_dx, rounds)
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,7 @@ class Home:
         A part has since moved to another home; what was composed here is no longer whole.
     """
 
-    __slots__ = ("grads", "lock", "moved", "params", "version")
+    __slots__ = ("__weakref__", "grads", "lock", "moved", "params", "version")
 
     def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
         self.params = aligned_zeros(size, dtype)
@@ -47,6 +49,20 @@ class Home:
         self.version = 0
         self.lock = threading.Lock()
         self.moved = False
+        _homes.add(self)
+
+
+_homes: weakref.WeakSet[Home] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked child: a lock may be held by a thread that is not there."""
+    for home in _homes:
+        home.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def count(shapes: Mapping[str, Shape]) -> int:

@@ -81,7 +81,8 @@ class RecurrentPullback(Once):
         y = stack.y
         last = None if dstate is None else layer._split("d", dstate, y, None)
         if dy is not None:
-            _check.array("dy", dy, y.shape, y.dtype)
+            # Rows of unlike lengths are gathered, wherever their columns lie.
+            (_check.readable if stack.ragged is None else _check.array)("dy", dy, y.shape, y.dtype)
         self._take()
         dx, firsts = stack.backward(dy, last, grads, dtable, want_dx, own)
         return dx, layer._join(firsts)

@@ -203,7 +203,7 @@ class SequentialPullback(Once):
         dlasts = layer._states("dstate", dstate)
         if grads is not None:
             layer._into(grads)
-        (pullbacks,) = self._take()
+        (pullbacks,) = self._peek()
         dfirsts: list[Any] = []
         number = sum(stage.recurrent for stage in layer._stages)
         for place in range(len(pullbacks) - 1, -1, -1):
@@ -229,6 +229,8 @@ class SequentialPullback(Once):
                 else:
                     dy, dfirst = pullback(dy, dlast, part, want_dx=want)
                 dfirsts.append(dfirst)
+            if place == len(pullbacks) - 1:
+                self._take()  # what the last layer refuses may come again
             own = stage.fresh
         return dy, tuple(dfirsts[::-1])
 

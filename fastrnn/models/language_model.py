@@ -231,18 +231,19 @@ class LanguageModel(Model):
     def _draw(self, logits: Any, temperature: float, top_k: int, random: np.random.Generator) -> int:
         if self.vocabulary.unit == "word":
             logits[self.vocabulary.id(UNKNOWN)] = -np.inf
+        if np.isnan(logits).any() or logits.max() == np.inf:
+            raise FloatingPointError("logits: expected finite numbers, got others; the model has diverged")
         if temperature == 0:
             return int(np.argmax(logits))
         if top_k < len(logits):
-            logits[logits < np.partition(logits, -top_k)[-top_k]] = -np.inf
+            logits[np.argsort(-logits, kind="stable")[top_k:]] = -np.inf
         with np.errstate(over="ignore"):  # far below the likeliest
             edges = np.cumsum(probabilities((logits - logits.max()) / temperature))
         return int(np.searchsorted(edges, random.random() * edges[-1], side="right"))
 
     def _prompt(self, text: str) -> Ids:
-        if text:
-            return self.vocabulary.encode(text)
-        return np.array([self.vocabulary.begin()], np.int32)
+        ids = self.vocabulary.encode(text)
+        return ids if ids.size else np.array([self.vocabulary.begin()], np.int32)
 
     def _read(self, ids: Ids, state: State) -> tuple[Any, State]:
         """Return the logits after the last of `ids`, float64 [V], and the state there."""

@@ -152,10 +152,12 @@ class Seq2Seq(Seq2SeqNetwork):
         training
             As `Model.train` takes it: epochs, lr, optimizer, patience, callbacks, checkpoint, ...
         """
-        data = PaddedBatches(*self._encode(x, y), batch, seed=seed)
+        data = PaddedBatches(*self._encode(x, y), batch, seed=seed, aligned=False)
         held_out = None
         if validation_data is not None:
-            held_out = PaddedBatches(*self._encode(*validation_pair(validation_data), "validation_data"), 64)
+            held_out = PaddedBatches(
+                *self._encode(*validation_pair(validation_data), "validation_data"), 64, aligned=False
+            )
         return self.train(data, held_out, seed=seed, **training)
 
     def _encode(self, x: Sentences, y: Sentences, name: str = "") -> tuple[Sequences, Sequences]:
@@ -174,7 +176,7 @@ class Seq2Seq(Seq2SeqNetwork):
         from fastrnn.training import evaluate
 
         x, y = _check.items(x), _check.items(y)
-        loss = evaluate(self, PaddedBatches(*self._encode(x, y), 64))
+        loss = evaluate(self, PaddedBatches(*self._encode(x, y), 64, aligned=False))
         exact = metrics.accuracy([list(tokens) for tokens in y], self.predict(x))
         return Translation(loss, exact, len(y))
 

@@ -45,8 +45,8 @@ def read(spec: str, dtype: str) -> Recurrent:
             f"spec: expected a layer such as 'GRU(input_size=3, hidden_size=5)', got {spec!r}"
         ) from None
     layer: Recurrent = getattr(cells, call.func.id)(**options, dtype=dtype, seed=0)
-    layer.flat_params = layer.flat_params[:0].copy()
-    for name in ("_home", "_weights", "_gradients", "flat_grads", "params", "grads"):
+    layer._flat = (layer.flat_params[:0].copy(),) * 2
+    for name in ("_home", "_weights", "_gradients", "params", "grads"):
         delattr(layer, name)
     return layer
 

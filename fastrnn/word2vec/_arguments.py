@@ -82,7 +82,9 @@ def rates(alpha: Any, min_alpha: Any, compat: str, sg: int) -> tuple[float, floa
     return first, last
 
 
-def save_options(separately: Any, sep_limit: Any, ignore: Any = (), pickle_protocol: Any = 4) -> None:
+def save_options(
+    separately: Any, sep_limit: Any = 10 * 1024**2, ignore: Any = (), pickle_protocol: Any = 4
+) -> None:
     """What gensim's `save` takes beside the name of the file; see `Saving.save`."""
     if separately is not None and not isinstance(separately, (list, tuple, set, frozenset)):
         raise TypeError(f"separately: expected names or None, got {_check.describe(separately)}")

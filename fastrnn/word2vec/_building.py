@@ -75,9 +75,9 @@ class Building(TrainedTables):
         """
         source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         corpus = self._read(source)
+        words, counts = self._choose(corpus.types, corpus.counts, update, keep_raw_vocab, trim_rule)
         self.corpus_count = len(corpus)
         self.corpus_total_words = corpus.tokens
-        words, counts = self._choose(corpus.types, corpus.counts, update, keep_raw_vocab, trim_rule)
         del corpus  # whose types may take as much memory as the words
         self._take_words(words, counts, update)
 
@@ -91,8 +91,9 @@ class Building(TrainedTables):
     ) -> None:
         """Choose the words by given counts; see `build_vocab`."""
         counts = np.array([_check.integer(f"word_freq[{w!r}]", n, 0) for w, n in word_freq.items()], np.int64)
+        words, chosen = self._choose(list(word_freq), counts, update, keep_raw_vocab, trim_rule)
         self.corpus_count = corpus_count or 0
-        self._take_words(*self._choose(list(word_freq), counts, update, keep_raw_vocab, trim_rule), update)
+        self._take_words(words, chosen, update)
 
     def _choose(
         self,
@@ -153,6 +154,7 @@ class Building(TrainedTables):
         first = len(self.wv.index_to_key)
         self.wv.index_to_key = [*self.wv.index_to_key, *words] if first else list(words)
         self.wv.key_to_index.update(zip(words, range(first, first + len(words)), strict=True))
+        self.wv.allocate_vecattrs()
 
     def _count(self, words: list[Any], new: npt.NDArray[np.int64]) -> None:
         """Add counts, and see how often these words are to be kept."""

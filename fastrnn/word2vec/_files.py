@@ -13,7 +13,7 @@ from fastrnn._files import Path
 
 from . import _arguments as arguments
 from . import _word2vec_format as word2vec_format
-from ._store import Store
+from ._store import Store, packed_attributes, unpacked_attributes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -215,7 +215,7 @@ class Files(Store):
             if not isinstance(key, (str, int)) or isinstance(key, bool):
                 raise TypeError(f"keys: expected str or int, got {_check.describe(key)}")
         tree = {"kind": KIND, "keys": keys, "vectors": self.vectors}
-        checkpoint.save(fname, tree | {"attributes": {n: _packed(a) for n, a in self.expandos.items()}})
+        checkpoint.save(fname, tree | {"attributes": packed_attributes(self)})
 
     @classmethod
     def load(cls, fname: Path, mmap: Literal["r"] | bool | None = None) -> Self:
@@ -236,7 +236,7 @@ class Files(Store):
             if tree["kind"] != KIND:
                 raise ValueError(f"a {tree['kind']}")
             kv._restore(tree["keys"], tree["vectors"])
-            kv.expandos = {name: _unpacked(values) for name, values in tree["attributes"].items()}
+            kv.expandos = unpacked_attributes(tree["attributes"])
             if any(len(values) != len(kv) for values in kv.expandos.values()):
                 raise ValueError("attributes of another length")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -265,17 +265,3 @@ def _encoded(prefix: str, keys: list[Any]) -> list[bytes]:
         wrong = next(key for key in keys if " " in key or "\n" in key)
         raise ValueError(f"keys: expected no blank and no line end in a key, got {wrong!r}")
     return text.encode().split(b"\n") if keys else []
-
-
-def _packed(values: Array) -> Any:
-    if values.dtype.kind in "fiub":
-        return values
-    return {"type": "object", "values": values.tolist()}
-
-
-def _unpacked(values: Any) -> Array:
-    if isinstance(values, np.ndarray):
-        return values
-    found = np.empty(len(values["values"]), object)
-    found[:] = values["values"]
-    return found

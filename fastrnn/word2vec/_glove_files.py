@@ -11,6 +11,7 @@ from fastrnn import _core, checkpoint
 
 from . import _arguments as arguments
 from ._saving import read_model
+from ._store import packed_attributes, unpacked_attributes
 from ._tables import Table
 from .keyedvectors import KeyedVectors
 
@@ -66,6 +67,7 @@ class GloVeFiles:
                 "epoch_losses": self.epoch_losses,
                 "words": arguments.own_words(self.wv, len(self._biases[0])),
                 "counts": self.wv.expandos["count"],
+                "attributes": packed_attributes(self.wv, but=("count",)),
                 "vectors": [table.rows for table in self._vectors],
                 "squares": [table.rows for table in self._squares],
                 "biases": self._biases,
@@ -91,6 +93,7 @@ class GloVeFiles:
         model._progress = None
         model._epochs_begun, model.epoch_losses = saved["epochs_begun"], saved["epoch_losses"]
         model._name_words(saved["words"], np.array(saved["counts"]))
+        model.wv.expandos.update(unpacked_attributes(saved.get("attributes", {})))
         model.entries = saved["entries"]
         model._vectors, model._squares = (
             [Table(rows) for rows in saved[part]] for part in ("vectors", "squares")

@@ -12,6 +12,7 @@ from fastrnn import _check, checkpoint
 
 from . import _arguments as arguments
 from ._contexts import Contexts
+from ._store import packed_attributes, unpacked_attributes
 from ._tables import Table, Tables
 
 
@@ -74,7 +75,8 @@ class Saving(Contexts):
     ) -> None:
         """Write all of the model but functions (`trim_rule`, `tokenizer`, `hashfxn`) to a file.
 
-        It is written aside and renamed when it is whole.
+        `epoch_losses` of the training so far are left out, too. It is written aside and renamed when it is
+        whole.
 
         Parameters
         ----------
@@ -95,6 +97,7 @@ class Saving(Contexts):
                 "keep": self.keep_thresholds.astype(np.int64),
                 "locks": {n: np.asarray(getattr(*where), np.float32) for n, where in self._locked().items()},
                 "words": arguments.own_words(self.wv, len(self._counts)),
+                "attributes": packed_attributes(self.wv, but=("count", "sample_int")),
                 "keys": self._saved_keys(),
             }
         checkpoint.save(
@@ -103,6 +106,7 @@ class Saving(Contexts):
                 "kind": self._kind(),
                 "options": {name: getattr(self, name) for name in self._OPTIONS},
                 "state": {name: getattr(self, name) for name in self._STATE},
+                "raw_vocab": [list(self.raw_vocab), list(self.raw_vocab.values())],
                 "tables": tables,
             },
         )
@@ -123,6 +127,7 @@ class Saving(Contexts):
         model = cls(**saved["options"])
         for name, value in saved["state"].items():
             setattr(model, name, value)
+        model.raw_vocab = dict(zip(*saved.get("raw_vocab", ([], [])), strict=True))
         if saved["tables"] is not None:
             model._restore(saved["tables"], Table if mmap is None else Table.of_file)
         return model
@@ -153,6 +158,7 @@ class Saving(Contexts):
             for name in ("input", "output", "nodes", "more")
         }
         self._take_tables(Tables(**found))
+        self.wv.expandos.update(unpacked_attributes(saved.get("attributes", {})))
         for name, (owner, attribute) in self._locked().items():
             setattr(owner, attribute, np.array(saved["locks"][name]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -272,3 +272,24 @@ class Store:
         self.key_to_index = {key: i for i, key in enumerate(self.index_to_key)}
         self.vectors, self.norms = vectors, None
         self.next_index = len(self.index_to_key)
+
+
+def packed_attributes(store: Any, but: Collection[str] = ()) -> dict[str, Any]:
+    """The attributes of a store as a file holds them, without those of some names."""
+    return {
+        name: values if values.dtype.kind in "fiub" else {"type": "object", "values": values.tolist()}
+        for name, values in store.expandos.items()
+        if name not in but
+    }
+
+
+def unpacked_attributes(saved: dict[str, Any]) -> dict[str, Array]:
+    """What `packed_attributes` gave."""
+    found: dict[str, Array] = {}
+    for name, values in saved.items():
+        if isinstance(values, np.ndarray):
+            found[name] = np.array(values)  # one of its own, where a file is mapped
+        else:
+            found[name] = np.empty(len(values["values"]), object)
+            found[name][:] = values["values"]
+    return found

@@ -13,6 +13,7 @@ from fastrnn import _check, _core, checkpoint
 from fastrnn._files import Path
 
 from . import _arguments as arguments
+from ._store import packed_attributes, unpacked_attributes
 from ._tables import Floats, initial_vectors
 from .keyedvectors import KeyedVectors
 
@@ -149,9 +150,12 @@ class FastTextKeyedVectors(KeyedVectors):
         """
         arguments.save_options(separately, sep_limit, **options)
         tree: dict[str, Any] = {name: getattr(self, name) for name in _SAVED}
-        tree["attributes"] = {
-            name: values for name, values in self.expandos.items() if values.dtype != object
-        }
+        if len(self.vectors_vocab) != len(self.index_to_key):
+            raise ValueError(
+                f"vectors: expected n-grams of all {len(self.index_to_key)} keys, got keys that were added; "
+                "use save_word2vec_format"
+            )
+        tree["attributes"] = packed_attributes(self)
         checkpoint.save(fname, {"kind": _KIND, **tree})
 
     @classmethod
@@ -170,7 +174,7 @@ class FastTextKeyedVectors(KeyedVectors):
         kv = cls(tree["vector_size"], tree["min_n"], tree["max_n"], tree["bucket"])
         kv._fill(tree["index_to_key"], tree["vectors_vocab"])
         kv.vectors_vocab, kv.vectors_ngrams = tree["vectors_vocab"], tree["vectors_ngrams"]
-        kv.expandos = tree["attributes"]
+        kv.expandos = unpacked_attributes(tree["attributes"])
         kv.recalc_char_ngram_buckets()
         kv.adjust_vectors()
         return kv

@@ -111,6 +111,8 @@ class Corpus:
             stored = load_store(path) if path.is_file() else None
             if stored is not None:
                 return cls(*stored)
+        if cache is not None and isinstance(source, (str, os.PathLike)) and _same_file(source, cache):
+            raise ValueError(f"cache: expected another file than the corpus, got {os.fspath(cache)!r}")
         arrays = _as_arrays(source)
         if arrays is not None and cache is None and len(arrays[0]):
             return cls(*_numbered(*arrays))
@@ -119,6 +121,10 @@ class Corpus:
             if store.tokens == 0:
                 raise NoWords("sentences: expected a corpus with at least one token, got an empty one")
             return cls(*store.finish(types, counts))
+
+
+def _same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
+    return os.path.realpath(os.fspath(a)) == os.path.realpath(os.fspath(b))
 
 
 def _fill(
@@ -217,12 +223,24 @@ def _as_arrays(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
         )
     if hasattr(source, "combine_chunks"):
         source = source.combine_chunks()
-    if hasattr(source, "__arrow_c_array__") and hasattr(source, "offsets") and hasattr(source, "values"):
-        values = source.values.to_numpy(zero_copy_only=False)
-        if values.dtype.kind in "iu" and not source.null_count:
-            offsets = source.offsets.to_numpy().astype(np.int64)
-            return values[offsets[0] : offsets[-1]], offsets - offsets[0]
+    if hasattr(source, "__arrow_c_array__") and hasattr(source, "flatten"):
+        return _arrow_integers(source)
     return None
+
+
+def _arrow_integers(source: Any) -> tuple[npt.NDArray[Any], Offsets] | None:
+    """Ids and offsets of an Arrow array of lists, if they are of integers."""
+    flat = source.flatten()
+    if not str(getattr(flat, "type", "")).lstrip("u").startswith("int"):
+        return None
+    if source.null_count or flat.null_count:
+        where = "a list" if source.null_count else "an id"
+        raise ValueError(f"sentences: expected lists of integers, got null for {where}")
+    lengths = (
+        [len(part) for part in source] if not hasattr(source, "value_lengths") else source.value_lengths()
+    )
+    offsets = np.cumsum([0, *np.asarray(lengths)], dtype=np.int64)
+    return _integers(flat.to_numpy(zero_copy_only=False)), offsets
 
 
 def _integers(a: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from fastrnn import _check, _core
 from . import _arguments as arguments
 from ._inference import Inference
 from ._saving import Saving
+from ._store import packed_attributes, unpacked_attributes
 from ._tables import Table, initial_vectors, row_bytes
 from .corpus import Corpus
 from .documents import Documents
@@ -156,16 +159,16 @@ class Doc2Vec(Inference):
         """Choose the words, note the tags and make the tables; see `Word2Vec.build_vocab`."""
         source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", corpus_file))
         documents = self._read(source)
-        self._take_tags(documents.doc_counts, documents.word_counts, update)
-        super().build_vocab(documents, None, update, progress_per, keep_raw_vocab, trim_rule)
+        with self._tags_of(documents, update):
+            super().build_vocab(documents, None, update, progress_per, keep_raw_vocab, trim_rule)
 
     def scan_vocab(self, corpus_iterable: Any = None, *rest: Any, **options: Any) -> tuple[int, int]:
         """Count the types of a corpus and note the tags; see `Word2Vec.scan_vocab`."""
         file = rest[0] if rest else options.pop("corpus_file", None)
         source = arguments.one_source(("corpus_iterable", corpus_iterable), ("corpus_file", file))
         documents = self._read(source, options.get("workers"))
-        self._take_tags(documents.doc_counts, documents.word_counts, False)
-        return super().scan_vocab(documents, None, *rest[1:], **options)
+        with self._tags_of(documents, False):
+            return super().scan_vocab(documents, None, *rest[1:], **options)
 
     def reset_from(self, other_model: Any) -> None:
         """Take over words, tags and counts of another model, and begin with new vectors."""
@@ -174,6 +177,18 @@ class Doc2Vec(Inference):
         for name in ("index_to_key", "key_to_index", "expandos"):
             setattr(self.dv, name, getattr(other_model.dv, name).copy())
         super().reset_from(other_model)
+
+    @contextlib.contextmanager
+    def _tags_of(self, documents: Documents, update: bool) -> Iterator[None]:
+        """Take the tags of documents, unless what is done with them fails."""
+        names, dv = ("index_to_key", "key_to_index", "expandos"), self.dv
+        before = {name: copy.deepcopy(getattr(dv, name)) for name in names}
+        try:
+            self._take_tags(documents.doc_counts, documents.word_counts, update)
+            yield
+        except BaseException:
+            vars(dv).update(before)
+            raise
 
     def _take_tags(self, docs: dict[Any, int], words: dict[Any, int], update: bool) -> None:
         """Give tags their rows: an int has its own, strings those after all ints."""
@@ -260,10 +275,11 @@ class Doc2Vec(Inference):
 
     def _saved_keys(self) -> Any:
         names = [key for key in self.dv.index_to_key if isinstance(key, str)]
-        return {"ints": len(self.dv) - len(names), "names": names, "attributes": self.dv.expandos}
+        attributes = packed_attributes(self.dv)
+        return {"ints": len(self.dv) - len(names), "names": names, "attributes": attributes}
 
     def _restore_keys(self, saved: Any) -> None:
         ints, names, dv = saved["ints"], saved["names"], self.dv
         dv.index_to_key = [*range(ints), *names]
         dv.key_to_index = {name: row for row, name in enumerate(names, ints)}
-        dv.expandos = {name: np.array(values) for name, values in saved["attributes"].items()}
+        dv.expandos = unpacked_attributes(saved["attributes"])

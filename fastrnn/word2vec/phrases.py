@@ -6,11 +6,12 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from inspect import signature
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastrnn import _check, checkpoint
 from fastrnn._files import Path
 
+from . import _arguments as arguments
 from ._transformation import ENGLISH_CONNECTOR_WORDS as ENGLISH_CONNECTOR_WORDS
 from ._transformation import PARAMETERS, SCORERS, Scoring, Transformation
 from ._transformation import npmi_scorer as npmi_scorer
@@ -174,8 +175,12 @@ class Phrases(Transformation):
         """Return what finds the same phrases, smaller and faster, and cannot count more."""
         return FrozenPhrases(self)
 
-    def save(self, fname: Path) -> None:
-        """Write settings and counts, without pickle; a scoring function of your own is left out."""
+    def save(self, fname: Path, separately: Any = None, **options: Any) -> None:
+        """Write settings and counts, without pickle; a scoring function of your own is left out.
+
+        What is not `fname` is gensim's: see `Word2Vec.save`.
+        """
+        arguments.save_options(separately, **options)
         tree = {
             "kind": "fastrnn.Phrases",
             **self._settings(),
@@ -189,8 +194,12 @@ class Phrases(Transformation):
         checkpoint.save(fname, tree)
 
     @classmethod
-    def load(cls, fname: Path, scoring: Scoring | None = None) -> Self:
-        """Read what `save` wrote; `scoring` is the function of your own, if there was one."""
+    def load(cls, fname: Path, scoring: Scoring | None = None, mmap: Any = None) -> Self:
+        """Read what `save` wrote; `scoring` is the function of your own, if there was one.
+
+        `mmap` is gensim's and decides nothing.
+        """
+        arguments.mapped(mmap)
         model, tree = cls._read(fname, scoring)
         try:
             for field in ("max_vocab_size", "progress_per", "min_reduce", "corpus_word_count"):
@@ -227,14 +236,22 @@ class FrozenPhrases(Transformation):
         score = self.phrasegrams.get(phrase, -math.inf)
         return (phrase, score) if score > self.threshold else (None, None)
 
-    def save(self, fname: Path) -> None:
-        """Write settings and phrases, without pickle; a scoring function of your own is left out."""
+    def save(self, fname: Path, separately: Any = None, **options: Any) -> None:
+        """Write settings and phrases, without pickle; a scoring function of your own is left out.
+
+        What is not `fname` is gensim's: see `Word2Vec.save`.
+        """
+        arguments.save_options(separately, **options)
         tree = {"kind": "fastrnn.FrozenPhrases", **self._settings(), "phrases": list(self.phrasegrams)}
         checkpoint.save(fname, tree | {"scores": list(self.phrasegrams.values())})
 
     @classmethod
-    def load(cls, fname: Path, scoring: Scoring | None = None) -> Self:
-        """Read what `save` wrote; `scoring` is the function of your own, if there was one."""
+    def load(cls, fname: Path, scoring: Scoring | None = None, mmap: Any = None) -> Self:
+        """Read what `save` wrote; `scoring` is the function of your own, if there was one.
+
+        `mmap` is gensim's and decides nothing.
+        """
+        arguments.mapped(mmap)
         model, tree = cls._read(fname, scoring)
         try:
             model.phrasegrams = dict(zip(tree["phrases"], tree["scores"], strict=True))

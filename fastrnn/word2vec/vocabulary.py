@@ -63,7 +63,7 @@ def select(
         `min_count` is raised until at most this many words reach it.
     trim_rule : callable, optional
         ``trim_rule(word, count, min_count)`` returns 0 (by count), 1 (drop) or 2 (keep), gensim's
-        ``RULE_DEFAULT``, ``RULE_DISCARD`` and ``RULE_KEEP``.
+        ``RULE_DEFAULT``, ``RULE_DISCARD`` and ``RULE_KEEP``; None is 0.
     sorted_vocab : bool
         By falling count; of equal counts, and without it, as they are first met.
     """
@@ -83,6 +83,7 @@ def select(
 
 def _keeps(rule: TrimRule, word: Any, count: int, min_count: int) -> bool:
     verdict = rule(word, count, min_count)
+    verdict = RULE_DEFAULT if verdict is None else verdict
     if verdict not in (RULE_DEFAULT, RULE_DISCARD, RULE_KEEP):
         raise ValueError(
             f"trim_rule: expected it to return 0 (default), 1 (discard) or 2 (keep), got {verdict!r} "
