@@ -135,16 +135,25 @@ class Vocabulary:
             return self._id.get(token, self._id[UNKNOWN])
         return self._id[token]
 
-    def encode(self, text: str) -> Ids:
+    def encode(self, text: Any) -> Ids:
         """
         Return the ids of `text`, int32 of shape [N].
+
+        Parameters
+        ----------
+        text
+            A string; or its tokens, one by one: a list, an array, a column of pandas or of Arrow, an
+            iterator. Integers are ids already.
 
         Raises
         ------
         ValueError
-            A character is not in the vocabulary; the message says which and where.
+            A character is not in the vocabulary, or an id out of range; the message says which and where.
+        TypeError
+            It is no string, nor what has strings or integers.
         """
-        _check_text(text)
+        if not isinstance(text, str):
+            return self._ids_of(text)
         if self.unit == "word":
             get, unknown = self._id.get, self._id[UNKNOWN]
             return np.fromiter((get(word, unknown) for word in _words(text)), np.int32)
@@ -156,6 +165,32 @@ class Vocabulary:
                 f"text: expected one of the vocabulary's {len(self)} characters, got {text[at]!r} at {at}"
             )
         return ids
+
+    def _ids_of(self, tokens: Any) -> Ids:
+        """Ids of tokens that are apart already."""
+        if isinstance(tokens, bytes) or not hasattr(tokens, "__iter__"):
+            raise TypeError(f"text: expected str, or tokens or ids, got {_check.describe(tokens)}")
+        tokens = _check.items(tokens)
+        whole = isinstance(tokens, np.ndarray) and tokens.dtype != object
+        numbers = np.asarray(tokens if whole else list(tokens))
+        if numbers.dtype.kind in "iu" and numbers.ndim == 1:
+            wrong = np.flatnonzero((numbers < 0) | (numbers >= len(self)))
+            if wrong.size:
+                raise ValueError(
+                    f"text: expected ids in [0, {len(self)}), got {numbers[wrong[0]]} at {wrong[0]}"
+                )
+            return numbers.astype(np.int32)
+        ids = []
+        for at, token in enumerate(tokens):
+            if not isinstance(token, str):
+                raise TypeError(f"text: expected tokens that are str, got {_check.describe(token)} at {at}")
+            number = self._id.get(token, self._id.get(UNKNOWN) if self.unit == "word" else None)
+            if number is None:
+                raise ValueError(
+                    f"text: expected one of the vocabulary's {len(self)} characters, got {token!r} at {at}"
+                )
+            ids.append(number)
+        return np.array(ids, np.int32)
 
     def decode(self, ids: Iterable[int] | npt.NDArray[np.integer[Any]]) -> str:
         r"""Return the text of `ids`: characters in a row, words with blanks between, `<eos>` as ``\n``."""

@@ -45,6 +45,7 @@ class HiddenMarkovTagger(Stored):
 
     def fit(self, x: Sentences, y: Sentences) -> HiddenMarkovTagger:
         """Count; raises ValueError where sentences and tags do not go together."""
+        x, y = _check.items(x), _check.items(y)
         self.labels = Labels("y", y)
         tags = self.labels.sequences("y", y, "x", x)
         size, words = len(self.labels), [word for sentence in x for word in sentence]
@@ -84,7 +85,7 @@ class HiddenMarkovTagger(Stored):
     def predict(self, x: Sentences) -> list[list[str]]:
         """Return the likeliest tags of each sentence."""
         _fitted(self, "predict")
-        return [self._viterbi(sentence) for sentence in x]
+        return [self._viterbi(sentence) for sentence in _check.items(x)]
 
     def _viterbi(self, sentence: Sequence[str]) -> list[str]:
         best, back = self._first, []
@@ -127,6 +128,7 @@ class NaiveBayes(Stored):
 
     def fit(self, x: Sentences, y: Sequence[str]) -> NaiveBayes:
         """Count; raises ValueError where sentences and labels do not go together."""
+        x, y = _check.items(x), _check.items(y)
         self.labels = Labels("y", y)
         numbers, size = self.labels.array("y", y, "x", x), len(self.labels)
         counts: dict[Any, np.ndarray[Any, Any]] = defaultdict(lambda: np.full(size, self.k))
@@ -163,7 +165,7 @@ class NaiveBayes(Stored):
         """Return the likeliest label of each sentence; what was never seen says nothing."""
         _fitted(self, "predict")
         nothing, found = np.zeros(len(self.labels)), []
-        for sentence in x:
+        for sentence in _check.items(x):
             score = self._prior + sum(
                 (self._weights.get(item, nothing) for item in self._features(sentence)), nothing
             )

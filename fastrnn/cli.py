@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import math
 import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,16 +113,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _after_broken_pipe() -> int:
     """0 where the reader of stdout has gone, who has seen enough; 1 where that of stderr has."""
-    code, quiet = 0, os.open(os.devnull, os.O_WRONLY)
+    gone, quiet = (
+        [_has_no_reader(stream) for stream in (sys.stdout, sys.stderr)],
+        os.open(os.devnull, os.O_WRONLY),
+    )
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            code = max(code, int(stream is sys.stderr))
-        except (OSError, ValueError, AttributeError):
-            continue
-        os.dup2(quiet, stream.fileno())  # or Python complains at its end
-    return code
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(quiet, stream.fileno())  # or Python complains at its end
+    return int(gone[1])
+
+
+def _has_no_reader(stream: Any) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # none here, or closed
+        return False
 
 
 def _train(args: argparse.Namespace) -> int:

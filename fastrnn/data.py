@@ -64,7 +64,7 @@ class Streams:
     Parameters
     ----------
     ids
-        int32 [N].
+        Integers, [N].
     batch
         Streams side by side, B.
     steps
@@ -82,10 +82,12 @@ class Streams:
 
     carry_state = True
 
-    def __init__(self, ids: Ids, batch: int, steps: int, *, whole: bool = False) -> None:
+    def __init__(self, ids: Any, batch: int, steps: int, *, whole: bool = False) -> None:
         batch, steps = _check.integer("batch", batch, 1), _check.integer("steps", steps, 1)
-        if ids.dtype != np.int32 or ids.ndim != 1:
-            raise TypeError(f"ids: expected an int32 array of one axis, got {ids.dtype} of shape {ids.shape}")
+        ids = np.asarray(_check.items(ids))
+        if ids.dtype.kind not in "iu" or ids.ndim != 1:
+            raise TypeError(f"ids: expected integers of one axis, got {ids.dtype} of shape {ids.shape}")
+        ids = ids.astype(np.int32, copy=False)
         predictions = len(ids) - 1
         need = 1 if whole else batch * steps
         if predictions < need:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,15 +40,15 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
     TypeError
         They are no numbers.
     """
-    found = np.asarray(_chosen(name, value, names))
-    if found.dtype.kind not in "fiu":
+    found = _numbers(_chosen(name, _check.foreign(name, value), names))
+    if found.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected numbers, got {found.dtype}")
     if found.ndim == 1 and columns == 1:
         found = found[:, None]
     if found.ndim != 2 or found.shape[1] != columns:
         raise ValueError(f"{name}: expected shape (N, {columns}), got {found.shape}")
     with np.errstate(over="ignore"):
-        cast = found.astype(dtype, order="C")
+        cast: Floats = found.astype(dtype, order="C")
     wrong = np.argwhere(~np.isfinite(cast))
     if len(wrong):
         row, column = (int(k) for k in wrong[0])
@@ -57,6 +58,15 @@ def series(name: str, value: Any, columns: int, dtype: np.dtype[Any], names: Seq
             f"{name}: expected {what}, got {found[row, column]} at row {row}, column {column}{label}"
         )
     return cast
+
+
+def _numbers(table: Any) -> Any:
+    """As an array; what pandas calls missing is NaN."""
+    found = np.asarray(list(table) if isinstance(table, Iterator) else table)
+    if found.dtype == object and hasattr(table, "to_numpy"):
+        with contextlib.suppress(TypeError, ValueError):
+            found = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    return found
 
 
 def _chosen(name: str, value: Any, names: Sequence[str]) -> Any:

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from command import SCRIPT, TINY, run, start
+from command import SCRIPT, TEXT, TINY, run, start
 
 from fastrnn import _run, checkpoint
 from fastrnn.cli import main
@@ -144,6 +144,31 @@ def test_a_reader_that_leaves_is_no_error(trained):
     with process:
         assert process.wait(timeout=60) == 0
         assert process.stderr.read() == ""
+
+
+def test_a_reader_of_the_progress_that_leaves_is_an_error(tmp_path):
+    """The run is not finished, and says so by its exit code."""
+    process = start(tmp_path, "train", *TINY[:2], "--epochs", "3000", *TINY[4:], "--checkpoint-every", "0")
+    while "model:" not in process.stderr.readline():
+        pass
+    process.stderr.close()
+    with process:
+        assert process.wait(timeout=60) == 1
+    assert not checkpoint.load(tmp_path / "fastrnn.ckpt")["training"]["finished"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_training_without_a_stderr(tmp_path, stderr):
+    """There is nobody to tell about progress; where messages cannot be written, the exit code tells."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    command = " ".join([str(SCRIPT), "train", *TINY, "--sample", "0", stderr])
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    if stderr == "2>&-":
+        assert done.returncode == 0
+        assert "held-out loss" in done.stdout
+    else:
+        assert done.returncode == 2
 
 
 def test_similar(tmp_path, monkeypatch, capsys):

@@ -225,3 +225,11 @@ def test_missing_file(tmp_path: Path) -> None:
         Corpus.read(tmp_path / "none")
     with pytest.raises(ValueError, match="got an empty folder"):
         Corpus.read(tmp_path)
+
+
+def test_the_cache_is_another_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", SENTENCES) or tmp_path / "a.txt"
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"^cache: expected another file than the corpus, got "):
+        Corpus.read(path, cache=path)
+    assert path.read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -239,3 +240,61 @@ def test_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "fastrnn.torch: needs PyTorch; pip install 'fastrnn[torch]'\n"
+
+
+class TestCompute:
+    """bfloat16 is an option of a layer that is ours, and goes with it."""
+
+    pytestmark = pytest.mark.usefixtures("emulated")
+
+    def test_restored(self, torch: ModuleType, ours: ModuleType) -> None:
+        """What was asked for once does not come back by itself."""
+        layer, x = torch.nn.LSTM(4, 6), torch.linspace(-1, 1, 24).reshape(3, 2, 4)
+        want = layer(x)[0]
+        ours.accelerate(layer, compute="bfloat16")
+        assert (layer(x)[0] - want).abs().max() > 1e-5
+        ours.restore(layer)
+        ours.accelerate(layer)
+        assert layer.compute is None
+        torch.testing.assert_close(layer(x)[0], want)
+        kept = ours.LSTM(4, 6, compute="bfloat16")
+        ours.accelerate(torch.nn.Sequential(kept))
+        assert kept.compute == "bfloat16"
+
+    def test_all_or_nothing(self, torch: ModuleType, ours: ModuleType) -> None:
+        model = torch.nn.ModuleList([torch.nn.LSTM(4, 6), torch.nn.GRU(4, 6, dtype=torch.float64)])
+        with pytest.raises(ValueError, match=r"^compute: expected None because dtype is float64"):
+            ours.accelerate(model, compute="bfloat16")
+        assert [type(part) for part in model] == [torch.nn.LSTM, torch.nn.GRU]
+
+
+class TestCellsElsewhere:
+    """Where torch has a path of its own for its layers, cells have none."""
+
+    def test_autocast(self, torch: ModuleType, ours: ModuleType) -> None:
+        """They go on in their dtype."""
+        cell, x = ours.cells.LSTM(4, 6, peephole="diagonal"), torch.linspace(-1, 1, 24).reshape(3, 2, 4)
+        with torch.autocast("cpu"):
+            y, state = cell(x.bfloat16(), tuple(torch.zeros(1, 2, 6).bfloat16() for _ in range(2)))
+        assert y.dtype == state[0].dtype == torch.float32
+        torch.testing.assert_close(y, cell(x.bfloat16().float())[0])
+
+    @pytest.mark.parametrize("context", ["trace", "func", "meta", "device"])
+    def test_refused(self, torch: ModuleType, ours: ModuleType, context: str) -> None:
+        cell, x = ours.cells.GRU(4, 6, reset="before"), torch.zeros(3, 2, 4)
+        for parameter in cell.parameters():
+            parameter.requires_grad_(False)
+        calls = {
+            "trace": (lambda: torch.jit.trace(cell, x), "GRU: torch.jit.trace would keep the numbers"),
+            "func": (
+                lambda: torch.func.vmap(lambda v: cell(v)[0])(x[None]),
+                "GRU: expected no transformation of torch.func",
+            ),
+            "meta": (lambda: cell(x.to("meta")), "GRU: expected tensors of the CPU, got some of meta"),
+            "device": (lambda: ours.cells.GRU(4, 6, device="meta"), "device: expected the CPU, got meta"),
+        }
+        call, message = calls[context]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises((RuntimeError, ValueError), match=message):
+                call()

@@ -64,3 +64,78 @@ def test_glove_trains_at_the_rate_that_it_has() -> None:
     model.learning_rate = 1e-30
     model.train(1)
     checks.same_bits(model.word_vectors, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attributes_of_words(kind: str, tmp_path: Path) -> None:
+    """Numbers and text, in the file of the model."""
+    make, corpus, options = KINDS[kind]
+    model = make(corpus, vector_size=4, min_count=1, epochs=1, workers=1, **options)
+    model.wv.set_vecattr("b", "weight", 3)
+    model.wv.set_vecattr("c", "note", "a word")
+    model.save(tmp_path / "model")
+    loaded = make.load(tmp_path / "model")
+    assert [loaded.wv.get_vecattr(word, "weight") for word in "abc"] == [0, 3, 0]
+    assert loaded.wv.get_vecattr("c", "note") == "a word"
+    assert loaded.wv.get_vecattr("a", "count") == 10
+
+
+@pytest.mark.parametrize("kind", ["Word2Vec", "FastText", "Doc2Vec"])
+def test_attributes_grow_with_the_vocabulary(kind: str, tmp_path: Path) -> None:
+    make, corpus, options = KINDS[kind]
+    model = make(corpus, vector_size=4, min_count=1, epochs=1, workers=1, **options)
+    model.wv.set_vecattr("b", "weight", 3)
+    more = [TaggedDocument(["d", "d"], [0])] if make is Doc2Vec else [["d", "d"]]
+    model.build_vocab(more, update=True)
+    assert model.wv.get_vecattr("d", "weight") == 0
+    assert model.wv.get_vecattr("b", "weight") == 3
+    model.wv.save(tmp_path / "vectors")
+    assert type(model.wv).load(tmp_path / "vectors").get_vecattr("b", "weight") == 3
+
+
+def test_raw_vocab_is_kept(tmp_path: Path) -> None:
+    model = Word2Vec(vector_size=4, min_count=6, workers=1)
+    model.build_vocab(SENTENCES, keep_raw_vocab=True)
+    model.save(tmp_path / "model")
+    assert Word2Vec.load(tmp_path / "model").raw_vocab == {"a": 10, "b": 5, "c": 10}
+
+
+def test_attributes_of_documents(tmp_path: Path) -> None:
+    model = Doc2Vec(DOCUMENTS, vector_size=4, min_count=1, epochs=1, workers=1)
+    model.dv.set_vecattr(3, "note", "the fourth")
+    model.save(tmp_path / "model")
+    assert Doc2Vec.load(tmp_path / "model").dv.get_vecattr(3, "note") == "the fourth"
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_tags_of_a_vocabulary_that_failed(update: bool) -> None:
+    """The model is as it was, tags and counts too."""
+    first = [TaggedDocument(["a", "b"] * 9, ["n1"]), TaggedDocument(["a", "b"], ["n2"])]
+    model = Doc2Vec(first, vector_size=4, min_count=1, epochs=1, workers=1, sample=0)
+    before, vectors = model.corpus_count, model.dv["n2"].copy()
+
+    def rule(word: str, count: int, least: int) -> int:
+        return 7
+
+    with pytest.raises(ValueError, match="trim_rule"):
+        model.build_vocab([TaggedDocument(["z"], ["x1"])], trim_rule=rule, update=update)
+    assert model.dv.index_to_key == ["n1", "n2"]
+    assert model.dv.key_to_index == {"n1": 0, "n2": 1}
+    assert model.corpus_count == before
+    checks.same_bits(model.dv["n2"], vectors)
+    model.train(first, total_examples=2, epochs=1)
+
+
+def test_n_grams_of_words_that_were_added(tmp_path: Path) -> None:
+    """Such vectors could not be read again."""
+    model = FastText(SENTENCES, vector_size=4, min_count=1, epochs=1, workers=1, bucket=20)
+    model.wv.add_vectors(["d"], np.ones((1, 4), np.float32))
+    with pytest.raises(ValueError, match=r"^vectors: expected n-grams of all 4 keys"):
+        model.wv.save(tmp_path / "vectors")
+    assert not (tmp_path / "vectors").exists()
+
+
+def test_a_rule_that_says_nothing_is_that_of_counts() -> None:
+    model = Word2Vec(vector_size=4, min_count=6, workers=1)
+    model.build_vocab(SENTENCES, trim_rule=lambda word, count, least: None)
+    assert sorted(model.wv.index_to_key) == ["a", "c"]

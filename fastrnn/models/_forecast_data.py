@@ -46,7 +46,8 @@ class ForecastData(ForecastNetwork):
         return Windows(scaled, known, *sizes, self.targets, batch, stride=stride, seed=seed, name=name)
 
     def _held_out(self, name: str, given: Any) -> Windows:
-        value, known = given if isinstance(given, tuple) and self.known else (given, None)
+        pair = isinstance(given, (tuple, list)) and len(given) == 2 and (self.known or given[1] is None)
+        value, known = given if pair else (given, None)
         values = self._series(name, value)
         return self._windows(name, values, self._known(f"{name}[1]", known, len(values)), 256)
 

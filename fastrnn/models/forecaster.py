@@ -98,6 +98,8 @@ class Forecaster(ForecastData):
         self.targets = [self._column(target) for target in chosen]
         if not self.targets:
             raise ValueError("targets: expected at least one column, got none")
+        if len(set(self.targets)) < len(self.targets):
+            raise ValueError(f"targets: expected each once, got {listed('targets', targets)}")
         seeds = [None if seed is None else fold(_check.integer("seed", seed, 0), i) for i in range(3)]
         options = dict(dropout=dropout, dtype=dtype, seed=seeds[0], **own_options(cell_options))
         layer = recurrent_layer(cell, self.width + self.known, hidden_size, num_layers, **options)

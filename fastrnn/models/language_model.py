@@ -141,8 +141,8 @@ class LanguageModel(Model):
 
     def fit(
         self,
-        text: str,
-        validation: str | None = None,
+        text: Any,
+        validation_data: Any = None,
         *,
         batch: int = 16,
         steps: int = 64,
@@ -154,8 +154,9 @@ class LanguageModel(Model):
 
         Parameters
         ----------
-        text, validation
+        text, validation_data
             Training text, and text to evaluate after each epoch; the parameters of the best epoch are kept.
+            Each may be a string, or its tokens or ids: see `Vocabulary.encode`.
         batch, steps
             Streams side by side, and tokens of a chunk.
         seed
@@ -169,11 +170,11 @@ class LanguageModel(Model):
             A text has characters that the vocabulary lacks, or is too short for `batch` and `steps`.
         """
         data = Streams(self.vocabulary.encode(text), batch, steps)
-        held_out = None if validation is None else self._whole_streams(validation)
+        held_out = None if validation_data is None else self._whole_streams(validation_data)
         unit = "char" if self.vocabulary.unit == "character" else "word"
         return self.train(data, held_out, seed=seed, **{"unit": unit, **training})
 
-    def evaluate(self, text: str, batch: int = 10, steps: int = 100) -> Evaluation:
+    def evaluate(self, text: Any, batch: int = 10, steps: int = 100) -> Evaluation:
         """
         Return loss and perplexity on `text`: of each token but the first, given all before it in its stream.
 
@@ -183,8 +184,17 @@ class LanguageModel(Model):
         loss = evaluate(self, streams)
         return Evaluation(loss, perplexity(loss), streams.tokens)
 
-    def _whole_streams(self, text: str, batch: int = 10, steps: int = 100) -> Streams:
+    def _whole_streams(self, text: Any, batch: int = 10, steps: int = 100) -> Streams:
         return Streams(self.vocabulary.encode(text), batch, steps, whole=True)
+
+    def predict(self, text: Any, steps: int = 100) -> list[str]:
+        """Return the likeliest next token after each token of `text`, which is read in pieces of `steps`."""
+        ids, state, found = self.vocabulary.encode(text), None, list[str]()
+        for at in range(0, len(ids), _check.integer("steps", steps, 1)):
+            y, state = self.body(ids[at : at + steps, None], state)
+            best = self.head.logits(y)[:, 0].argmax(axis=-1)
+            found += [self.vocabulary.tokens[k] for k in best]
+        return found
 
     def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
         """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""

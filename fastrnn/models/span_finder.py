@@ -154,6 +154,7 @@ class SpanFinder(SpanNetwork):
         return self.train(data, held_out, score=score, seed=seed, **{"unit": "question", **training})
 
     def _encode(self, x: Questions, name: str = "x") -> tuple[Sequences, Sequences]:
+        x = _check.items(x)
         if isinstance(x, (str, bytes)) or not hasattr(x, "__len__"):
             raise TypeError(f"{name}: expected a list of pairs (text, question), got {_check.describe(x)}")
         for place, pair in enumerate(x):

@@ -103,15 +103,16 @@ class WindowLanguageModel(Model):
         return self.body(self.table(x).reshape(len(x), -1))
 
     def fit(
-        self, text: str, validation: str | None = None, *, batch: int = 128, seed: int = 0, **training: Any
+        self, text: Any, validation_data: Any = None, *, batch: int = 128, seed: int = 0, **training: Any
     ) -> History:
         """
         Train on all windows of a text, shuffled.
 
         Parameters
         ----------
-        text, validation
+        text, validation_data
             Training text, and text to evaluate after each epoch; the parameters of the best epoch are kept.
+            Each may be a string, or its tokens or ids: see `Vocabulary.encode`.
         batch
             Windows of a batch.
         seed
@@ -125,15 +126,26 @@ class WindowLanguageModel(Model):
             A text has characters that the vocabulary lacks, or fewer than two tokens.
         """
         data = self._windows(text, batch, seed)
-        held_out = None if validation is None else self._windows(validation, 1024)
+        held_out = None if validation_data is None else self._windows(validation_data, 1024)
         unit = "char" if self.vocabulary.unit == "character" else "word"
         return self.train(data, held_out, seed=seed, **{"unit": unit, **training})
 
-    def evaluate(self, text: str) -> Evaluation:
+    def evaluate(self, text: Any) -> Evaluation:
         """Return loss and perplexity on `text`: of each token but the first, given those before it."""
         data = self._windows(text, 1024)
         loss = evaluate(self, data)
         return Evaluation(loss, perplexity(loss), data.tokens)
+
+    def predict(self, text: Any) -> list[str]:
+        """Return the likeliest next token after each token of `text`."""
+        ids = self._padded(self.vocabulary.encode(text))[1:]
+        found: list[str] = []
+        for at in range(0, len(ids) - self.context + 1, 1024):
+            part = ids[at : at + 1023 + self.context]
+            windows = np.lib.stride_tricks.sliding_window_view(part, self.context)
+            logits = self.head.logits(self._run(np.ascontiguousarray(windows)))
+            found += [self.vocabulary.tokens[k] for k in logits.argmax(axis=-1)]
+        return found
 
     def next(self, text: str, topn: int = 8) -> list[tuple[str, float]]:
         """Return the `topn` likeliest tokens after `text` with their probabilities, the likeliest first."""
@@ -143,7 +155,7 @@ class WindowLanguageModel(Model):
     def _padded(self, ids: Ids) -> Ids:
         return np.concatenate([np.full(self.context, self.vocabulary.begin(), np.int32), ids])
 
-    def _windows(self, text: str, batch: int, seed: int | None = None) -> DenseBatches:
+    def _windows(self, text: Any, batch: int, seed: int | None = None) -> DenseBatches:
         ids = self.vocabulary.encode(text)
         if len(ids) < 2:
             raise ValueError(f"text: expected at least 2 tokens, got {len(ids)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .._compute import rounds
 from ._modules import GRU, LSTM, RNN
 
 _SWAPS: dict[type, type] = {torch.nn.LSTM: LSTM, torch.nn.GRU: GRU, torch.nn.RNN: RNN}
@@ -56,12 +57,17 @@ def accelerate(model: Any, *, compute: str | None = None, strict: bool = False) 
     ------
     TypeError
         It is no module.
+    ValueError, RuntimeError
+        `compute` does not go with a layer, or `strict` with this processor; nothing is swapped.
     """
+    if compute is not None and isinstance(model, torch.nn.Module):
+        for module in model.modules():  # before anything has changed
+            if type(module) in (*_SWAPS, *_SWAPS.values()):
+                rounds(compute, str(module.weight_ih_l0.dtype).removeprefix("torch."), strict)
     report = _swap(model, _SWAPS)
-    if compute is not None:
-        for module in model.modules():
-            if type(module) in _SWAPS.values():
-                module.set_compute(compute, strict=strict)
+    for module in model.modules():
+        if compute is not None and type(module) in _SWAPS.values():
+            module.compute = compute
     return report
 
 
@@ -84,6 +90,7 @@ def _swap(model: Any, kinds: dict[type, type]) -> Report:
         kind = type(module)
         if kind in kinds:
             module.__class__ = kinds[kind]
+            vars(module).pop("compute", None)
             swapped[name] = kinds[kind].__qualname__
         elif isinstance(module, tuple(_SWAPS)) and kind not in (*_SWAPS, *_SWAPS.values()):
             left[name] = f"{kind.__module__}.{kind.__qualname__} is a subclass and may have code of its own"

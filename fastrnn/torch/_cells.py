@@ -24,6 +24,8 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
         torch.manual_seed decides on initial parameters and masks.
     dtype : torch.dtype, optional
         float32 or float64.
+    device : torch.device, optional
+        The CPU.
 
     Raises
     ------
@@ -33,8 +35,10 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
 
     _kind: type
 
-    def __init__(self, *sizes: Any, dtype: Any = None, **options: Any) -> None:
+    def __init__(self, *sizes: Any, dtype: Any = None, device: Any = None, **options: Any) -> None:
         super().__init__()
+        if device is not None and torch.device(device).type != "cpu":
+            raise ValueError(f"device: expected the CPU, got {device}")
         dtype = torch.get_default_dtype() if dtype is None else dtype
         if dtype not in _DTYPES:
             raise TypeError(f"dtype: expected torch.float32 or torch.float64, got {dtype}")
@@ -68,6 +72,9 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
         """
         packed = isinstance(x, PackedSequence)
         whole = x
+        self._refuse(x.data if packed else x)
+        if torch.is_autocast_enabled("cpu"):
+            return self._in_its_dtype(x, state, lengths)
         if packed:
             if lengths is not None:
                 raise TypeError("lengths: expected None because x is a PackedSequence, got some")
@@ -92,6 +99,30 @@ class Cell(torch.nn.Module):  # type: ignore[misc]
             y = pack_padded_sequence(y, lengths, self.batch_first)
             y = PackedSequence(y.data, y.batch_sizes, whole.sorted_indices, whole.unsorted_indices)
         return y, last[0] if len(last) == 1 else tuple(last)
+
+    def _refuse(self, x: Any) -> None:
+        """Raise where there is no path but our own, and that cannot go."""
+        if torch.compiler.is_compiling():
+            return
+        name = type(self).__name__
+        if torch.jit.is_tracing():
+            raise RuntimeError(
+                f"{name}: torch.jit.trace would keep the numbers of one call; "
+                "use torch.export or torch.compile"
+            )
+        if torch._C._are_functorch_transforms_active():
+            raise RuntimeError(f"{name}: expected no transformation of torch.func, got one; use autograd")
+        if x.device.type != "cpu":
+            raise RuntimeError(f"{name}: expected tensors of the CPU, got some of {x.device.type}")
+
+    def _in_its_dtype(self, x: Any, state: Any, lengths: Any) -> Any:
+        """Autocast has no say in a cell: what comes in another dtype is made that of the parameters."""
+        dtype = getattr(self, self.names[0]).dtype
+        with torch.autocast("cpu", enabled=False):
+            if state is not None:
+                one = torch.is_tensor(state)
+                state = state.to(dtype) if one else tuple([part.to(dtype) for part in state])
+            return self(x.to(dtype), state, lengths)
 
     def extra_repr(self) -> str:
         """What it was made with."""
