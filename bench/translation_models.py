@@ -32,7 +32,7 @@ class Task(NamedTuple):
         lengths = lengths_of(draw, self.sentences, self.length)
         x = [draw.integers(2, self.vocabulary, n).astype(np.int32) for n in lengths]
         y = [np.append(tokens[::-1], END).astype(np.int32) for tokens in x]
-        return PaddedBatches(Sequences("x", x), Sequences("y", y), self.batch, seed=0)
+        return PaddedBatches(Sequences("x", x), Sequences("y", y), self.batch, seed=0, aligned=False)
 
     same = data  # of which all contenders make the same
 

@@ -49,7 +49,10 @@ class RecurrentPullback(Once):
 
     def consume(self, dy: Array, grads: Any = None) -> None:
         """Add the parameters' gradients, as a call does without dx; dy is written over."""
-        self._run(dy, None, grads, None, False, True)
+        own = all(
+            step or size < 2 for step, size in zip(dy.strides, dy.shape, strict=True)
+        )  # no number twice
+        self._run(dy, None, grads, None, False, own)
 
     def _run(
         self,
