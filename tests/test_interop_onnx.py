@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fastrnn
 from fastrnn.interop import onnx as ours
-from fastrnn.layers import Activation, Dropout, Embedding, Linear, Pool, Sequential
+from fastrnn.layers import Activation, Add, Concat, Dropout, Embedding, Linear, Pool, Residual, Sequential
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("onnx")]
 T, B, I, H = 7, 3, 4, 6
@@ -114,6 +114,33 @@ def test_models(kind: str, turned: bool, two: bool, lengths: Any) -> None:
     want, _ = made(tokens, lengths=lengths)
     more = {} if lengths is None else {"lengths": np.array(lengths, np.int32)}
     close(run(ours.export(made, lengths=bool(more)), x=tokens, **more)["y"], want)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("lengths", [None, [7, 2, 5]])
+def test_side_by_side(turned: bool, lengths: Any) -> None:
+    """Concat, Add and Residual, one in the other, before and behind pools."""
+    options: dict[str, Any] = {"batch_first": turned}
+    made = Sequential(
+        Embedding(9, I, seed=1),
+        Concat(
+            fastrnn.GRU(I, H, **options, seed=2),
+            Sequential(fastrnn.LSTM(I, H, bidirectional=True, **options, seed=3), Linear(2 * H, 3, seed=4)),
+            Linear(I, 2, seed=5),
+        ),
+        Residual(Sequential(Linear(H + 5, H + 5, seed=6), Activation("tanh"))),
+        Concat(Pool("max"), Sequential(Pool("last"), Linear(H + 5, 4, seed=7))),
+        Add(
+            Linear(H + 9, 6, seed=8),
+            Sequential(Residual(Linear(H + 9, H + 9, seed=9)), Linear(H + 9, 6, seed=10)),
+        ),
+    )
+    tokens = np.random.default_rng(1).integers(0, 9, (B, T) if turned else (T, B))
+    want, _ = made(tokens, lengths=lengths)
+    more = {} if lengths is None else {"lengths": np.array(lengths, np.int32)}
+    graph = ours.export(made, lengths=bool(more))
+    close(run(graph, x=tokens, **more)["y"], want)
+    assert graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value == 6
 
 
 def test_states_of_several_layers() -> None:

@@ -12,7 +12,7 @@ from errors import Case, check
 
 import fastrnn
 from fastrnn.interop import onnx as ours
-from fastrnn.layers import Linear
+from fastrnn.layers import Concat, Embedding, Linear, Pool
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("onnx")]
 T, B, I, H = 7, 3, 4, 6
@@ -88,6 +88,18 @@ ERRORS: dict[str, Case] = {
         lambda: ours.export(fastrnn.AttentionPool(I)),
         ValueError,
         "model: expected layers that ONNX has, got AttentionPool(4)",
+    ),
+    "side by side": (
+        lambda: ours.export(Concat(Embedding(3, I), Embedding(3, I))),
+        ValueError,
+        "model: expected an Embedding before layers side by side, "
+        "got Concat(\n  0: Embedding(3, 4)\n  1: Embedding(3, 4)\n)",
+    ),
+    "axes": (
+        lambda: ours.export(Concat(fastrnn.GRU(I, H), Pool("max"))),
+        ValueError,
+        "model: expected outputs with as many axes side by side, "
+        "got Concat(\n  0: GRU(4, 6)\n  1: Pool('max')\n)",
     ),
     "float64": (
         lambda: ours.export(fastrnn.GRU(I, H, dtype="float64")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,23 @@ from fastrnn import _check
 from fastrnn._files import replacing
 from fastrnn.interop import _gates
 from fastrnn.interop._onnx_pool import pooled
-from fastrnn.layers import Activation, Dropout, Embedding, Linear, Pool, Sequential
+from fastrnn.layers import (
+    Activation,
+    Add,
+    Concat,
+    Dropout,
+    Embedding,
+    Inputs,
+    Linear,
+    Pool,
+    Residual,
+    Sequential,
+)
 from fastrnn.layers.base import Layer
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.losses import LinearCrossEntropy
 
+BRANCHES = (Add, Concat, Residual)
 OPSET, IR_VERSION = 17, 8  # what ONNX Runtime has read since 1.12
 OPERATORS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 FUNCTIONS = {"rnn_tanh": "Tanh", "rnn_relu": "Relu", "rnn_sigmoid": "Sigmoid", "rnn_identity": "Affine"}
@@ -45,8 +58,8 @@ def export(model: Any, *, lengths: bool = False, states: bool = False) -> Any:
     ----------
     model
         Of RNN, LSTM (also with coupled=True or peephole="diagonal"), GRU, Linear, Embedding, Dropout,
-        Activation, Pool, and Sequential of these; or a language model, tagger, classifier or MLP. Any number
-        of levels, both directions.
+        Activation, Pool, and Sequential, Concat, Add and Residual of these; or a language model, tagger,
+        classifier or MLP. Any number of levels, both directions.
     lengths : bool
         Have an input ``lengths``, [B] of int32, of rows that are padded.
     states : bool
@@ -71,11 +84,9 @@ def export(model: Any, *, lengths: bool = False, states: bool = False) -> Any:
         raise ImportError("fastrnn.interop.onnx: needs onnx; pip install 'fastrnn[onnx]'") from None
     layers = _layers(model)
     graph = _Graph(onnx.helper, _check.flag("lengths", lengths), _check.flag("states", states))
-    if lengths and not any(isinstance(layer, (Recurrent, Pool)) for layer in layers):
+    if lengths and not any(isinstance(layer, (Recurrent, Pool)) for layer in _inside(layers)):
         raise ValueError("lengths: expected False for a model that is not recurrent, got True")
-    name = graph.begin(layers)
-    for place, layer in enumerate(layers):
-        name = graph.add(layer, place, name)
+    name = graph.chain(layers, graph.begin(layers))
     made = graph.finish(onnx, name, layers)
     onnx.checker.check_model(made)
     return made
@@ -90,6 +101,11 @@ def _layers(model: Any) -> list[Layer]:
         return [layer for child in children.values() for layer in _layers(child)]
     if not isinstance(model, Layer):
         raise TypeError(f"model: expected a layer or a model, got {_check.describe(model)}")
+    if isinstance(model, BRANCHES) and not isinstance(model, Inputs):
+        for child in model.children.values():
+            if isinstance(_layers(child)[0], Embedding):
+                raise ValueError(f"model: expected an Embedding before layers side by side, got {model!r}")
+        return [model]
     kinds = (Recurrent, Linear, LinearCrossEntropy, Embedding, Dropout, Activation, Pool)
     if not isinstance(model, kinds):
         raise ValueError(f"model: expected layers that ONNX has, got {model!r}")
@@ -98,6 +114,15 @@ def _layers(model: Any) -> list[Layer]:
     if isinstance(model, Recurrent) and (model.cell not in _gates.ONNX or any(model.zoneout)):
         raise ValueError(f"model: expected cells that ONNX has, without zoneout, got {model!r}")
     return [model]
+
+
+def _inside(layers: list[Any]) -> Iterator[Any]:
+    """All layers, those side by side too."""
+    for layer in layers:
+        if isinstance(layer, BRANCHES):
+            yield from _inside([a for child in layer.children.values() for a in _layers(child)])
+        else:
+            yield layer
 
 
 class _Graph:
@@ -131,9 +156,10 @@ class _Graph:
 
     def begin(self, layers: list[Any]) -> str:
         """The inputs."""
-        first, self.axes = layers[0], 3 if any(isinstance(a, (Recurrent, Pool)) for a in layers) else 2
-        self.batch_first = any(getattr(layer, "batch_first", None) for layer in layers)
-        self.several = sum(isinstance(layer, Recurrent) for layer in layers) > 1
+        every = list(_inside(layers))
+        first, self.axes = every[0], 3 if any(isinstance(a, (Recurrent, Pool)) for a in every) else 2
+        self.batch_first = any(getattr(layer, "batch_first", None) for layer in every)
+        self.several = sum(isinstance(layer, Recurrent) for layer in every) > 1
         self.steps_first = not self.batch_first
         if isinstance(first, Embedding):
             self.inputs.append(self.value("x", "INT64", self.rows()))
@@ -150,8 +176,33 @@ class _Graph:
             return ["B" if self.pooled else "N"]
         return ["T", "B"] if self.steps_first else ["B", "T"]
 
-    def add(self, layer: Any, place: int, x: str) -> str:
+    def chain(self, layers: list[Any], x: str, where: str = "") -> str:
+        """Layers one after the other; gives the name of the last output."""
+        for place, layer in enumerate(layers):
+            x = self.add(layer, f"{where}{place}", x)
+        return x
+
+    def branches(self, layer: Any, place: str, x: str) -> str:
+        """Layers side by side, each with the same x, and what joins them."""
+        x = self.turned(x, True)
+        before, outputs, axes = (self.steps_first, self.axes, self.pooled), [], set[int]()
+        for k, child in enumerate(layer.children.values()):
+            self.steps_first, self.axes, self.pooled = before
+            outputs.append(self.turned(self.chain(_layers(child), x, f"{place}.{k}."), True))
+            axes.add(self.axes)
+        if len(axes) > 1 or (isinstance(layer, Residual) and self.axes != before[1]):
+            raise ValueError(f"model: expected outputs with as many axes side by side, got {layer!r}")
+        if isinstance(layer, Concat):
+            return str(self.node("Concat", outputs, axis=-1))
+        y, *rest = [x, *outputs] if isinstance(layer, Residual) else outputs
+        for part in rest:
+            y = self.node("Add", [y, part])
+        return str(y)
+
+    def add(self, layer: Any, place: str, x: str) -> str:
         """A layer; gives the name of its output."""
+        if isinstance(layer, BRANCHES):
+            return self.branches(layer, place, x)
         if isinstance(layer, Recurrent):
             return self.recurrent(layer, place, self.turned(x, True))
         if isinstance(layer, (Linear, LinearCrossEntropy)):
@@ -170,14 +221,14 @@ class _Graph:
         self.steps_first = steps_first
         return str(self.node("Transpose", [x], perm=[1, 0, 2]))
 
-    def linear(self, layer: Any, place: int, x: str) -> str:
+    def linear(self, layer: Any, place: str, x: str) -> str:
         weight, bias = layer._tables() if isinstance(layer, LinearCrossEntropy) else layer._weights
         y = self.node("MatMul", [x, self.constant(weight.T, f"{place}.weight")])
         if bias is None:
             return str(y)
         return str(self.node("Add", [y, self.constant(bias, f"{place}.bias")]))
 
-    def recurrent(self, layer: Any, place: int, x: str) -> str:
+    def recurrent(self, layer: Any, place: str, x: str) -> str:
         """The levels of a stack, each an operator; Y is [T, D, B, H]."""
         directions, levels = layer.directions, layer.num_layers
         ending = f"_{place}" if self.several else ""
@@ -221,7 +272,7 @@ class _Graph:
             self.outputs.append(self.value(name, "FLOAT", of_state))
         return x
 
-    def _level_weights(self, layer: Any, place: int, level: int) -> dict[str, str]:
+    def _level_weights(self, layer: Any, place: str, level: int) -> dict[str, str]:
         order = _gates.ONNX[layer.cell]
         suffixes = ("", "_reverse")[: layer.directions]
 
@@ -266,6 +317,11 @@ def _attributes(layer: Any) -> dict[str, Any]:
 def _width(layers: list[Any]) -> Any:
     """Columns of the last output."""
     for layer in reversed(layers):
+        if isinstance(layer, BRANCHES):
+            widths = [_width(_layers(child)) for child in layer.children.values()]
+            if "O" in widths:
+                continue
+            return sum(widths) if isinstance(layer, Concat) else widths[0]
         for name in ("out_features", "num_classes", "embedding_dim"):
             if hasattr(layer, name):
                 return getattr(layer, name)

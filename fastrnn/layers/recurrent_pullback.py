@@ -49,9 +49,9 @@ class RecurrentPullback(Once):
 
     def consume(self, dy: Array, grads: Any = None) -> None:
         """Add the parameters' gradients, as a call does without dx; dy is written over."""
-        own = all(
-            step or size < 2 for step, size in zip(dy.strides, dy.shape, strict=True)
-        )  # no number twice
+        # Where several elements are one number it cannot be.
+        sizes = zip(getattr(dy, "strides", ()), getattr(dy, "shape", ()), strict=True)
+        own = all(step or size < 2 for step, size in sizes)
         self._run(dy, None, grads, None, False, own)
 
     def _run(
