@@ -233,3 +233,18 @@ def test_the_cache_is_another_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^cache: expected another file than the corpus, got "):
         Corpus.read(path, cache=path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.gz", "a.bz2"])
+def test_what_is_wrong_with_a_file_has_its_name(tmp_path: Path, name: str) -> None:
+    """Damaged archives, and bytes that are no UTF-8, whoever splits the lines."""
+    path = tmp_path / name
+    text = b"ok ok ok\nbad \xff\n"
+    path.write_bytes({".txt": text, ".gz": gzip.compress(text)[:-9], ".bz2": b"no archive"}[path.suffix])
+    for tokenizer in (None, str.split):
+        with pytest.raises(ValueError, match=r"^.*a\.(txt|gz|bz2): ") as raised:
+            Corpus.read(path, tokenizer=tokenizer)
+        if name == "a.txt":
+            assert str(raised.value) == (
+                f"{path}: expected UTF-8, got byte 255 at offset 13; errors='ignore' leaves such bytes out"
+            )

@@ -139,3 +139,25 @@ def test_a_rule_that_says_nothing_is_that_of_counts() -> None:
     model = Word2Vec(vector_size=4, min_count=6, workers=1)
     model.build_vocab(SENTENCES, trim_rule=lambda word, count, least: None)
     assert sorted(model.wv.index_to_key) == ["a", "c"]
+
+
+def test_rates_that_a_callback_sets() -> None:
+    """They hold from then on, as in gensim: with 0 nothing more is learned."""
+
+    class Stop:
+        def __init__(self) -> None:
+            self.vectors: list[np.ndarray] = []
+
+        def on_train_begin(self, model: Word2Vec) -> None: ...
+        def on_train_end(self, model: Word2Vec) -> None: ...
+        def on_epoch_begin(self, model: Word2Vec) -> None: ...
+        def on_epoch_end(self, model: Word2Vec) -> None:
+            self.vectors.append(model.wv.vectors.copy())
+            if len(self.vectors) == 2:
+                model.alpha = model.min_alpha = 0.0
+
+    stop = Stop()
+    Word2Vec(SENTENCES, vector_size=4, min_count=1, epochs=4, workers=1, sample=0, callbacks=[stop])
+    assert (stop.vectors[0] != stop.vectors[1]).any()
+    checks.same_bits(stop.vectors[1], stop.vectors[2])
+    checks.same_bits(stop.vectors[1], stop.vectors[3])

@@ -9,8 +9,10 @@ any ``min_count``.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +32,7 @@ Offsets = npt.NDArray[np.int64]
 Tokenizer = Callable[[Any], Iterable[str]]
 
 _BLOCK = 1 << 20  # bytes of text taken in together
+_IGNORE = "errors='ignore' leaves such bytes out"
 
 
 class Corpus:
@@ -172,11 +175,31 @@ def _open(path: Path) -> IO[bytes]:
     return file
 
 
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give what is said of damaged archives the name of the file."""
+    try:
+        yield
+    except (EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: {error}") from None
+    except OSError as error:
+        if error.errno is None:  # not the system's: of a decoder
+            raise ValueError(f"{path}: {error}") from None
+        raise
+
+
 def _lines(files: list[Path], errors: str) -> Iterator[str]:
     for path in files:
-        with _open(path) as file:
+        at = 0
+        with _named(path), _open(path) as file:
             for line in file:
-                yield line.decode("utf-8", errors).rstrip("\r\n")
+                try:
+                    text = line.decode("utf-8", errors)
+                except UnicodeDecodeError as error:
+                    where = f"byte {line[error.start]} at offset {at + error.start}"
+                    raise ValueError(f"{path}: expected UTF-8, got {where}; {_IGNORE}") from None
+                at += len(line)
+                yield text.rstrip("\r\n")
 
 
 def _encode_files(
@@ -185,7 +208,7 @@ def _encode_files(
     encoder = _core.TextEncoder(threads or _core.get_num_threads(), errors == "ignore")
     for path in files:
         encoder.begin()
-        with _open(path) as file:
+        with _named(path), _open(path) as file:
             left = b""
             while True:
                 block = file.read(_BLOCK)
@@ -193,7 +216,7 @@ def _encode_files(
                 try:
                     used = encoder.feed(text, not block)
                 except _core.InvalidUtf8 as error:
-                    raise ValueError(f"{path}: {error}; errors='ignore' leaves such bytes out") from None
+                    raise ValueError(f"{path}: {error}; {_IGNORE}") from None
                 store.add(*encoder.take())
                 left = text[used:]
                 if not block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -157,10 +157,13 @@ def _epochs(
     threads = max(1, min(model.workers, _core.get_num_threads()))
     turns = _Turns()
     reported = begun = time.monotonic()
-    part = model.part
+    part, rates = model.part, (model.alpha, model.min_alpha)
     for epoch in range(epochs):
         for callback in callbacks:
             callback.on_epoch_begin(model)
+        if (model.alpha, model.min_alpha) != rates:  # a callback has set them: from now on they hold
+            rates = model.alpha, model.min_alpha
+            schedule = replace(schedule, start=float(rates[0]), end=float(rates[1]))
         key = model.next_key()
         first = epoch * corpus.tokens
         done.losses.append(0.0)
