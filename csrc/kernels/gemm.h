@@ -184,6 +184,9 @@ struct Tiles {
   }
 };
 
+extern template struct Tiles<float>;
+extern template struct Tiles<double>;
+
 template <class Cells, Layout kA, bool kPartial, int M, int... kVectors>
 FASTRNN_INLINE constexpr void fill_tiles(TileFunction<typename Cells::Element> (&row)[kTileVectors],
                                          std::integer_sequence<int, kVectors...>) {
