@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from fastrnn.schedules import Schedule
 
 
+# What a file has of every run, beside the settings.
+_NEEDED = (
+    "epoch",
+    "position",
+    "steps_done",
+    "finished",
+    "loss_sum",
+    "state",
+    "data",
+    "optimizer",
+    "schedule",
+    "callbacks",
+    "info",
+)
+
+
 class Resumable:
     """The part of `Trainer` that writes and reads its state."""
 
@@ -87,9 +103,7 @@ class Resumable:
         if not isinstance(tree, dict) or "training" not in tree:
             raise ValueError("checkpoint: expected one of a training run, got one that holds a model only")
         saved = tree["training"]
-        _check.names(
-            "checkpoint: training", self.state_dict()["training"].keys() - OLDER.keys(), saved, more=True
-        )
+        _check.names("checkpoint: training", _NEEDED, saved, more=True)
         parameters = parameters_of(self.model, tree)
         for part in ("training", "validation"):
             same(f"{part} data", self._data.get(part), saved["data"][part])

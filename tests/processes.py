@@ -1,4 +1,4 @@
-"""Processes that train together, as forks of this one: without the seconds that importing torch takes."""
+"""Forks of this process: one that does one thing, or several that train together, without importing torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,25 @@ together = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
+
+
+DEADLINE = 60  # seconds for what takes less than one
+
+
+def fork(child: Callable[[], bool]) -> int:
+    """The exit status of a child that runs `child`: 0 if it gives True, 1 if not, -14 if it hangs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork: what is tested here
+        pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(DEADLINE)
+            status = 0 if child() else 1
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import checks
 import numpy as np
 import pytest
-from test_processes import fork
+from processes import fork
 
 import fastrnn
 from fastrnn import GRU, LSTM, Dropout, Embedding, Linear, Sequential, checkpoint, losses, optim

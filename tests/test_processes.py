@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,12 +12,11 @@ import checks
 import numpy as np
 import pytest
 import recurrent
+from processes import DEADLINE, fork
 from recurrent_cases import make_case
 
 import fastrnn
 from fastrnn import _core
-
-DEADLINE = 60  # seconds for what takes less than one
 
 
 def train(seed: int = 0) -> np.ndarray:
@@ -78,22 +74,6 @@ class TestThreads:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(run, range(64)))
         assert (layer.flat_grads == 8 * 64).all()
-
-
-def fork(child: Callable[[], bool]) -> int:
-    """The exit status of a child that runs `child`: 0 if it gives True, 1 if not, -14 if it hangs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork: what is tested here
-        pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(DEADLINE)
-            status = 0 if child() else 1
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

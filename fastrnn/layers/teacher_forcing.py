@@ -87,11 +87,11 @@ class TeacherForcing(Joined):
     def vjp(self, x: Any, lengths: Any = None, key: int | None = None, step: int = 0) -> tuple[Array, Any]:
         """Run with dropout, and keep what the gradient needs; as in `Sequential`."""
         source, previous, rows = self._parts(x, lengths)
+        encoder, decoder = self._both()
         keys: list[int | None] = [None, None]
         if self._draws and key is not None:
             key = _check.integer("key", key)
-            keys = [fold(key, place) if layer._draws else None for place, layer in enumerate(self._both())]
-        encoder, decoder = self._both()
+            keys = [fold(key, k) if layer._draws else None for k, layer in enumerate((encoder, decoder))]
         (_, state), first = encoder.vjp(source, None, rows[0], keys[0], step)
         (y, _), second = decoder.vjp(previous, self._handed(state), rows[1], keys[1], step)
         return y, TeacherForcingPullback(self, first, second)
