@@ -92,6 +92,16 @@ ERRORS: dict[str, Case] = {
         ValueError,
         "layer: expected a cell that Keras has, without zoneout, got LSTM(4, 6, coupled=True)",
     ),
+    "cell with a context": (
+        lambda: ours.get_weights(fastrnn.SCRN(I, H)),
+        ValueError,
+        "layer: expected a cell that Keras has, without zoneout, got SCRN(4, 6, context_size=1)",
+    ),
+    "cell of modules": (
+        lambda: ours.get_weights(fastrnn.ClockworkRNN(I, H, periods=(1, 2))),
+        ValueError,
+        "layer: expected a cell that Keras has, without zoneout, got ClockworkRNN(4, 6, periods=(1, 2))",
+    ),
     "zoneout": (
         lambda: ours.get_weights(fastrnn.GRU(I, H, zoneout=0.1)),
         ValueError,

@@ -74,6 +74,16 @@ PLAIN = "graph: expected LSTM forward or bidirectional, and no more, got "
 ERRORS: dict[str, Case] = {
     "no model": (lambda: ours.export(3), TypeError, "model: expected a layer or a model, got 3"),
     "cell": (lambda: ours.export(fastrnn.MinGRU(I, H)), ValueError, OURS + "MinGRU(4, 6)"),
+    "cell with a context": (
+        lambda: ours.export(fastrnn.SCRN(I, H)),
+        ValueError,
+        OURS + "SCRN(4, 6, context_size=1)",
+    ),
+    "cell of modules": (
+        lambda: ours.export(fastrnn.ClockworkRNN(I, H, periods=(1, 2))),
+        ValueError,
+        OURS + "ClockworkRNN(4, 6, periods=(1, 2))",
+    ),
     "zoneout": (
         lambda: ours.export(fastrnn.GRU(I, H, zoneout=0.1)),
         ValueError,
@@ -85,9 +95,9 @@ ERRORS: dict[str, Case] = {
         OURS + "LSTM(4, 6, proj_size=2)",
     ),
     "layer": (
-        lambda: ours.export(fastrnn.AttentionPool(I)),
+        lambda: ours.export(fastrnn.layers.Attention("dot", I, I)),
         ValueError,
-        "model: expected layers that ONNX has, got AttentionPool(4)",
+        "model: expected layers that ONNX has, got Attention('dot', 4, 4)",
     ),
     "side by side": (
         lambda: ours.export(Concat(Embedding(3, I), Embedding(3, I))),

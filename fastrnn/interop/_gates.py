@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fastrnn.layers import GRU, LSTM, RNN
 
 if TYPE_CHECKING:
     from fastrnn._typing import Array
@@ -34,6 +36,11 @@ KERAS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "gru": ("rzn", "zrn"),
     "gru_reset_before": ("rzn", "zrn"),
 }
+
+
+def has(orders: Mapping[str, Any], layer: Any) -> bool:
+    """Whether a recurrent layer is one of these cells and no more: no context, no modules, no zoneout."""
+    return isinstance(layer, (GRU, LSTM, RNN)) and layer.cell in orders and not any(layer.zoneout)
 
 
 def theirs(rows: Array, order: tuple[Sequence[str], Sequence[str]]) -> Array:

@@ -1,42 +1,79 @@
-"""Pooling over time as operators of ONNX."""
+"""Layers that make one vector of a sequence, as operators of ONNX."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastrnn.interop._onnx_attention import attended
 
-def pooled(graph: Any, layer: Any, x: str) -> str:
+if TYPE_CHECKING:
+    from fastrnn.interop._onnx_graph import Graph
+
+
+def pooled(graph: Graph, layer: Any, x: str) -> str:
     """Add a Pool over the steps of x, [T, B, H], with lengths by a mask over the steps; gives [B, H]."""
+    return _pooled(graph, x, layer.kind, layer.bidirectional)
+
+
+def _pooled(graph: Graph, x: str, kind: str, bidirectional: bool = False) -> str:
     node, constant = graph.node, graph.constant
     graph.axes, graph.pooled = 2, True
     steps = node("Gather", [node("Shape", [x]), constant(np.array(0, np.int64))])
     zero, one = constant(np.array(0, np.int64)), constant(np.array(1, np.int64))
-    column = constant(np.array([1, 2], np.int64))
-    at = node("Unsqueeze", [node("Range", [zero, steps, one]), column])  # [T, 1, 1]
+    at = node("Unsqueeze", [node("Range", [zero, steps, one]), graph.ints(1, 2)])  # [T, 1, 1]
     count = steps
     if graph.lengths:
-        long = node("Cast", ["lengths"], to=graph.helper.TensorProto.INT64)
-        count = node("Unsqueeze", [long, constant(np.array([0, 2], np.int64))])  # [1, B, 1]
-    there, axis = node("Less", [at, count]), constant(np.array([0], np.int64))
+        count = node("Unsqueeze", [graph.cast(graph.lengths, "INT64"), graph.ints(0, 2)])  # [1, B, 1]
+    there, axis = node("Less", [at, count]), graph.ints(0)
     nothing = constant(np.array(0, np.float32))
-    if layer.kind == "max":
+    if kind == "max":
         low = constant(np.array(-np.inf, np.float32))
         best = node("ReduceMax", [node("Where", [there, x, low])], axes=[0], keepdims=1)
         found = node("Where", [node("Greater", [count, zero]), best, nothing])
         return str(node("Squeeze", [found, axis]))
-    if layer.kind == "mean":
+    if kind == "mean":
         total = node("ReduceSum", [node("Where", [there, x, nothing]), axis], keepdims=1)
-        number = node("Cast", [node("Max", [count, one])], to=graph.helper.TensorProto.FLOAT)
+        number = graph.cast(node("Max", [count, one]), "FLOAT")
         return str(node("Squeeze", [node("Div", [total, number]), axis]))
     last = node("Equal", [at, node("Sub", [count, one])])
-    if layer.bidirectional:  # the second half of the columns ends with the first step
+    if bidirectional:  # the second half of the columns ends with the first step
         first = node("And", [node("Equal", [at, zero]), there])
-        halves = node("Split", [x], 2, axis=2)
-        masks = (last, first)
-        parts = [node("Where", [mask, half, nothing]) for mask, half in zip(masks, halves, strict=True)]
-        chosen = node("Concat", parts, axis=2)
+        halves = zip((last, first), graph.split(x, 2, axis=2), strict=True)
+        chosen = node("Concat", [node("Where", [mask, half, nothing]) for mask, half in halves], axis=2)
     else:
         chosen = node("Where", [last, x, nothing])
     return str(node("ReduceSum", [chosen, axis], keepdims=0))
+
+
+def convolved(graph: Graph, layer: Any, place: str, x: str) -> str:
+    """Add a ConvMax over x, [T, B, I], which is zero past the end of a row; gives [B, F]."""
+    weight, bias = layer._weights
+    if graph.lengths:
+        mask = graph.there(x, 0, (1,))  # [B, T]
+        turned = graph.node("Unsqueeze", [graph.node("Transpose", [mask], perm=[1, 0]), graph.ints(2)])
+        x = graph.node("Where", [turned, x, graph.constant(np.array(0, np.float32))])
+    before = (layer.width - 1) // 2
+    wide = graph.node(
+        "Conv",
+        [
+            graph.node("Transpose", [x], perm=[1, 2, 0]),
+            graph.constant(weight, f"{place}.weight"),
+            graph.constant(bias, f"{place}.bias"),
+        ],
+        pads=[before, layer.width - 1 - before],
+    )
+    return _pooled(graph, graph.node("Transpose", [wide], perm=[2, 0, 1]), "max")
+
+
+def weighted(graph: Graph, layer: Any, place: str, x: str) -> str:
+    """Add an AttentionPool over x, [T, B, H]; gives [B, H]."""
+    weight, bias = layer._weights
+    moved = graph.node("Add", [x, graph.constant(bias, f"{place}.bias")])
+    energy = graph.constant(weight[:, None], f"{place}.weight")
+    scores = graph.node("MatMul", [graph.node("Tanh", [moved]), energy])  # [T, B, 1]
+    turned = graph.node("Transpose", [x], perm=[1, 0, 2])
+    y, _ = attended(graph, graph.node("Transpose", [scores], perm=[1, 2, 0]), turned)
+    graph.axes, graph.pooled = 2, True
+    return str(graph.node("Squeeze", [y, graph.ints(1)]))

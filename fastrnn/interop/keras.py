@@ -115,6 +115,6 @@ def layer_order(layer: Any) -> tuple[str, tuple[Sequence[str], Sequence[str]]]:
     """The cell of a layer, and its gates in both orders."""
     if not isinstance(layer, Recurrent):
         raise TypeError(f"layer: expected a recurrent layer, got {_check.describe(layer)}")
-    if layer.cell not in _gates.KERAS or any(layer.zoneout):
+    if not _gates.has(_gates.KERAS, layer):
         raise ValueError(f"layer: expected a cell that Keras has, without zoneout, got {layer!r}")
     return layer.cell, _gates.KERAS[layer.cell]

@@ -7,3 +7,4 @@
 from fastrnn.interop._onnx_export import export as export
 from fastrnn.interop._onnx_export import save as save
 from fastrnn.interop._onnx_import import load as load
+from fastrnn.interop._onnx_inputs import inputs as inputs
