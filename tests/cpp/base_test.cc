@@ -75,7 +75,7 @@ void test_scratch_is_shared() {
   acquire_scratch(1 << 20);
   const void* grown = acquire_scratch(3 << 20).data();
   CHECK(pool_info().cached == 3 << 20);
-  for (std::size_t bytes : {1 << 20, 3 << 20, 5000}) CHECK(acquire_scratch(bytes).data() == grown);
+  for (std::size_t bytes : {1u << 20, 3u << 20, 5000u}) CHECK(acquire_scratch(bytes).data() == grown);
   CHECK(pool_info().system_allocations == before + 2);
   {
     const Block first = acquire_scratch(5000), second = acquire_scratch(5000), kept = acquire(3 << 20, "kept");
