@@ -221,3 +221,17 @@ def test_gensim(rng: np.random.Generator, tmp_path: Path) -> None:
         assert (tmp_path / "ours.bin").read_bytes() == (tmp_path / "theirs.bin").read_bytes()
         back = theirs.load_facebook_vectors(str(tmp_path / "ours.bin"))
         np.testing.assert_allclose(back.vectors, read.wv.vectors, rtol=1e-5, atol=1e-7)
+        copied = FastTextKeyedVectors.from_gensim(peer)
+        returned = copied.to_gensim()
+        assert type(returned) is type(peer.wv)
+        for word in (*peer.wv.index_to_key[:3], "unseen"):
+            np.testing.assert_allclose(copied[word], peer.wv[word], rtol=1e-5, atol=1e-7)
+            np.testing.assert_array_equal(returned[word], peer.wv[word])
+        assert copied.get_vecattr(copied.index_to_key[0], "count") == peer.wv.get_vecattr(0, "count")
+        copied.adjust_vectors()  # of copies: gensim's own stay
+        copied.vectors_ngrams[:] = 0
+        assert peer.wv.vectors_ngrams.any()
+        with pytest.raises(
+            TypeError, match=r"^other: expected gensim's FastTextKeyedVectors, got KeyedVectors; "
+        ):
+            FastTextKeyedVectors.from_gensim(pytest.importorskip("gensim.models").KeyedVectors(3))

@@ -112,7 +112,11 @@ class Interop(Files):
 
     @classmethod
     def from_gensim(cls, other: Any) -> Self:
-        """Copy gensim's KeyedVectors (or the ``wv`` of a model): keys, vectors and attributes."""
+        """
+        Copy gensim's KeyedVectors (or the ``wv`` of a model): keys, vectors and attributes.
+
+        `FastTextKeyedVectors` copies those of gensim, n-grams too.
+        """
         other = getattr(other, "wv", other)
         kv = cls(other.vector_size, dtype=other.vectors.dtype)
         kv._fill(other.index_to_key, np.array(other.vectors[: len(other.index_to_key)]))
@@ -121,13 +125,16 @@ class Interop(Files):
 
     def to_gensim(self) -> Any:
         """Copy into gensim's KeyedVectors; gensim must be installed."""
-        from gensim.models import KeyedVectors
-
-        other = KeyedVectors(self.vector_size, dtype=self.vectors.dtype)
+        other = self._empty_gensim()
         other.index_to_key, other.key_to_index = list(self.index_to_key), dict(self.key_to_index)
         other.vectors, other.next_index = np.array(self.vectors), len(self)
         other.expandos = {name: np.array(values) for name, values in self.expandos.items()}
         return other
+
+    def _empty_gensim(self) -> Any:
+        from gensim.models import KeyedVectors
+
+        return KeyedVectors(self.vector_size, dtype=self.vectors.dtype)
 
     def to_projector(self, folder: Path, limit: int | None = None, name: str = "vectors") -> None:
         """

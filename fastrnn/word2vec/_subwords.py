@@ -141,6 +141,44 @@ class FastTextKeyedVectors(KeyedVectors):
         self.recalc_char_ngram_buckets()
         self.adjust_vectors()
 
+    @classmethod
+    def from_gensim(cls, other: Any) -> FastTextKeyedVectors:
+        """
+        Copy gensim's FastTextKeyedVectors (or the ``wv`` of a FastText): words, n-grams and attributes.
+
+        Raises
+        ------
+        TypeError
+            They have no n-grams: `KeyedVectors.from_gensim` takes them.
+        """
+        other = getattr(other, "wv", other)
+        if not hasattr(other, "vectors_ngrams"):
+            raise TypeError(
+                f"other: expected gensim's FastTextKeyedVectors, got {_check.describe(other)}; "
+                "use KeyedVectors.from_gensim"
+            )
+        kv = cls(other.vector_size, other.min_n, other.max_n, other.bucket, dtype=other.vectors.dtype)
+        kv._fill(other.index_to_key, np.array(other.vectors[: len(other.index_to_key)]))
+        kv.expandos = {name: np.array(values) for name, values in other.expandos.items()}
+        kv.vectors_vocab, kv.vectors_ngrams = np.array(other.vectors_vocab), np.array(other.vectors_ngrams)
+        kv.recalc_char_ngram_buckets()
+        return kv
+
+    def to_gensim(self) -> Any:
+        """Copy into gensim's FastTextKeyedVectors; gensim must be installed."""
+        other = super().to_gensim()
+        other.vectors_vocab, other.vectors_ngrams = (
+            np.array(self.vectors_vocab),
+            np.array(self.vectors_ngrams),
+        )
+        other.recalc_char_ngram_buckets()
+        return other
+
+    def _empty_gensim(self) -> Any:
+        from gensim.models.fasttext import FastTextKeyedVectors as Theirs
+
+        return Theirs(self.vector_size, self.min_n, self.max_n, self.bucket, dtype=self.vectors.dtype)
+
     def save(
         self, fname: Path, separately: Any = None, sep_limit: int = 10 * 1024**2, **options: Any
     ) -> None:
