@@ -61,8 +61,7 @@ def test_attention_over_steps(turned: bool, lengths: Any) -> None:
 def test_classifier(pooling: str) -> None:
     made = fastrnn.SequenceClassifier(SENTENCES, list("abba"), 6, pooling=pooling, seed=1)
     got = run(ours.export(made, lengths=True), **ours.inputs(made, UNSEEN))["y"]
-    scores = np.exp(got - got.max(axis=1, keepdims=True))
-    close((scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), made.predict_proba(UNSEEN))
+    close(np.exp(log_softmax(got)), made.predict_proba(UNSEEN))
 
 
 def test_window_language_model(rng: np.random.Generator) -> None:
@@ -97,8 +96,7 @@ def test_spelled_tagger(characters: str, join: str, cell: Any) -> None:
     y = run(ours.export(made, lengths=cell is not None), **given)["y"].reshape(5, 3, -1)
     want = made.predict_proba(UNSEEN)
     for row, (length, of_row) in enumerate(zip(lengths, want, strict=True)):
-        scores = np.exp(y[:length, row].astype(np.float64))
-        close((scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), of_row)
+        close(np.exp(log_softmax(y[:length, row])), of_row)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +254,11 @@ ERRORS: dict[str, Case] = {
         lambda: ours.export(Linear(2, 3), states=True),
         ValueError,
         "states: expected False for a Linear, got True",
+    ),
+    "states of a tagger without layers": (
+        lambda: ours.export(tagger(characters="CNN", cell=None), states=True),
+        ValueError,
+        "states: expected False for a SequenceTagger, got True",
     ),
     "cell": (
         lambda: ours.export(fastrnn.SpanFinder([["a"]], 4, cell="MinGRU")),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def attended(graph: Graph, scores: str, memory: str) -> tuple[str, str]:
     """Sums [B, S, E] of a memory [B, T, E] by the softmax of scores [B, S, T], and their weights."""
     if graph.lengths:
-        mask = graph.there(memory, 1, (1, 2))  # [B, 1, T]
+        *_, mask = graph.steps(memory, 1, (), (1, 2))  # [B, 1, T]
         low = graph.constant(np.array(-np.inf, np.float32))
         weights = graph.node("Softmax", [graph.node("Where", [mask, scores, low])], axis=-1)
         # Of a row without steps, for which softmax gives NaN, too.
@@ -32,8 +32,7 @@ def attention(graph: Graph, layer: Any, place: str, query: str, memory: str) -> 
         if child is None:
             return x
         weight, bias = child._weights
-        x = node("MatMul", [x, graph.constant(weight.T, f"{place}.{name}.weight")])
-        return x if bias is None else node("Add", [x, graph.constant(bias, f"{place}.{name}.bias")])
+        return graph.product(x, weight, bias, f"{place}.{name}")
 
     q = node("Transpose", [product("queries", query)], perm=[1, 0, 2])  # [B, S, D]
     keys = product("keys", memory)

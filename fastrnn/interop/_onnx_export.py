@@ -8,10 +8,8 @@ from typing import Any
 from fastrnn import _check
 from fastrnn._files import replacing
 from fastrnn.interop._onnx_graph import Graph
-from fastrnn.interop._onnx_layers import begin, chain, inside, layers_of, over_time, width
-from fastrnn.interop._onnx_models import builder, has_lengths
-from fastrnn.layers.recurrent import Recurrent
-from fastrnn.models import SequenceTagger
+from fastrnn.interop._onnx_layers import begin, chain, layers_of, width
+from fastrnn.interop._onnx_models import builder, options_of
 
 
 def save(model: Any, path: str | os.PathLike[str], *, lengths: bool = False, states: bool = False) -> None:
@@ -78,14 +76,13 @@ def export(model: Any, *, lengths: bool = False, states: bool = False) -> Any:
         raise ImportError("fastrnn.interop.onnx: needs onnx; pip install 'fastrnn[onnx]'") from None
     lengths, states = _check.flag("lengths", lengths), _check.flag("states", states)
     graph, build = Graph(onnx, "lengths" if lengths else "", states), builder(model)
-    layers = layers_of(model) if build is None else []
-    if lengths and not (over_time(layers) if build is None else has_lengths(model)):
+    can_lengths, can_states = options_of(model)
+    if lengths and not can_lengths:
         raise ValueError("lengths: expected False for a model that is not recurrent, got True")
-    if states and not (
-        isinstance(model, SequenceTagger) or any(isinstance(layer, Recurrent) for layer in inside(layers))
-    ):
+    if states and not can_states:
         raise ValueError(f"states: expected False for a {type(model).__name__}, got True")
     if build is None:
+        layers = layers_of(model)
         y = chain(graph, layers, begin(graph, layers))
         y = graph.turned(y, not graph.batch_first)
         graph.output("y", y, "FLOAT", [*graph.rows(), width(layers)])

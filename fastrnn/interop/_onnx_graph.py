@@ -87,13 +87,24 @@ class Graph:
         """From here on the value at hand is [T, B, ...], of rows with these lengths."""
         self.steps_first, self.axes, self.pooled, self.lengths = True, 3, False, lengths
 
-    def there(self, x: str, axis: int, shape: tuple[int, ...]) -> str:
-        """Which of the steps on one axis of x the rows have: lengths get axes of one at `shape`."""
-        steps = self.node("Gather", [self.node("Shape", [x]), self.constant(np.array(axis, np.int64))])
+    def product(self, x: str, weight: Any, bias: Any, place: str) -> str:
+        """Add x W^T + b, or without b."""
+        y = self.node("MatMul", [x, self.constant(weight.T, f"{place}.weight")])
+        return str(y if bias is None else self.node("Add", [y, self.constant(bias, f"{place}.bias")]))
+
+    def steps(self, x: str, axis: int, of_steps: tuple[int, ...], of_rows: tuple[int, ...]) -> list[str]:
+        """The numbers of the steps on one axis of x, how many a row has, and which of them it has.
+
+        The first get axes of one at `of_steps`; lengths, where there are such, at `of_rows`.
+        """
+        count = self.node("Gather", [self.node("Shape", [x]), self.constant(np.array(axis, np.int64))])
         zero, one = self.constant(np.array(0, np.int64)), self.constant(np.array(1, np.int64))
-        at = self.node("Range", [zero, steps, one])
-        count = self.node("Unsqueeze", [self.cast(self.lengths, "INT64"), self.ints(*shape)])
-        return str(self.node("Less", [at, count]))
+        at = self.node("Range", [zero, count, one])
+        if of_steps:
+            at = self.node("Unsqueeze", [at, self.ints(*of_steps)])
+        if self.lengths:
+            count = self.node("Unsqueeze", [self.cast(self.lengths, "INT64"), self.ints(*of_rows)])
+        return [at, count, self.node("Less", [at, count])]
 
     def finished(self) -> Any:
         """The graph as a model, checked."""

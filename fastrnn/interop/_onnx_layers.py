@@ -118,7 +118,7 @@ def _add(graph: Graph, layer: Any, place: str, x: str) -> str:
     if isinstance(layer, Activation) and layer.kind != "identity":
         return str(graph.node(layer.kind.capitalize(), [x]))
     if isinstance(layer, Pool):
-        return pooled(graph, layer, graph.turned(x, True))
+        return pooled(graph, graph.turned(x, True), layer.kind, layer.bidirectional)
     if isinstance(layer, ConvMax):
         return convolved(graph, layer, place, graph.turned(x, True))
     return weighted(graph, layer, place, graph.turned(x, True)) if isinstance(layer, AttentionPool) else x
@@ -145,10 +145,7 @@ def _branches(graph: Graph, layer: Any, place: str, x: str) -> str:
 def linear(graph: Graph, layer: Any, place: str, x: str) -> str:
     """A dense layer, that of a softmax too."""
     weight, bias = layer._tables() if isinstance(layer, LinearCrossEntropy) else layer._weights
-    y = graph.node("MatMul", [x, graph.constant(weight.T, f"{place}.weight")])
-    if bias is None:
-        return str(y)
-    return str(graph.node("Add", [y, graph.constant(bias, f"{place}.bias")]))
+    return graph.product(x, weight, bias, place)
 
 
 def embedded(graph: Graph, table: Any, place: str, x: str) -> str:

@@ -12,11 +12,13 @@ from fastrnn.interop._onnx_layers import (
     begin,
     chain,
     embedded,
+    inside,
     layers_of,
     linear,
     over_time,
     recurrent,
 )
+from fastrnn.layers.recurrent import Recurrent
 from fastrnn.models import Captioner, Forecaster, Seq2Seq, SequenceTagger, SpanFinder, WindowLanguageModel
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ def span_finder(graph: Graph, model: Any) -> None:
     y = node("Transpose", [linear(graph, model.head, "head", m)], perm=[2, 1, 0])  # [2, B, T]
     if has_lengths:
         low = graph.constant(np.array(-np.inf, np.float32))
-        y = node("Where", [graph.there(text, 0, (1,)), y, low])
+        *_, there = graph.steps(text, 0, (), (1,))  # [B, T]
+        y = node("Where", [there, y, low])
     graph.output("y", y, "FLOAT", [2, "B", "T"])
 
 
@@ -199,11 +202,14 @@ def builder(model: Any) -> Any:
     return None
 
 
-def has_lengths(model: Any) -> bool:
-    """Whether the graph of such a model can have rows that are padded."""
-    if isinstance(model, SequenceTagger):
-        return over_time(layers_of(model.body))
-    return isinstance(model, (Seq2Seq, SpanFinder))
+def options_of(model: Any) -> tuple[bool, bool]:
+    """Whether a graph can have lengths, and states."""
+    if isinstance(model, (Seq2Seq, SpanFinder)):
+        return True, False
+    if isinstance(model, (Captioner, Forecaster, WindowLanguageModel)):
+        return False, False
+    layers = layers_of(model.body if isinstance(model, SequenceTagger) else model)
+    return over_time(layers), any(isinstance(layer, Recurrent) for layer in inside(layers))
 
 
 BUILDERS: dict[type, Any] = {

@@ -12,21 +12,12 @@ if TYPE_CHECKING:
     from fastrnn.interop._onnx_graph import Graph
 
 
-def pooled(graph: Graph, layer: Any, x: str) -> str:
+def pooled(graph: Graph, x: str, kind: str, bidirectional: bool = False) -> str:
     """Add a Pool over the steps of x, [T, B, H], with lengths by a mask over the steps; gives [B, H]."""
-    return _pooled(graph, x, layer.kind, layer.bidirectional)
-
-
-def _pooled(graph: Graph, x: str, kind: str, bidirectional: bool = False) -> str:
     node, constant = graph.node, graph.constant
     graph.axes, graph.pooled = 2, True
-    steps = node("Gather", [node("Shape", [x]), constant(np.array(0, np.int64))])
-    zero, one = constant(np.array(0, np.int64)), constant(np.array(1, np.int64))
-    at = node("Unsqueeze", [node("Range", [zero, steps, one]), graph.ints(1, 2)])  # [T, 1, 1]
-    count = steps
-    if graph.lengths:
-        count = node("Unsqueeze", [graph.cast(graph.lengths, "INT64"), graph.ints(0, 2)])  # [1, B, 1]
-    there, axis = node("Less", [at, count]), graph.ints(0)
+    at, count, there = graph.steps(x, 0, (1, 2), (0, 2))  # [T, 1, 1], [1, B, 1]
+    zero, one, axis = constant(np.array(0, np.int64)), constant(np.array(1, np.int64)), graph.ints(0)
     nothing = constant(np.array(0, np.float32))
     if kind == "max":
         low = constant(np.array(-np.inf, np.float32))
@@ -51,9 +42,8 @@ def convolved(graph: Graph, layer: Any, place: str, x: str) -> str:
     """Add a ConvMax over x, [T, B, I], which is zero past the end of a row; gives [B, F]."""
     weight, bias = layer._weights
     if graph.lengths:
-        mask = graph.there(x, 0, (1,))  # [B, T]
-        turned = graph.node("Unsqueeze", [graph.node("Transpose", [mask], perm=[1, 0]), graph.ints(2)])
-        x = graph.node("Where", [turned, x, graph.constant(np.array(0, np.float32))])
+        *_, there = graph.steps(x, 0, (1, 2), (0, 2))
+        x = graph.node("Where", [there, x, graph.constant(np.array(0, np.float32))])
     before = (layer.width - 1) // 2
     wide = graph.node(
         "Conv",
@@ -64,7 +54,7 @@ def convolved(graph: Graph, layer: Any, place: str, x: str) -> str:
         ],
         pads=[before, layer.width - 1 - before],
     )
-    return _pooled(graph, graph.node("Transpose", [wide], perm=[2, 0, 1]), "max")
+    return pooled(graph, graph.node("Transpose", [wide], perm=[2, 0, 1]), "max")
 
 
 def weighted(graph: Graph, layer: Any, place: str, x: str) -> str:

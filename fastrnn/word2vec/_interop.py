@@ -118,10 +118,14 @@ class Interop(Files):
         `FastTextKeyedVectors` copies those of gensim, n-grams too.
         """
         other = getattr(other, "wv", other)
-        kv = cls(other.vector_size, dtype=other.vectors.dtype)
+        kv = cls._empty_like(other)
         kv._fill(other.index_to_key, np.array(other.vectors[: len(other.index_to_key)]))
         kv.expandos = {name: np.array(values) for name, values in other.expandos.items()}
         return kv
+
+    @classmethod
+    def _empty_like(cls, other: Any) -> Self:
+        return cls(other.vector_size, dtype=other.vectors.dtype)
 
     def to_gensim(self) -> Any:
         """Copy into gensim's KeyedVectors; gensim must be installed."""

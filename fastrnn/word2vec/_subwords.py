@@ -152,17 +152,19 @@ class FastTextKeyedVectors(KeyedVectors):
             They have no n-grams: `KeyedVectors.from_gensim` takes them.
         """
         other = getattr(other, "wv", other)
+        kv = super().from_gensim(other)
+        kv.vectors_vocab, kv.vectors_ngrams = np.array(other.vectors_vocab), np.array(other.vectors_ngrams)
+        kv.recalc_char_ngram_buckets()
+        return kv
+
+    @classmethod
+    def _empty_like(cls, other: Any) -> FastTextKeyedVectors:
         if not hasattr(other, "vectors_ngrams"):
             raise TypeError(
                 f"other: expected gensim's FastTextKeyedVectors, got {_check.describe(other)}; "
                 "use KeyedVectors.from_gensim"
             )
-        kv = cls(other.vector_size, other.min_n, other.max_n, other.bucket, dtype=other.vectors.dtype)
-        kv._fill(other.index_to_key, np.array(other.vectors[: len(other.index_to_key)]))
-        kv.expandos = {name: np.array(values) for name, values in other.expandos.items()}
-        kv.vectors_vocab, kv.vectors_ngrams = np.array(other.vectors_vocab), np.array(other.vectors_ngrams)
-        kv.recalc_char_ngram_buckets()
-        return kv
+        return cls(other.vector_size, other.min_n, other.max_n, other.bucket, dtype=other.vectors.dtype)
 
     def to_gensim(self) -> Any:
         """Copy into gensim's FastTextKeyedVectors; gensim must be installed."""
