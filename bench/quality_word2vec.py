@@ -78,6 +78,19 @@ def first_lines(corpus: Path, count: int) -> Path:
     return part
 
 
+def train_by_file_rates(make: Any, corpus: str, options: dict[str, Any]) -> Any:
+    """Train with the rates of gensim with ``corpus_file``, whose workers count only what they read."""
+    model = make(**options)
+    model.build_vocab(corpus_file=corpus)
+    totals = {"total_words": model.corpus_total_words, "total_examples": model.corpus_count}
+    fall = (model.alpha - model.min_alpha) / model.epochs
+    for epoch in range(model.epochs):
+        begin = model.alpha - fall * epoch
+        rates = {"start_alpha": begin, "end_alpha": begin - fall / options["workers"]}
+        model.train(corpus_file=corpus, epochs=1, **totals, **rates)
+    return model
+
+
 def main() -> None:
     """Train with each seed; print a line for each, then the mean and the standard deviation."""
     parser = argparse.ArgumentParser()
@@ -87,7 +100,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="default: 5, or what the model says")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--lines", type=int, help="only so many lines of the corpus, of 1,000 words each")
-    parser.add_argument("--min-alpha", type=float, default=0.0001)
+    parser.add_argument("--file-rates", action="store_true", help="rates as gensim has them with corpus_file")
     parser.add_argument(
         "--iterable", action="store_true", help="gensim reads a LineSentence: then its rate falls as it says"
     )
@@ -101,8 +114,6 @@ def main() -> None:
     for seed in args.seeds:
         begun = time.monotonic()
         options = {"epochs": 5, "workers": args.workers, "seed": seed, **MODELS[args.model]}
-        if "GloVe" not in CLASSES.get(args.model, ""):
-            options["min_alpha"] = args.min_alpha
         if args.epochs is not None:
             options["epochs"] = args.epochs
         source: dict[str, Any] = {"corpus_file": str(corpus)}
@@ -110,7 +121,10 @@ def main() -> None:
             from gensim.models.word2vec import LineSentence
 
             source = {"sentences": LineSentence(str(corpus))}
-        model = model_class(args.model, args.peer)(**source, **options)
+        if args.file_rates and not args.peer:
+            model = train_by_file_rates(model_class(args.model, None), str(corpus), options)
+        else:
+            model = model_class(args.model, args.peer)(**source, **options)
         seconds = time.monotonic() - begun
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))

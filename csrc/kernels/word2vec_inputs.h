@@ -126,7 +126,7 @@ class Inputs {
 };
 
 FASTRNN_INLINE ptrdiff_t longest_outputs(const Word2Vec& a) {
-  return max_of(a.tables.output ? 1 + a.negatives : 0, a.tables.nodes ? a.words.longest_path : 0);
+  return max_of(a.tables.output ? kTogether + a.negatives : 0, a.tables.nodes ? a.words.longest_path : 0);
 }
 
 }  // namespace fastrnn::FASTRNN_ISA::w2v

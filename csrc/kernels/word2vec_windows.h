@@ -86,29 +86,41 @@ FASTRNN_INLINE std::int32_t negative(const OutputWords& words, std::uint64_t str
   return low(r) < alias.threshold ? entry : alias.other;
 }
 
-// The outputs of a step: rows of one table, and what their scores should be.
+inline constexpr ptrdiff_t kTogether = 2;  // most words of a document in one step of PV-DBOW
+
+// The outputs of a step: rows of one table, what their scores should be, and what their errors count.
 struct Outputs {
   ptrdiff_t count;
+  bool weighted;  // else all weights are 1
   std::int32_t* rows;
-  float* labels;
+  float *labels, *weights;
 };
 
-// The word itself, then its negatives; a negative that is the word is left out, as in word2vec.c.
-FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept& centre, ptrdiff_t first, Outputs& to) {
-  to.rows[0] = centre.word;
-  to.labels[0] = 1;
-  to.count = 1;
+// The words of some centres, then the negatives of the first.  A negative counts once for each of the words, but for
+// those that it is, as in word2vec.c.
+FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept* centres, ptrdiff_t words, ptrdiff_t first,
+                                   Outputs& to) {
+  for (ptrdiff_t i = 0; i < words; ++i) {
+    to.rows[i] = centres[i].word;
+    to.labels[i] = to.weights[i] = 1;
+  }
+  to.count = words;
+  to.weighted = words > 1;
   for (ptrdiff_t k = 0; k < a.negatives; ++k) {
-    const std::int32_t row = negative(a.words, centre.stream, first + k);
+    const std::int32_t row = negative(a.words, centres->stream, first + k);
+    ptrdiff_t others = 0;
+    for (ptrdiff_t i = 0; i < words; ++i) others += row != centres[i].word;
     to.rows[to.count] = row;
     to.labels[to.count] = 0;
-    to.count += row != centre.word;
+    to.weights[to.count] = static_cast<float>(others);
+    to.count += others > 0;
   }
 }
 
 FASTRNN_INLINE void take_path(const Word2Vec& a, std::int32_t word, Outputs& to) {
   const std::int64_t first = a.words.path_offsets[word];
   to.count = a.words.path_offsets[word + 1] - first;
+  to.weighted = false;
   for (ptrdiff_t i = 0; i < to.count; ++i) {
     to.rows[i] = a.words.path_nodes[first + i];
     to.labels[i] = a.words.path_labels[first + i];

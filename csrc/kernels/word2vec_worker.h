@@ -1,4 +1,7 @@
 // What one thread makes of a stretch of the corpus: for every centre the steps of skip-gram or CBOW.
+//
+// PV-DBOW has the same inputs for all words of a document.  Up to kTogether of them, one after the other, are the
+// outputs of one step with one set of negatives, as those of a centre serve all its contexts in skip-gram.
 #pragma once
 
 #include "kernels/word2vec_hot.h"
@@ -17,10 +20,10 @@ FASTRNN_INLINE float rate_at(const Word2Vec& a, ptrdiff_t position) {
 
 // What one thread works with.
 struct Worker : Reach {
-  Outputs ahead[kAhead];  // of the centres i, by i % kAhead
+  Outputs ahead[kAhead];  // of the centres i, by i % kAhead; those of several at the first of them
   Outputs outputs;
   float** o;  // [kGroup]
-  float *locks, *weights, *scores, *labels, *mean, *gradient;
+  float *locks, *bag_sizes, *scores, *labels, *mean, *gradient;
   HotRows hot_output{nullptr, 0, 0, 0, nullptr, nullptr}, hot_nodes = hot_output;
   std::int64_t centres = 0;
   std::int64_t loss = 0;  // in units of 2^-30: a sum of integers does not depend on its order
@@ -29,15 +32,14 @@ struct Worker : Reach {
   Worker(const Word2Vec& call, char* base) noexcept : Reach(call), used_(0), base_(base) {
     const ptrdiff_t m = Inputs::most(a), n = longest_outputs(a);
     slice.words = take<Kept>(Slice::capacity(a));
-    for (Outputs& one : ahead)
-      one = {0, take<std::int32_t>(1 + a.negatives), take<float>(1 + a.negatives + kLabelSlack)};
-    outputs = {0, take<std::int32_t>(n), take<float>(n + kLabelSlack)};
+    for (Outputs& one : ahead) one = take_outputs(kTogether + a.negatives);
+    outputs = take_outputs(n);
     contexts = take<std::int32_t>(m);
     x = take<float*>(m);
     homes = take<float*>(a.deterministic ? Slice::capacity(a) : 0);
     o = take<float*>(kGroup);
     locks = take<float>(m);
-    weights = take<float>(m);
+    bag_sizes = take<float>(m);
     scores = take<float>(m * kGroup + kScoreSlack);
     labels = take<float>(m * kGroup + kScoreSlack);
     mean = take<float>(a.tables.output_stride);
@@ -59,11 +61,13 @@ struct Worker : Reach {
     reached = slice.first;
     for (ptrdiff_t j = slice.first; inputs.own != nullptr && a.windows && !inputs.bags() && j < slice.last; ++j)
       homes[j] = inputs.row(slice.words[j].word);
-    for (ptrdiff_t i = slice.begin; i < min_of(slice.begin + kAhead, slice.end); ++i) prepare(i);
-    for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
+    ptrdiff_t prepared = slice.begin;
+    for (ptrdiff_t i = slice.begin; i < slice.end;) {
+      for (; prepared < min_of(i + kAhead, slice.end); prepared = together(prepared).end) prepare(together(prepared));
+      const Range group = together(i);
       const ptrdiff_t m = joined() ? gather_joined(i) : gather(i);
-      if (m > 0) centre(i, m, rate);
-      if (i + kAhead < slice.end) prepare(i + kAhead);
+      if (m > 0) centres_of(group, m, rate);
+      i = group.end;
     }
     finish();
   }
@@ -81,13 +85,15 @@ struct Worker : Reach {
   void list_rows(RowSet to) noexcept {
     to.clear();
     for (ptrdiff_t j = slice.first; a.windows && j < slice.last; ++j) list_bag(inputs.bag(slice.words[j].word), to);
+    Range group{slice.begin, slice.begin};
     for (ptrdiff_t i = slice.begin; i < slice.end; ++i) {
+      if (i == group.end) group = together(i);
       const Kept& word = slice.words[i];
       const Bag own = a.corpus.tags.offsets == nullptr ? Bag{nullptr, 0} : tags(slice.sentence + word.sentence);
       if (i == slice.begin || word.sentence != slice.words[i - 1].sentence) list_bag(own, to);
       if (a.tables.output != nullptr) {
         const Range window = a.windows ? slice.window(a, i) : Range{0, 1};
-        const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : 1;
+        const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : i == group.begin;
         to.add(a.tables.output + word.word * a.tables.output_stride);
         for (ptrdiff_t n = 0; n < sets * a.negatives; ++n)
           to.add(a.tables.output + negative(a.words, word.stream, n) * a.tables.output_stride);
@@ -107,6 +113,10 @@ struct Worker : Reach {
   ptrdiff_t used_;
   char* base_;
 
+  Outputs take_outputs(ptrdiff_t n) {
+    return {0, false, take<std::int32_t>(n), take<float>(n + kLabelSlack), take<float>(n)};
+  }
+
   template <class T>
   T* take(ptrdiff_t n) {
     T* p = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
@@ -125,34 +135,42 @@ struct Worker : Reach {
   Range output_columns() const { return {0, a.tables.output_stride}; }
   bool own_negatives() const { return !a.cbow && !a.shared; }  // of every pair
 
-  // Draws the negatives of a centre to come and fetches the rows that it will use.
-  void prepare(ptrdiff_t i) noexcept {
-    const ptrdiff_t columns = a.tables.output_stride;
-    const Kept& centre = slice.words[i];
-    if (a.windows && i + a.window < slice.last) inputs.prefetch(slice.words[i + a.window].word);
-    if (a.tables.output != nullptr) {
-      prefetch_row(hot_output.row(centre.word), columns);
-      Outputs& to = ahead[i % kAhead];
-      if (!own_negatives()) draw_negatives(a, centre, 0, to);
-      for (ptrdiff_t n = 1; n < to.count && !own_negatives(); ++n) prefetch_row(hot_output.row(to.rows[n]), columns);
+  // The centres from i on whose outputs are scored in one step.
+  Range together(ptrdiff_t i) const {
+    ptrdiff_t end = i + 1;
+    if (!a.windows && !a.cbow && a.shared)
+      while (end < min_of(slice.end, i + kTogether) && slice.words[end].sentence == slice.words[i].sentence) ++end;
+    return {i, end};
+  }
+
+  // Draws the negatives of centres to come and fetches the rows that they will use.
+  void prepare(Range group) noexcept {
+    const ptrdiff_t columns = a.tables.output_stride, reach = group.begin + a.window;
+    const Kept* centres = slice.words + group.begin;
+    const ptrdiff_t count = group.end - group.begin;
+    if (a.windows && reach < slice.last) inputs.prefetch(slice.words[reach].word);
+    if (a.tables.output != nullptr && own_negatives()) prefetch_row(hot_output.row(centres->word), columns);
+    if (a.tables.output != nullptr && !own_negatives()) {
+      Outputs& to = ahead[group.begin % kAhead];
+      draw_negatives(a, centres, count, 0, to);
+      for (ptrdiff_t n = 0; n < to.count; ++n) prefetch_row(hot_output.row(to.rows[n]), columns);
     }
-    if (a.tables.nodes != nullptr) {
-      const std::int64_t first = a.words.path_offsets[centre.word], last = a.words.path_offsets[centre.word + 1];
-      for (std::int64_t n = first; n < last; ++n) prefetch_row(hot_nodes.row(a.words.path_nodes[n]), columns);
+    for (ptrdiff_t c = 0; a.tables.nodes != nullptr && c < count; ++c) {
+      const std::int64_t* ends = a.words.path_offsets + centres[c].word;
+      for (std::int64_t n = ends[0]; n < ends[1]; ++n) prefetch_row(hot_nodes.row(a.words.path_nodes[n]), columns);
     }
   }
 
-  void centre(ptrdiff_t i, ptrdiff_t m, float rate) noexcept {
-    const Kept& word = slice.words[i];
-    if (a.tables.nodes != nullptr) {
-      take_path(a, word.word, outputs);
+  void centres_of(Range group, ptrdiff_t m, float rate) noexcept {
+    for (ptrdiff_t i = group.begin; a.tables.nodes != nullptr && i < group.end; ++i) {
+      take_path(a, slice.words[i].word, outputs);
       const ptrdiff_t each = own_negatives() ? 1 : m;
       for (ptrdiff_t j = 0; j < m; j += each) unit(j, each, a.tables.nodes, outputs, rate);
     }
     if (a.tables.output == nullptr) return;
-    if (!own_negatives()) return unit(0, m, a.tables.output, ahead[i % kAhead], rate);
+    if (!own_negatives()) return unit(0, m, a.tables.output, ahead[group.begin % kAhead], rate);
     for (ptrdiff_t j = 0; j < m; ++j) {
-      draw_negatives(a, word, j * a.negatives, outputs);
+      draw_negatives(a, slice.words + group.begin, 1, j * a.negatives, outputs);
       unit(j, 1, a.tables.output, outputs, rate);
     }
   }
@@ -191,12 +209,12 @@ struct Worker : Reach {
   float weigh(const std::int32_t* from, ptrdiff_t m) noexcept {
     if (!inputs.bags()) return static_cast<float>(m);
     float sum = 0;
-    for (ptrdiff_t j = 0; j < m; ++j) sum += weights[j] = static_cast<float>(inputs.bag(from[j]).count);
+    for (ptrdiff_t j = 0; j < m; ++j) sum += bag_sizes[j] = static_cast<float>(inputs.bag(from[j]).count);
     return sum;
   }
   void join_or_average(float* const* in, ptrdiff_t m, float count, Range columns) noexcept {
     if (joined()) return join(in, m);
-    sum_rows(mean, in, inputs.bags() ? weights : nullptr, m, a.mean ? 1.0f / count : 1.0f, columns);
+    sum_rows(mean, in, inputs.bags() ? bag_sizes : nullptr, m, a.mean ? 1.0f / count : 1.0f, columns);
   }
 
   // The inputs one after the other, and zeros up to the end of an output.
@@ -242,8 +260,17 @@ struct Worker : Reach {
     point_outputs(table, to.rows + first, n);
     for (ptrdiff_t j = 0; j < m; ++j) __builtin_memcpy(labels + j * n, to.labels + first, kLabelSlack * sizeof(float));
     score_group(from, m, o, n, a.tables.output_stride, scores);
-    if (a.want_loss) loss += static_cast<std::int64_t>(negative_log_likelihood(scores, labels, m * n) * kLossUnit);
+    if (a.want_loss) loss += static_cast<std::int64_t>(loss_of(m, to, first, n) * kLossUnit);
     errors(scores, labels, m * n, rate);
+    for (ptrdiff_t i = 0; to.weighted && i < m * n; ++i) scores[i] *= to.weights[first + i % n];
+  }
+
+  double loss_of(ptrdiff_t m, const Outputs& to, ptrdiff_t first, ptrdiff_t n) const noexcept {
+    if (!to.weighted) return negative_log_likelihood(scores, labels, m * n);
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < m * n; ++i)
+      sum += static_cast<double>(to.weights[first + i % n]) * negative_log_likelihood(scores + i, labels + i, 1);
+    return sum;
   }
 
   template <Into kInto>

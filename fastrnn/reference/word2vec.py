@@ -24,11 +24,11 @@ def errors(scores: Array, labels: Array, rate: Array | float) -> Array:
     return np.asarray(rate * (labels - math.sigmoid(scores)))
 
 
-def negative_log_likelihood(scores: Array, labels: Array) -> Array:
-    """Sum of ``log(1 + exp(-score))`` where the label is 1, and of ``log(1 + exp(score))`` where it is 0."""
+def negative_log_likelihood(scores: Array, labels: Array, weights: Array | float = 1) -> Array:
+    """Weighted sum of ``log(1 + exp(-s))`` where the label is 1, and of ``log(1 + exp(s))`` where it is 0."""
     z = scores * (1 - 2 * labels)
     size = np.where(z.real < 0, -z, z)
-    return np.asarray((np.where(z.real < 0, 0, z) + np.log1p(np.exp(-size))).sum())
+    return np.asarray((weights * (np.where(z.real < 0, 0, z) + np.log1p(np.exp(-size)))).sum())
 
 
 def apply(x: Array, o: Array, g: Array) -> tuple[Array, Array]:

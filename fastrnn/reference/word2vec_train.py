@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,13 +14,14 @@ from ._types import Array, Tokens
 SLICE = 512  # positions with one learning rate
 PIECE, PIECES = 128, 4  # positions, and how many such are trained from the same tables
 CAUTION = 16
+TOGETHER = 2  # most words of a document in one step of PV-DBOW
 
 
 @dataclass
 class Unit:
     """Outputs, rows of `table`, against inputs: each of them (skip-gram), or all as one (CBOW).
 
-    `x` are the inputs where they outlast the unit.
+    `x` are the inputs where they outlast the unit; `weights` what outputs count, 1 if None.
     """
 
     inputs: Tokens
@@ -27,6 +29,7 @@ class Unit:
     rows: Tokens
     labels: Array
     x: list[Array] | None = None
+    weights: Array | None = None
 
 
 @dataclass
@@ -110,12 +113,13 @@ class Run:
             self.corpus.offsets, [first, min(last, len(self.corpus.ids)) - 1], side="right"
         )
         beside = np.flatnonzero((sentence >= ends[0]) & (sentence <= ends[1]))
-        for i in np.flatnonzero(inside):
+        for group in self._together(np.flatnonzero(inside), sentence):
+            i = group[0]
             tags = np.zeros(0, int) if self.tags is None else self.tags[sentence[i] - 1]
             if self.joined is not None:
                 if len(tags) == self.joined[1]:
                     inputs = np.concatenate([tags, self._padded_window(int(i), words, sentence)])
-                    yield from self._units_of(int(words[i]), inputs, streams[positions[i]], None)
+                    yield from self._units_of(words[group], inputs, streams[positions[i]], None)
                 continue
             near = np.arange(max(0, i - reach[i]), min(len(words), i + reach[i] + 1) if self.windows else 0)
             near = near[(near != i) & (sentence[near] == sentence[i])]
@@ -125,8 +129,15 @@ class Run:
                 means.reach(beside[abs(beside - i) <= self.window])
                 x = [means.now[j] for j in near]
             if len(inputs):
-                yield from self._units_of(int(words[i]), inputs, streams[positions[i]], x)
+                yield from self._units_of(words[group], inputs, streams[positions[i]], x)
         means.leave_all()
+
+    def _together(self, centres: Tokens, sentence: Tokens) -> Iterator[Tokens]:
+        """Centres whose outputs are scored in one step: of PV-DBOW some words of a document."""
+        most = TOGETHER if not self.windows and not self.cbow and self.shared else 1
+        for _, group in itertools.groupby(centres, lambda i: sentence[i]):
+            document = np.array(list(group))
+            yield from (document[i : i + most] for i in range(0, len(document), most))
 
     def _padded_window(self, i: int, words: Tokens, sentence: Tokens) -> Tokens:
         """The words on both sides of word i, and the null word where its document has none."""
@@ -136,19 +147,24 @@ class Run:
         inside = (near == at) & (sentence[at] == sentence[i])
         return np.where(inside, words[at], self.joined[2])
 
-    def _units_of(self, word: int, inputs: Tokens, stream: Array, x: list[Array] | None) -> Iterator[Unit]:
+    def _units_of(
+        self, words: Tokens, inputs: Tokens, stream: Array, x: list[Array] | None
+    ) -> Iterator[Unit]:
         together = self.cbow or self.shared
         parts = [inputs] if together else list(inputs[:, None])
         if "nodes" in self.tables and self.paths is not None:
             offsets, nodes, labels = self.paths
-            path = slice(offsets[word], offsets[word + 1])
-            for part in parts:
+            for word, part in itertools.product(words, parts):
+                path = slice(offsets[word], offsets[word + 1])
                 yield Unit(part, "nodes", nodes[path], labels[path], x)
         if "output" in self.tables and self.alias is not None:
             for j, part in enumerate(parts):
                 drawn = word2vec_windows.negatives(self.alias, stream, self.negative, j * self.negative)
-                rows = np.array([word, *drawn[drawn != word]])
-                yield Unit(part, "output", rows, np.array([1] + [0] * (len(rows) - 1)), x)
+                weights = (drawn[:, None] != words).sum(axis=1)
+                drawn, weights = drawn[weights > 0], weights[weights > 0]
+                labels = np.repeat([1, 0], [len(words), len(drawn)])
+                counts = np.concatenate([np.ones(len(words), int), weights])
+                yield Unit(part, "output", np.concatenate([words, drawn]), labels, x, counts)
 
     def _inputs(self, unit: Unit) -> list[Array]:
         return [self.inputs.compose(i) for i in unit.inputs] if unit.x is None else unit.x
@@ -178,10 +194,11 @@ class Run:
         for first in range(0, len(unit.rows), group):
             part = slice(first, first + group)
             rows, labels = unit.rows[part], unit.labels[part]
+            weights = np.ones(len(rows)) if unit.weights is None else unit.weights[part]
             o = self.tables[unit.table][rows]
             scores = word2vec.score(np.array(x) if in_place else one, o)
-            self.loss += float(word2vec.negative_log_likelihood(scores, labels).real)
-            g = word2vec.errors(scores, labels, rate)
+            self.loss += float(word2vec.negative_log_likelihood(scores, labels, weights).real)
+            g = word2vec.errors(scores, labels, weights * rate)
             if in_place:
                 due = self._apply_in_place(unit, x, o, g)
             else:
