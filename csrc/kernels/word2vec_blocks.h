@@ -52,7 +52,10 @@ class Blocks {
     shared_ = {take<std::uint64_t>(RowSet::kWords)};
     for (int i = 0; i < count_; ++i) {
       Piece& piece = pieces_[i];
-      for (Slice& slice : piece.slices) slice.words = take<Kept>(Slice::capacity(a));
+      for (Slice& slice : piece.slices) {
+        slice.words = take<Kept>(Slice::capacity(a));
+        slice.noise = a.cbow || a.shared ? take<std::int32_t>(kPiece * a.negatives) : nullptr;
+      }
       piece.touched = {take<std::uint64_t>(RowSet::kWords)};
       auto* table = take<OwnRows::Place>(size);
       auto* rows = take<float*>(capacity);
@@ -117,7 +120,7 @@ class Blocks {
   }
 
   void list_rows(Worker& worker, int i, ptrdiff_t block) noexcept {
-    worker.slice.words = pieces_[i].slices[block % 2].words;
+    worker.slice = pieces_[i].slices[block % 2];
     worker.collect(positions(i, block));
     worker.list_rows(pieces_[i].touched);
     pieces_[i].slices[block % 2] = worker.slice;

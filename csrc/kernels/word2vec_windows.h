@@ -36,6 +36,7 @@ FASTRNN_INLINE ptrdiff_t sentence_of(const Corpus& corpus, ptrdiff_t p) {
 // The kept words of a slice, and on both sides as many as a window can reach into.
 struct Slice {
   Kept* words;            // [kSlice + 2 * window]
+  std::int32_t* noise;    // [words of the slice, negatives] that are drawn already; null: none
   ptrdiff_t first, last;  // words[first:last] are there
   ptrdiff_t begin, end;   // words[begin:end] are of the slice itself
   ptrdiff_t sentence;     // of the first
@@ -96,10 +97,10 @@ struct Outputs {
   float *labels, *weights;
 };
 
-// The words of some centres, then the negatives of the first.  A negative counts once for each of the words, but for
-// those that it is, as in word2vec.c.
+// The words of some centres, then the negatives of the first, unless they are `drawn` already.  A negative counts once
+// for each of the words, but for those that it is, as in word2vec.c.
 FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept* centres, ptrdiff_t words, ptrdiff_t first,
-                                   Outputs& to) {
+                                   const std::int32_t* drawn, Outputs& to) {
   for (ptrdiff_t i = 0; i < words; ++i) {
     to.rows[i] = centres[i].word;
     to.labels[i] = to.weights[i] = 1;
@@ -107,7 +108,7 @@ FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept* centres, ptrdi
   to.count = words;
   to.weighted = words > 1;
   for (ptrdiff_t k = 0; k < a.negatives; ++k) {
-    const std::int32_t row = negative(a.words, centres->stream, first + k);
+    const std::int32_t row = drawn != nullptr ? drawn[k] : negative(a.words, centres->stream, first + k);
     ptrdiff_t others = 0;
     for (ptrdiff_t i = 0; i < words; ++i) others += row != centres[i].word;
     to.rows[to.count] = row;

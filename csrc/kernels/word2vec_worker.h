@@ -31,7 +31,7 @@ struct Worker : Reach {
   // Bytes of scratch; with `base` null it only measures.
   Worker(const Word2Vec& call, char* base) noexcept : Reach(call), used_(0), base_(base) {
     const ptrdiff_t m = Inputs::most(a), n = longest_outputs(a);
-    slice.words = take<Kept>(Slice::capacity(a));
+    slice = {take<Kept>(Slice::capacity(a)), nullptr, 0, 0, 0, 0, 0};
     for (Outputs& one : ahead) one = take_outputs(kTogether + a.negatives);
     outputs = take_outputs(n);
     contexts = take<std::int32_t>(m);
@@ -81,7 +81,7 @@ struct Worker : Reach {
     hot_nodes.merge();
   }
 
-  // All rows that the steps of the slice will read or write.
+  // All rows that the steps of the slice will read or write.  Keeps what it draws in `noise`, if the slice has one.
   void list_rows(RowSet to) noexcept {
     to.clear();
     for (ptrdiff_t j = slice.first; a.windows && j < slice.last; ++j) list_bag(inputs.bag(slice.words[j].word), to);
@@ -95,8 +95,11 @@ struct Worker : Reach {
         const Range window = a.windows ? slice.window(a, i) : Range{0, 1};
         const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : i == group.begin;
         to.add(a.tables.output + word.word * a.tables.output_stride);
-        for (ptrdiff_t n = 0; n < sets * a.negatives; ++n)
-          to.add(a.tables.output + negative(a.words, word.stream, n) * a.tables.output_stride);
+        for (ptrdiff_t n = 0; n < sets * a.negatives; ++n) {
+          const std::int32_t row = negative(a.words, word.stream, n);
+          to.add(a.tables.output + row * a.tables.output_stride);
+          if (slice.noise != nullptr) noise_of(i)[n] = row;
+        }
       }
       if (a.tables.nodes != nullptr)
         for (std::int64_t n = a.words.path_offsets[word.word]; n < a.words.path_offsets[word.word + 1]; ++n)
@@ -133,6 +136,7 @@ struct Worker : Reach {
 
   bool joined() const { return a.joined.size > 0; }
   Range output_columns() const { return {0, a.tables.output_stride}; }
+  std::int32_t* noise_of(ptrdiff_t i) const { return slice.noise + (i - slice.begin) * a.negatives; }
   bool own_negatives() const { return !a.cbow && !a.shared; }  // of every pair
 
   // The centres from i on whose outputs are scored in one step.
@@ -152,7 +156,7 @@ struct Worker : Reach {
     if (a.tables.output != nullptr && own_negatives()) prefetch_row(hot_output.row(centres->word), columns);
     if (a.tables.output != nullptr && !own_negatives()) {
       Outputs& to = ahead[group.begin % kAhead];
-      draw_negatives(a, centres, count, 0, to);
+      draw_negatives(a, centres, count, 0, slice.noise == nullptr ? nullptr : noise_of(group.begin), to);
       for (ptrdiff_t n = 0; n < to.count; ++n) prefetch_row(hot_output.row(to.rows[n]), columns);
     }
     for (ptrdiff_t c = 0; a.tables.nodes != nullptr && c < count; ++c) {
@@ -170,7 +174,7 @@ struct Worker : Reach {
     if (a.tables.output == nullptr) return;
     if (!own_negatives()) return unit(0, m, a.tables.output, ahead[group.begin % kAhead], rate);
     for (ptrdiff_t j = 0; j < m; ++j) {
-      draw_negatives(a, slice.words + group.begin, 1, j * a.negatives, outputs);
+      draw_negatives(a, slice.words + group.begin, 1, j * a.negatives, nullptr, outputs);
       unit(j, 1, a.tables.output, outputs, rate);
     }
   }
