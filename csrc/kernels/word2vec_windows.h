@@ -99,8 +99,8 @@ struct Outputs {
 
 // The words of some centres, then the negatives of the first, unless they are `drawn` already.  A negative counts once
 // for each of the words, but for those that it is, as in word2vec.c.
-FASTRNN_INLINE void draw_negatives(const Word2Vec& a, const Kept* centres, ptrdiff_t words, ptrdiff_t first,
-                                   const std::int32_t* drawn, Outputs& to) {
+__attribute__((noinline)) inline void draw_negatives(const Word2Vec& a, const Kept* centres, ptrdiff_t words,
+                                                     ptrdiff_t first, const std::int32_t* drawn, Outputs& to) {
   for (ptrdiff_t i = 0; i < words; ++i) {
     to.rows[i] = centres[i].word;
     to.labels[i] = to.weights[i] = 1;

@@ -269,11 +269,14 @@ struct Worker : Reach {
     for (ptrdiff_t i = 0; to.weighted && i < m * n; ++i) scores[i] *= to.weights[first + i % n];
   }
 
-  double loss_of(ptrdiff_t m, const Outputs& to, ptrdiff_t first, ptrdiff_t n) const noexcept {
-    if (!to.weighted) return negative_log_likelihood(scores, labels, m * n);
+  __attribute__((noinline)) double loss_of(ptrdiff_t m, const Outputs& to, ptrdiff_t first,
+                                           ptrdiff_t n) const noexcept {
+    const ptrdiff_t each = to.weighted ? 1 : m * n;
     double sum = 0;
-    for (ptrdiff_t i = 0; i < m * n; ++i)
-      sum += static_cast<double>(to.weights[first + i % n]) * negative_log_likelihood(scores + i, labels + i, 1);
+    for (ptrdiff_t i = 0; i < m * n; i += each) {
+      const float weight = to.weighted ? to.weights[first + i % n] : 1;
+      sum += static_cast<double>(weight) * negative_log_likelihood(scores + i, labels + i, each);
+    }
     return sum;
   }
 
