@@ -1,9 +1,9 @@
 """Sentiment of movie-review sentences, beside naive Bayes on words and pairs of words.
 
 Data: the folder `sentiment-mr` of FASTRNN_DATA, 5,331 positive and 5,331 negative sentences. Ten-fold
-cross-validation is the custom; --folds runs the first few of the ten. A tenth of each training part is held
-out for the choice of the epoch; --dev shows that tenth alone, for the choice of everything else. Vectors to
-begin with come from a file, or are trained on the folder `enwiki` first.
+cross-validation is the custom; --folds runs the first few of the ten. --dev trains on nine tenths of each
+training part and tests on the last, for all that is to be chosen, the number of epochs, too. Vectors to begin
+with come from a file, or are trained on the folder `enwiki` first.
 
     python examples/sentiment.py --folds 10
     python examples/sentiment.py --folds 10 --train-vectors 300
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import lzma
 import os
+import re
 import tempfile
 from pathlib import Path
 from statistics import mean
@@ -48,8 +49,18 @@ def train_vectors(folder: Path, size: int) -> Any:
         lines = (" ".join(words[at : at + 1000]) for at in range(0, len(words), 1000))
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         del words
-        options: dict[str, Any] = {"sg": 1, "vector_size": size, "window": 5, "negative": 5, "epochs": 5}
-        return fastrnn.Word2Vec(corpus_file=str(path), min_count=5, seed=1, **options).wv
+        options: dict[str, Any] = {"sg": 1, "vector_size": size, "window": 5, "negative": 5, "epochs": 10}
+        return fastrnn.Word2Vec(corpus_file=str(path), min_count=2, seed=1, **options).wv
+
+
+def add_compounds(vectors: Any, words: set[str]) -> None:
+    """Add words like `self-conscious` and `film's`, whose parts are there: the means of these."""
+    found: dict[str, Any] = {}
+    for word in sorted(words - vectors.key_to_index.keys()):
+        parts = [part for part in re.split("[^a-z]+", word) if part in vectors.key_to_index]
+        if len("".join(parts)) > 2:
+            found[word] = np.mean([vectors[part] for part in parts], axis=0)
+    vectors.add_vectors(list(found), np.array(list(found.values()), np.float32))
 
 
 def main() -> None:
@@ -61,6 +72,7 @@ def main() -> None:
     parser.add_argument("--cell", default="LSTM")
     parser.add_argument("--pooling", default="max")
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--word-dropout", type=float, default=0.3)
     parser.add_argument("--vectors", help="a binary file of word vectors to begin with")
     parser.add_argument("--train-vectors", type=int, metavar="SIZE", help="train vectors on enwiki first")
     parser.add_argument("--save-vectors", help="write them to a binary file")
@@ -80,18 +92,20 @@ def main() -> None:
         if arguments.save_vectors:
             vectors.save_word2vec_format(arguments.save_vectors, binary=True)
     # A word of a test sentence that training never had is known when it has a vector.
-    known = [] if vectors is None else sorted({w for words in x for w in words if w in vectors.key_to_index})
+    known: list[str] = []
+    if vectors is not None:
+        words = {word for sentence in x for word in sentence}
+        add_compounds(vectors, words)
+        known = sorted(words & vectors.key_to_index.keys())
     size = 100 if vectors is None else vectors.vector_size
     ours, bayes = [], []
     for fold in range(arguments.folds):
-        rest = [k for k in range(len(x)) if k % 10 != fold]
-        held, train = rest[::10], [k for k in rest if k not in set(rest[::10])]
-        parts = [([x[k] for k in part], [y[k] for k in part]) for part in (train, held)]
-        test = parts[1] if arguments.dev else (x[fold::10], y[fold::10])
-        seen = parts[0] if arguments.dev else ([x[k] for k in rest], [y[k] for k in rest])
-        bayes.append(100 * NaiveBayes().fit(*seen).score(*test))
+        train, test = [[k for k in range(len(x)) if (k % 10 == fold) == there] for there in (False, True)]
+        if arguments.dev:
+            train, test = [k for i, k in enumerate(train) if i % 10], train[::10]
+        seen, unseen = [([x[k] for k in part], [y[k] for k in part]) for part in (train, test)]
         model = fastrnn.SequenceClassifier(
-            Vocabulary.from_sentences([*parts[0][0], known]),
+            Vocabulary.from_sentences([*seen[0], known]),
             y,
             arguments.hidden,
             embedding_size=size,
@@ -103,9 +117,10 @@ def main() -> None:
             freeze_embedding=arguments.freeze,
             seed=fold,
         )
-        options = {"epochs": arguments.epochs, "lr": arguments.lr, "word_dropout": 0.3, "seed": fold}
-        model.fit(*parts[0], validation_data=parts[1], batch=32, progress=False, **options)
-        ours.append(100 * model.evaluate(*test).accuracy)
+        options = {"epochs": arguments.epochs, "lr": arguments.lr, "word_dropout": arguments.word_dropout}
+        model.fit(*seen, batch=32, progress=False, seed=fold, **options)
+        bayes.append(100 * NaiveBayes().fit(*seen).score(*unseen))
+        ours.append(100 * model.evaluate(*unseen).accuracy)
         print(f"fold {fold}: {ours[-1]:.1f} %, naive Bayes {bayes[-1]:.1f} %", flush=True)
     name = f"{arguments.cell}, {arguments.pooling} pooling"
     print(f"{name}: {mean(ours):.1f} %, naive Bayes: {mean(bayes):.1f} % ({len(ours)} of 10 folds)")

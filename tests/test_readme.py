@@ -119,6 +119,7 @@ def tunes(folder: Path) -> None:
 
 
 MORE = {
+    "sentiment": ["--hidden", "8", "--epochs", "12"],
     "part_of_speech": ["--hidden", "8", "--epochs", "12", "--characters", "none", "CNN", "--seeds", "2"],
     "baselines": ["--hidden", "8", "--window-epochs", "1", "--lstm-epochs", "1", "--tied"],
     "music": ["--hidden", "16", "--epochs", "20", "--samples", "2"],
