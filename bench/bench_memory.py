@@ -15,8 +15,8 @@ import pytest
 from bench_lm import SHAPES
 from conftest import Paired
 from language_models import MODELS
-from memory_of_step import REFS
 from paired import OURS, Result
+from resident_memory import REFS
 
 from fastrnn._timing import interleave
 

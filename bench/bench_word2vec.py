@@ -24,12 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from quality_word2vec import MODELS, enwiki, first_lines, model_class
-
-
-def peak_memory() -> float:
-    """Megabytes; ``ru_maxrss`` would have those of the process that began this one, too."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+from resident_memory import resident
 
 
 def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any]:
@@ -42,7 +37,7 @@ def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any
     start = time.perf_counter()
     model.build_vocab(corpus_file=corpus)
     built = time.perf_counter()
-    peak = peak_memory()
+    peak = resident("VmHWM")
     if contender != "gensim":
         from fastrnn.word2vec import Corpus
 
@@ -57,7 +52,7 @@ def child(contender: str, name: str, corpus: str, workers: int) -> dict[str, Any
         "vocabulary": len(model.wv),
         "words": model.corpus_total_words,
         "build": built - start,
-        "megabytes": peak,
+        "megabytes": peak / 2**20,
         "speed": model.corpus_total_words / seconds,
     }
 

@@ -9,27 +9,18 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from language_models import MODELS, Config, batches
 from paired import equal_threads
+from resident_memory import REFS, resident
 
 import fastrnn
 
 WARM, STEADY = 4, 16
-STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def resident(field: str) -> int:
-    """Bytes of VmRSS (now) or VmHWM (at most so far)."""
-    found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
-    assert found
-    return 1024 * int(found[1])
 
 
 def main(name: str, vocabulary: int, hidden: int, rows: int, steps: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from memory_of_step import REFS, resident
+from resident_memory import REFS, resident
 
 import fastrnn
 

@@ -83,9 +83,9 @@ def train_by_file_rates(make: Any, corpus: str, options: dict[str, Any]) -> Any:
     model = make(**options)
     model.build_vocab(corpus_file=corpus)
     totals = {"total_words": model.corpus_total_words, "total_examples": model.corpus_count}
-    fall = (model.alpha - model.min_alpha) / model.epochs
-    for epoch in range(model.epochs):
-        begin = model.alpha - fall * epoch
+    alpha, fall = model.alpha, (model.alpha - model.min_alpha) / model.epochs
+    for epoch in range(options["epochs"]):
+        begin = alpha - fall * epoch  # training leaves its last rate in the model
         rates = {"start_alpha": begin, "end_alpha": begin - fall / options["workers"]}
         model.train(corpus_file=corpus, epochs=1, **totals, **rates)
     return model
@@ -107,6 +107,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FASTRNN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     args = parser.parse_args()
+    if args.file_rates and args.peer:
+        parser.error("--file-rates is for ours: gensim has them with corpus_file")
     corpus = enwiki(args.data, args.work)
     if args.lines:
         corpus = first_lines(corpus, args.lines)
@@ -121,10 +123,11 @@ def main() -> None:
             from gensim.models.word2vec import LineSentence
 
             source = {"sentences": LineSentence(str(corpus))}
-        if args.file_rates and not args.peer:
-            model = train_by_file_rates(model_class(args.model, None), str(corpus), options)
+        make = model_class(args.model, args.peer)
+        if args.file_rates:
+            model = train_by_file_rates(make, str(corpus), options)
         else:
-            model = model_class(args.model, args.peer)(**source, **options)
+            model = make(**source, **options)
         seconds = time.monotonic() - begun
         found = judge(args.data, model.wv.index_to_key, model.wv.vectors)
         rows.append(list(found.values()))

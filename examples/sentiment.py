@@ -100,7 +100,7 @@ def main() -> None:
     size = 100 if vectors is None else vectors.vector_size
     ours, bayes = [], []
     for fold in range(arguments.folds):
-        train, test = [[k for k in range(len(x)) if (k % 10 == fold) == there] for there in (False, True)]
+        train, test = [k for k in range(len(x)) if k % 10 != fold], list(range(fold, len(x), 10))
         if arguments.dev:
             train, test = [k for i, k in enumerate(train) if i % 10], train[::10]
         seen, unseen = [([x[k] for k in part], [y[k] for k in part]) for part in (train, test)]
@@ -117,8 +117,15 @@ def main() -> None:
             freeze_embedding=arguments.freeze,
             seed=fold,
         )
-        options = {"epochs": arguments.epochs, "lr": arguments.lr, "word_dropout": arguments.word_dropout}
-        model.fit(*seen, batch=32, progress=False, seed=fold, **options)
+        model.fit(
+            *seen,
+            epochs=arguments.epochs,
+            lr=arguments.lr,
+            word_dropout=arguments.word_dropout,
+            batch=32,
+            progress=False,
+            seed=fold,
+        )
         bayes.append(100 * NaiveBayes().fit(*seen).score(*unseen))
         ours.append(100 * model.evaluate(*unseen).accuracy)
         print(f"fold {fold}: {ours[-1]:.1f} %, naive Bayes {bayes[-1]:.1f} %", flush=True)

@@ -77,6 +77,15 @@ struct Slice {
     while (words[w.end - 1].sentence != words[i].sentence) --w.end;
     return w;
   }
+  ptrdiff_t contexts(const Word2Vec& a, ptrdiff_t i) const {
+    if (!a.windows) return 0;
+    const Range w = window(a, i);
+    return w.end - w.begin - 1;
+  }
+
+  std::int32_t* noise_of(const Word2Vec& a, ptrdiff_t i) const {
+    return noise == nullptr ? nullptr : noise + (i - begin) * a.negatives;
+  }
 };
 
 // Negative number `index` of a position.

@@ -63,7 +63,11 @@ struct Worker : Reach {
       homes[j] = inputs.row(slice.words[j].word);
     ptrdiff_t prepared = slice.begin;
     for (ptrdiff_t i = slice.begin; i < slice.end;) {
-      for (; prepared < min_of(i + kAhead, slice.end); prepared = together(prepared).end) prepare(together(prepared));
+      while (prepared < min_of(i + kAhead, slice.end)) {
+        const Range next = together(prepared);
+        prepare(next);
+        prepared = next.end;
+      }
       const Range group = together(i);
       const ptrdiff_t m = joined() ? gather_joined(i) : gather(i);
       if (m > 0) centres_of(group, m, rate);
@@ -92,13 +96,12 @@ struct Worker : Reach {
       const Bag own = a.corpus.tags.offsets == nullptr ? Bag{nullptr, 0} : tags(slice.sentence + word.sentence);
       if (i == slice.begin || word.sentence != slice.words[i - 1].sentence) list_bag(own, to);
       if (a.tables.output != nullptr) {
-        const Range window = a.windows ? slice.window(a, i) : Range{0, 1};
-        const ptrdiff_t sets = own_negatives() ? own.count + window.end - window.begin - 1 : i == group.begin;
+        const ptrdiff_t sets = own_negatives() ? own.count + slice.contexts(a, i) : i == group.begin;
         to.add(a.tables.output + word.word * a.tables.output_stride);
         for (ptrdiff_t n = 0; n < sets * a.negatives; ++n) {
           const std::int32_t row = negative(a.words, word.stream, n);
           to.add(a.tables.output + row * a.tables.output_stride);
-          if (slice.noise != nullptr) noise_of(i)[n] = row;
+          if (std::int32_t* kept = slice.noise_of(a, i)) kept[n] = row;
         }
       }
       if (a.tables.nodes != nullptr)
@@ -136,7 +139,6 @@ struct Worker : Reach {
 
   bool joined() const { return a.joined.size > 0; }
   Range output_columns() const { return {0, a.tables.output_stride}; }
-  std::int32_t* noise_of(ptrdiff_t i) const { return slice.noise + (i - slice.begin) * a.negatives; }
   bool own_negatives() const { return !a.cbow && !a.shared; }  // of every pair
 
   // The centres from i on whose outputs are scored in one step.
@@ -156,7 +158,7 @@ struct Worker : Reach {
     if (a.tables.output != nullptr && own_negatives()) prefetch_row(hot_output.row(centres->word), columns);
     if (a.tables.output != nullptr && !own_negatives()) {
       Outputs& to = ahead[group.begin % kAhead];
-      draw_negatives(a, centres, count, 0, slice.noise == nullptr ? nullptr : noise_of(group.begin), to);
+      draw_negatives(a, centres, count, 0, slice.noise_of(a, group.begin), to);
       for (ptrdiff_t n = 0; n < to.count; ++n) prefetch_row(hot_output.row(to.rows[n]), columns);
     }
     for (ptrdiff_t c = 0; a.tables.nodes != nullptr && c < count; ++c) {

@@ -72,8 +72,8 @@ class Word2Vec(Saving):
         One set of noise words, and one small matrix product, for all contexts of a centre. False: the
         algorithm of word2vec.c, pair by pair. (CBOW has one set for a centre either way.)
     deterministic : bool
-        The same bits for any number of threads, a quarter slower, on at most four threads; with fewer than
-        512 words on one. False: threads update the tables without locks.
+        The same bits for any number of threads, a quarter to a third slower, on at most four threads; with
+        fewer than 512 words on one. False: threads update the tables without locks.
     compat : {"gensim", "word2vec"}
         Whose initial vectors; with "word2vec" also its defaults: alpha 0.05 for CBOW, min_alpha a ten
         thousandth of alpha, unless others are given.
