@@ -4,7 +4,7 @@
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(FASTRNN_ISA_TABLE
     "sse4|-march=x86-64-v2 -O2|16|2|5"
-    "avx2|-march=x86-64-v3|32|2|6"
+    "avx2|-march=x86-64-v3|32|3|4"
     "avx512|-march=x86-64-v4 -mprefer-vector-width=512|64|4|6"
     "avx512_bf16|-march=x86-64-v4 -mprefer-vector-width=512 -mavx512bf16|64|4|6|avx512"
     "avx512_amx|-march=x86-64-v4 -mprefer-vector-width=512 -mamx-tile -mamx-bf16|64|4|6|avx512")

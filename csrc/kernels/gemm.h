@@ -92,11 +92,10 @@ FASTRNN_INLINE void pin(V& v) {
 
 // A sum waits for its fma before, four cycles or so, so that two start in each cycle only if a tile has eight sums: few
 // rows take several panels of b at once (B = 1 and H = 128 from the second-level cache, AVX2: 2x).
-inline constexpr int kSums = 8;
-FASTRNN_INLINE constexpr int panels_at_once(int rows) {
-  const int panels = kSums / (rows * kTileVectors);
-  return panels > 1 ? panels : 1;
-}
+FASTRNN_INLINE constexpr int panels_at_once(int rows) { return rows < 3 ? 4 / rows : 1; }
+
+// One row and panel are bound by reading b: 1.08x for B = 1, H = 128.
+inline constexpr ptrdiff_t kAheadOfOneRow = 16;
 
 template <class Cells, int M, int NV, Layout kA, bool kPartial, int kPanels = 1>
 FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
@@ -105,15 +104,14 @@ FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
   using V = Vec<T>;
   constexpr int U = kLanes<T>;
   constexpr int kVectors = kPanels * NV;
-  // Else the last vector of b stays an operand in memory; of several panels and one row, which uses each once, all do.
+  // Else the last vector of b stays an operand in memory, as all do that one row uses once.
   constexpr bool kRegisters = kPanels == 1 ? M * NV + NV + 1 <= 32 : M > 1;
   constexpr int kPinned = kRegisters ? kVectors : kPanels == 1 ? NV - 1 : 0;
-  constexpr ptrdiff_t kAhead = 16;  // one row and panel are bound by reading b: 1.08x for B = 1, H = 128
   const auto partial = [&](int v) { return kPartial && v == kVectors - 1; };
   V acc[M][kVectors];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       const T* in = t.in + m * t.in_stride + v * U;
       acc[m][v] = partial(v) ? load_n(in, t.last) : load(in);
@@ -125,19 +123,34 @@ FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
     for (int p = 0; p < kPanels; ++p) b[p] = b_outer + p * t.b_panel;
 #pragma GCC unroll 2
     for (ptrdiff_t k = 0; k < t.inner; ++k) {
-      V bv[kVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
+      const auto row = [&](int m) { return splat(kA == Layout::kRowMajor ? a[m * t.a_stride] : a[m]); };
+      const auto column = [&](int v) {
         const T* from = b[v / NV] + v % NV * U;
-        bv[v] = partial(v) ? load_n(from, t.last) : load(from);
-        if constexpr (M == 1 && kPanels == 1) __builtin_prefetch(from + kAhead * t.b_stride);
-        if (v < kPinned) pin(bv[v]);
-      }
+        V vector = partial(v) ? load_n(from, t.last) : load(from);
+        if constexpr (M == 1 && kPanels == 1) __builtin_prefetch(from + kAheadOfOneRow * t.b_stride);
+        if (v < kPinned) pin(vector);
+        return vector;
+      };
+      if constexpr (kPanels > 1) {  // the rows stay in registers and the panels pass by
+        V av[M];
 #pragma GCC unroll 8
-      for (int m = 0; m < M; ++m) {
-        const V av = splat(kA == Layout::kRowMajor ? a[m * t.a_stride] : a[m]);
+        for (int m = 0; m < M; ++m) av[m] = row(m);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          const V bv = column(v);
 #pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) acc[m][v] = Cells::multiply_add(av, bv[v], acc[m][v]);
+          for (int m = 0; m < M; ++m) acc[m][v] = Cells::multiply_add(av[m], bv, acc[m][v]);
+        }
+      } else {
+        V bv[kVectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) bv[v] = column(v);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) {
+          const V av = row(m);
+#pragma GCC unroll 8
+          for (int v = 0; v < kVectors; ++v) acc[m][v] = Cells::multiply_add(av, bv[v], acc[m][v]);
+        }
       }
       a += kA == Layout::kRowMajor ? 1 : t.a_stride;
 #pragma GCC unroll 8
@@ -146,7 +159,7 @@ FASTRNN_INLINE void tile(const Tile<typename Cells::Element>& arguments) {
   }
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       T* out = t.out + m * t.out_stride + v * U;
       if (partial(v))

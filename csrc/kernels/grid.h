@@ -31,7 +31,7 @@ template <class T>
 struct Scratch {
   T* base;
   ptrdiff_t used = 0;
-  T* take(ptrdiff_t n) {
+  FASTRNN_APART T* take(ptrdiff_t n) {
     T* p = base == nullptr ? nullptr : base + used;
     used += ceil_div(n, kBlock) * kBlock;
     return p;

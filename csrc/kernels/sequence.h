@@ -5,6 +5,8 @@
 // together, for every vector length.  "Columns" below count in that order.
 #pragma once
 
+#include <numeric>
+
 #include "base/interrupt.h"
 #include "base/threads.h"
 #include "kernels/bfloat16.h"
@@ -13,8 +15,8 @@
 
 namespace fastrnn::FASTRNN_ISA {
 
-// Columns of `saved` that are worked on together: about 64, so that their product is one panel of full vectors.
-inline constexpr ptrdiff_t kGroupColumns = 64;
+// Columns of `saved` that are worked on together: whole panels, and whole blocks of units of four slots.
+inline constexpr ptrdiff_t kGroupColumns = std::lcm(kTileVectors * kLanes<float>, 4 * kBlock);
 
 // Rows of the batch that pass over one panel before their pointwise: their dh stays in the first-level cache.
 inline constexpr ptrdiff_t kRowBlock = 6 * kTileRows;
