@@ -76,6 +76,24 @@ def test_gradients_go_where_they_are_sent(rng: np.random.Generator) -> None:
     assert not head.flat_grads.any()
 
 
+def test_rows_that_do_not_count_change_no_bit(rng: np.random.Generator, dtype: np.dtype) -> None:
+    head = losses.LinearCrossEntropy(I, V, dtype=dtype.name, seed=1)
+    x, targets = case(rng, dtype)
+    kept = targets >= 0
+    x[~kept] = np.nan
+    loss, dx = head.value_and_grad(x, targets)
+    grads = {name: value.copy() for name, value in head.grads.items()}
+    head.zero_grad()
+    alone, dkept = head.value_and_grad(
+        x[::-1][kept[::-1]], targets[::-1][kept[::-1]]
+    )  # from the last step on
+    assert alone == loss
+    np.testing.assert_array_equal(dx[::-1][kept[::-1]], dkept)
+    assert not dx[~kept].any()
+    for name, value in grads.items():
+        np.testing.assert_array_equal(head.grads[name], value)
+
+
 def test_rows_and_sequences_are_the_same(rng: np.random.Generator) -> None:
     head = losses.LinearCrossEntropy(I, V, seed=1)
     x, targets = case(rng, np.dtype("float32"))

@@ -42,16 +42,18 @@ struct LinearBackward {
 // scale times that sum.
 template <class T>
 struct CrossEntropy {
-  ptrdiff_t steps, rows, inputs, classes;
-  Rows<const T> x;              // [steps, rows, inputs]
+  ptrdiff_t rows, inputs, classes;
+  Rows<const T> x;              // [*, rows, inputs]
   const T* weight;              // [classes, inputs]
   const T* bias;                // [classes] or null
-  const std::int32_t* targets;  // [steps, rows], each in [0, classes), or -1: the row is not counted
+  const std::int32_t* targets;  // [*, rows], each in [0, classes) if it is in the chain
+  const ptrdiff_t* chain;       // [length], which elements of targets are worked on, in this order; -1: none
+  ptrdiff_t length;
   bool gradients;
   T scale;
   T* dweight;  // [classes, inputs], added into, null: not wanted
   T* dbias;    // [classes], added into, null: not wanted
-  Rows<T> dx;  // [steps, rows, inputs]  out, p null: not wanted
+  Rows<T> dx;  // [*, rows, inputs]  out for those of the chain, p null: not wanted
   int threads;
   const void* pairs;  // as in Plan
   T* scratch;

@@ -140,14 +140,33 @@ py::array dropout(py::handle x_value, double p, std::uint64_t key, std::uint64_t
   return y;
 }
 
-// Targets with -1 for those that do not count.
+// Targets with -1 for those that do not count, and the chain of those that do: from the last step to the first, rows of
+// the batch ascending.  In pairs a pair is two rows of a step, so that they are the same however a sequence is cut.
 struct Targets {
   Tokens tokens;
-  ptrdiff_t counted = 0;
-  Targets(py::handle value, const Dims& wanted, ptrdiff_t classes, std::int64_t ignored, py::handle mask) {
+  ptrdiff_t steps, rows, counted = 0;
+  std::vector<ptrdiff_t> chain;
+  Targets(py::handle value, const Dims& wanted, ptrdiff_t classes, std::int64_t ignored, py::handle mask, bool paired) {
     check_shape(array(value, "targets"), "targets", wanted, wanted.size() == 1 ? "(N,)" : "(T, B)");
     tokens = bindings::tokens(value, "targets", false, classes, &ignored, mask);
-    for (ptrdiff_t i = 0; i < tokens.outer * tokens.inner; ++i) counted += tokens.data()[i] >= 0;
+    steps = wanted.size() == 1 ? 1 : wanted[0], rows = wanted[wanted.size() - 1];
+    const ptrdiff_t together = paired ? 2 : 1;
+    for (ptrdiff_t t = steps; t-- > 0;)
+      for (ptrdiff_t b = 0; b < rows; b += together) {
+        const ptrdiff_t before = counted;
+        for (ptrdiff_t i = b; i < b + together; ++i) {
+          const bool counts = i < rows && tokens.data()[t * rows + i] >= 0;
+          chain.push_back(counts ? t * rows + i : -1);
+          counted += counts;
+        }
+        if (counted == before) chain.resize(chain.size() - static_cast<std::size_t>(together));
+      }
+  }
+  // Zeros for the rows that do not count.
+  template <class T>
+  void clear_others(const Rows<T>& of, ptrdiff_t columns) const {
+    for (ptrdiff_t i = 0; i < steps * rows; ++i)
+      if (tokens.data()[i] < 0) std::fill_n(of.p + i / rows * of.outer + i % rows * of.inner, columns, T(0));
   }
 };
 
@@ -159,30 +178,33 @@ py::tuple cross_entropy(py::handle x_value, py::handle weight, py::handle bias, 
   const Grid<T> x(x_value, "x", "(N, I) or (T, B, I)", w.inputs);
   Dims wanted = shape_of(x.array);
   wanted.pop_back();
-  const Targets targets(targets_value, wanted, w.outputs, ignored, mask);
+  const void* const pairs = pairs_of<T>(bfloat16);
+  const Targets targets(targets_value, wanted, w.outputs, ignored, mask, pairs != nullptr);
   const auto count = static_cast<double>(targets.counted);
-  CrossEntropy<T> call{x.steps,
-                       x.rows,
+  const auto length = static_cast<ptrdiff_t>(targets.chain.size());
+  CrossEntropy<T> call{x.rows,
                        w.inputs,
                        w.outputs,
                        x.view(),
                        pointer<T>(w.weight),
                        w.bias_pointer(),
                        targets.tokens.data(),
+                       targets.chain.data(),
+                       length,
                        gradients,
                        static_cast<T>(mean ? scale / count : scale),
                        gradient<T>(dweight, "dweight", {w.outputs, w.inputs}, "(V, I)"),
                        gradient<T>(dbias, "dbias", {w.outputs}, "(V,)"),
                        {},
-                       team_for_flops(gradients ? 6 : 2, x.count(), w.inputs, w.outputs),
-                       pairs_of<T>(bfloat16),
+                       team_for_flops(gradients ? 6 : 2, length, w.inputs, w.outputs),
+                       pairs,
                        nullptr,
                        &interrupted};
   py::object dx = py::none();
   if (want_dx) {
     py::array a = x.like(w.inputs, "dx");
     call.dx = Grid<T>::template view_of<T>(a);
-    if (targets.counted == 0) std::memset(mutable_pointer<T>(a), 0, static_cast<std::size_t>(a.nbytes()));
+    targets.clear_others(call.dx, w.inputs);
     dx = a;
   }
   double loss = 0;

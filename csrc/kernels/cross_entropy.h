@@ -4,8 +4,7 @@
 // and its sums do not depend on the vector length), dW = dz x is a product with dz as its rows, dx = dz' W is an outer
 // product with W as it is stored, and the one thing to transpose is a chunk of x.
 //
-// With pairs of bfloat16 each thread forms cells of W and of dz for a block of classes when a product is next; the rows
-// of a step take an even number of places, so that pairs of rows are the same however a sequence is cut.
+// With pairs of bfloat16 each thread forms cells of W and of dz for a block of classes when a product is next.
 //
 // Sums of exponentials are taken over blocks of kOutputBlock classes, each relative to the block's own largest logit,
 // and joined in order: one exp per logit, whichever thread has which block.
@@ -20,8 +19,8 @@
 namespace fastrnn::FASTRNN_ISA {
 
 // Most rows whose logits live at once.  700 rows, 10000 classes, 200 inputs, share of the peak: 176 rows .75, 256 .77,
-// 352 .79.
-inline constexpr ptrdiff_t kChunkRows = 384;
+// 352 .79; 860 rows in three chunks .73, in two .76.
+inline constexpr ptrdiff_t kChunkRows = 448;
 // Classes whose rows of W and of z stay in the caches while dx passes over them.
 inline constexpr ptrdiff_t kClassDepth = 128;
 // More classes than this are worked on in segments, and their logits formed twice: it bounds the scratch.
@@ -38,12 +37,16 @@ class SoftmaxLoss {
   using V = Vec<T>;
   static constexpr ptrdiff_t U = kLanes<T>;
   struct Work {              // of one thread on one chunk
-    ptrdiff_t first, count;  // places in the chain
+    ptrdiff_t first, count;  // of the chain
     Range columns;           // its rows of the chunk in the softmax
     int thread;
     T *shift, *factor;  // [stride] of the thread: largest logit; scale / sum of exponentials, 0: not counted
   };
 
+  template <class E>
+  E* row_of(const Rows<E>& grid, ptrdiff_t index) const {
+    return grid.p + index / a_.rows * grid.outer + index % a_.rows * grid.inner;
+  }
   void take_rows(const Work& w) const;
   Range blocks_of(ptrdiff_t segment, int thread) const;
   Range classes_of(ptrdiff_t block) const {
@@ -65,7 +68,6 @@ class SoftmaxLoss {
 
   const CrossEntropy<T>& a_;
   Operands<T> operands_;
-  Chain chain_;
   ptrdiff_t chunk_, stride_, blocks_, segments_, wide_, own_size_;
   bool by_classes_;                // threads share the classes, else the rows of a chunk
   T *xt_, *x_, *paired_x_, *own_;  // cells along the inputs; rows; cells of pairs of them; cells of each thread
@@ -75,11 +77,8 @@ class SoftmaxLoss {
 };
 
 template <class T>
-SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* used)
-    : a_(args),
-      operands_(args.pairs),
-      chain_{args.steps, args.rows, operands_.paired() ? ceil_div(args.rows, 2) * 2 : args.rows} {
-  chunk_ = round_to_block(ceil_div(chain_.length(), ceil_div(chain_.length(), kChunkRows)));
+SoftmaxLoss<T>::SoftmaxLoss(const CrossEntropy<T>& args, T* base, ptrdiff_t* used) : a_(args), operands_(args.pairs) {
+  chunk_ = round_to_block(ceil_div(a_.length, ceil_div(a_.length, kChunkRows)));
   stride_ = odd_lines(chunk_, sizeof(T));
   wide_ = odd_lines(round_to_block(a_.inputs), sizeof(T));
   blocks_ = ceil_div(a_.classes, kOutputBlock);
@@ -109,8 +108,8 @@ bool SoftmaxLoss<T>::run(int thread, Barrier& barrier, Interrupt& interrupt, dou
   const auto add_losses = [&] {
     for (ptrdiff_t i = 0; thread == 0 && i < ready; ++i) total += row_loss_[i];
   };
-  for (ptrdiff_t first = 0; first < chain_.length(); first += chunk_) {
-    Work w{first, min_of(chunk_, chain_.length() - first), {}, thread, softmax_ + 3 * thread * stride_, nullptr};
+  for (ptrdiff_t first = 0; first < a_.length; first += chunk_) {
+    Work w{first, min_of(chunk_, a_.length - first), {}, thread, softmax_ + 3 * thread * stride_, nullptr};
     w.factor = w.shift + stride_;
     const ptrdiff_t groups = ceil_div(w.count, kBlock);
     const Range mine = by_classes_ ? Range{0, groups} : part(groups, a_.threads, thread);

@@ -12,19 +12,18 @@ FASTRNN_INLINE void fetch(const T* p, ptrdiff_t n) {
 }
 
 // Copies the chunk's rows of x, as they are and transposed: first as they are, for x is cold and a walk along its rows
-// is what prefetchers follow.  Rows that do not count are zeros: whatever they hold, a NaN too, stays out of the
-// gradients.
+// is what prefetchers follow.
 template <class T>
 void SoftmaxLoss<T>::take_rows(const Work& w) const {
   const Range groups = part(ceil_div(w.count, kBlock), a_.threads, w.thread);
   for (ptrdiff_t begin = groups.begin * kBlock; begin < groups.end * kBlock; begin += kBlock) {
     for (ptrdiff_t i = begin; i < begin + kBlock; ++i) {
-      const bool exists = i < w.count && chain_.has(w.first + i);
-      target_[i] = exists ? a_.targets[chain_.index(w.first + i)] : -1;
+      const ptrdiff_t index = i < w.count ? a_.chain[w.first + i] : -1;
+      target_[i] = index >= 0 ? a_.targets[index] : -1;
       T* to = x_ + i * wide_;
       ptrdiff_t j = 0;
-      if (target_[i] >= 0) {
-        const T* from = chain_.at(a_.x, w.first + i);
+      if (index >= 0) {
+        const T* from = row_of(a_.x, index);
         for (; j + U <= a_.inputs; j += U) store(to + j, load(from + j));
         if (j < a_.inputs) {
           store(to + j, load_n(from + j, a_.inputs - j));
@@ -228,11 +227,10 @@ void SoftmaxLoss<T>::add_dx(const Work& w, ptrdiff_t segment) const {
   });
   if (segment + 1 < segments_) return;
   for (ptrdiff_t i = s.rows.begin; i < s.rows.end; ++i) {
-    if (!chain_.has(w.first + i)) continue;
-    T* to = chain_.at(a_.dx, w.first + i);
-    const bool counted = target_[i] >= 0;
+    if (target_[i] < 0) continue;
+    T* to = row_of(a_.dx, a_.chain[w.first + i]);
     for (ptrdiff_t j = s.columns.begin; j < s.columns.end; j += U)
-      store_n(to + j, counted ? load(dx_ + i * wide_ + j) : V{}, min_of(U, s.columns.end - j));
+      store_n(to + j, load(dx_ + i * wide_ + j), min_of(U, s.columns.end - j));
   }
 }
 

@@ -60,5 +60,12 @@ class ActivationPullback(Once):
             return dy if want_dx else None
         if kind == "relu":
             return np.where(y > 0, dy, dy.dtype.type(0))
-        found: Array = dy * ((1 - y * y) if kind == "tanh" else y * (1 - y))
-        return found
+        slope: Array
+        if kind == "tanh":
+            slope = y * y
+            np.subtract(1, slope, out=slope)
+        else:
+            slope = 1 - y
+            slope *= y
+        slope *= dy
+        return slope

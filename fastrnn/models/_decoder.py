@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn import _check, _core
 from fastrnn._random import fold
 from fastrnn.data import IGNORED, Ids
-from fastrnn.layers import Attention, Dropout, Embedding, Linear, Sequential
+from fastrnn.layers import Activation, Attention, Dropout, Embedding, Linear, Sequential
 from fastrnn.losses import LinearCrossEntropy
 from fastrnn.models.base import Model, log_probabilities, recurrent_layer
 
@@ -112,13 +112,13 @@ class Decoding(Model):
             read = np.concatenate([context, s], axis=2)
         if joint is not None:
             a, back_joint = joint.vjp(read)
-            z = _core.tanh(a)
+            z, back_tanh = Activation("tanh").vjp(a)
         y, back_dropout = self.dropout.vjp(z, key=keys[2])
         loss, d = self.head.value_and_grad(y, targets)
         ds: Any = back_dropout(d)
         dmemory, dabove = None, ()
         if joint is not None:
-            ds = back_joint(ds * (1 - z * z))
+            ds = back_joint(back_tanh(ds))
         if attention is not None:
             width = s.shape[2]
             dcontext, ds = ds[..., :width], ds[..., width:]
@@ -126,7 +126,7 @@ class Decoding(Model):
                 dread, dabove = back_above(np.ascontiguousarray(ds))
                 dcontext, ds = dcontext + dread[..., :width], dread[..., width:]
             dquery, dmemory = back_attention(np.ascontiguousarray(dcontext))
-            ds = ds + dquery
+            ds = np.add(ds, dquery, out=dquery)
         elif self._context:
             dmemory, ds = ds[..., : self._context].sum(axis=0), np.ascontiguousarray(ds[..., self._context :])
         tied = self.config["tied"]
