@@ -109,6 +109,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.file_rates and args.peer:
         parser.error("--file-rates is for ours: gensim has them with corpus_file")
+    if args.iterable and not args.peer:
+        parser.error("--iterable is for gensim: ours has the same rates with corpus_file")
     corpus = enwiki(args.data, args.work)
     if args.lines:
         corpus = first_lines(corpus, args.lines)
@@ -119,7 +121,7 @@ def main() -> None:
         if args.epochs is not None:
             options["epochs"] = args.epochs
         source: dict[str, Any] = {"corpus_file": str(corpus)}
-        if args.iterable and args.peer:
+        if args.iterable:
             from gensim.models.word2vec import LineSentence
 
             source = {"sentences": LineSentence(str(corpus))}

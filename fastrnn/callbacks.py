@@ -134,7 +134,8 @@ class Checkpoint(Callback):
     first_only = True
 
     def __init__(self, path: str | os.PathLike[str], every: float = 30.0) -> None:
-        self.path, self.every = path, _check.real("checkpoint_every", every)
+        self.path = os.path.abspath(path)  # wherever the program goes
+        self.every = _check.real("checkpoint_every", every)
         self._last, self._written, self._seconds = -math.inf, -1, 0.0
 
     def on_fit_begin(self, trainer: Trainer) -> None:

@@ -189,7 +189,7 @@ BAD = [
     (["train", "--text", "short"], r"text: expected at least batch \* steps \+ 1"),
     (
         ["train", *TINY, "--checkpoint", "absent/a"],
-        "checkpoint: cannot write 'absent/a': No such file or directory",
+        "checkpoint: cannot write '.*/absent/a': No such file or directory",
     ),
     (["train", *TINY, "--vocabulary", "9"], "--vocabulary: expected together with --words"),
     (["train", "--resume"], "checkpoint: cannot read 'fastrnn.ckpt': No such file or directory"),
@@ -295,7 +295,7 @@ def test_a_full_disk_on_the_way_is_a_warning_and_at_the_end_an_error(monkeypatch
     assert main(["train", *TINY, "--checkpoint-every", "0"]) == 2
     lines, message = (
         capsys.readouterr().err.splitlines(),
-        "cannot write 'fastrnn.ckpt': No space left on device",
+        f"cannot write '{tmp_path}/fastrnn.ckpt': No space left on device",
     )
     assert f"fastrnn: warning: checkpoint: {message}; the one before it stands" in lines
     assert lines[-1] == f"fastrnn: error: checkpoint: {message}"

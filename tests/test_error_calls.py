@@ -37,6 +37,18 @@ CALLS: dict[str, Case] = {
         "x: expected float64, got float32; use x.astype(np.float64)",
     ),
     "list": (lambda: LSTM(I, H)([[[1.0]]]), TypeError, "x: expected a NumPy array, got list"),
+    "masked": (
+        lambda: LSTM(I, H)(np.ma.masked_greater(X, 0)),
+        TypeError,
+        "x: expected an array without a mask (use x.filled), got MaskedArray",
+    ),
+    "more than can be counted": (
+        lambda: LSTM(2, 2**60),
+        MemoryError,
+        "LSTM: expected parameters that fit into memory, got weight_ih_l0 (4611686018427387904, 2), "
+        "weight_hh_l0 (4611686018427387904, 1152921504606846976), bias_ih_l0 (4611686018427387904,), "
+        "bias_hh_l0 (4611686018427387904,)",
+    ),
     "list, state": (
         lambda: LSTM(I, H)([[[1.0]]], (STATE, STATE)),
         TypeError,

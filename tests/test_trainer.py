@@ -101,6 +101,15 @@ def test_broken_at_the_end_of_an_epoch(tmp_path, unbroken):
     assert resume(tmp_path / "run") == unbroken
 
 
+def test_a_relative_path_stays_where_it_was(tmp_path, unbroken, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    leaving = trainer("run")
+    monkeypatch.chdir("elsewhere")
+    leaving.fit(DATA, EPOCHS, HELD_OUT)
+    assert (tmp_path / "run").read_bytes() == unbroken
+
+
 def test_resumed_in_the_same_process(tmp_path, unbroken):
     strike = Break("on_step_end", 5)
     same = trainer(tmp_path / "run", strike)

@@ -39,6 +39,8 @@ Dims shape_of(const py::array& a) { return Dims(a.shape(), static_cast<std::size
 
 py::array array(py::handle value, const std::string& name) {
   if (!py::isinstance<py::array>(value)) fail_type(name, "a NumPy array", type_name(value));
+  if (Py_TYPE(value.ptr()) != py::detail::npy_api::get().PyArray_Type_ && py::hasattr(value, "mask"))
+    fail_type(name, "an array without a mask (use " + name + ".filled)", type_name(value));
   return py::reinterpret_borrow<py::array>(value);
 }
 

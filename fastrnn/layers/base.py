@@ -64,7 +64,13 @@ class Layer(Computing):
         """Say which parameters there are, and allocate them, once."""
         self._shapes = shapes
         self.dtype = dtype
-        self._attach(Home(count(shapes), dtype or np.dtype(np.float32)), 0)
+        try:
+            home = Home(count(shapes), dtype or np.dtype(np.float32))
+        except (MemoryError, ValueError):  # the latter from NumPy, beyond what it can count
+            sizes = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            kind = type(self).__name__
+            raise MemoryError(f"{kind}: expected parameters that fit into memory, got {sizes}") from None
+        self._attach(home, 0)
 
     def _attach(self, home: Home, start: int) -> None:
         """Take [start, start + size) of `home` as the buffers, as they are."""
