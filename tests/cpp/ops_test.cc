@@ -47,12 +47,19 @@ Results<T> run_loss(int threads, ptrdiff_t steps, ptrdiff_t rows, ptrdiff_t inpu
   const auto x = draw<T>(steps * rows * inputs, 1), w = draw<T>(classes * inputs, 2), b = draw<T>(classes, 3);
   auto targets = draw_tokens(steps * rows, classes, 4);
   targets[0] = -1;
-  Array<T> dx(steps * rows * inputs);
+  std::vector<ptrdiff_t> chain;  // from the last step on, the rows of a step as pairs
+  for (ptrdiff_t t = steps; t-- > 0;) {
+    for (ptrdiff_t i = t * rows; i < (t + 1) * rows; ++i)
+      chain.push_back(targets[static_cast<std::size_t>(i)] < 0 ? -1 : i);
+    if (paired && rows % 2 != 0) chain.push_back(-1);
+  }
+  Array<T> dx(steps * rows * inputs, T(0));
   auto dw = draw<T>(classes * inputs, 5), db = draw<T>(classes, 6);
   Results<T> results;
   for (bool gradients : {false, true}) {
     CrossEntropy<T> a{};
-    a.steps = steps, a.rows = rows, a.inputs = inputs, a.classes = classes, a.threads = threads;
+    a.rows = rows, a.inputs = inputs, a.classes = classes, a.threads = threads;
+    a.chain = chain.data(), a.length = static_cast<ptrdiff_t>(chain.size());
     a.x = {x, rows * inputs, inputs};
     a.pairs = pairs_of<T>(paired);
     a.weight = w, a.bias = b, a.targets = targets, a.gradients = gradients, a.scale = T(0.5);
