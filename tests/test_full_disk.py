@@ -48,7 +48,7 @@ def test_training_keeps_the_checkpoint_before(tmp_path):
     arguments = " ".join([*TINY, "--checkpoint-every", "0"])
     done = on_small_disk(tmp_path, len(TEXT) + size * 3 // 2, f"{SCRIPT} train {arguments}")
     assert done.returncode == 2, done.stderr
-    message = "checkpoint: cannot write 'fastrnn.ckpt': No space left on device"
+    message = f"checkpoint: cannot write '{tmp_path}/disk/fastrnn.ckpt': No space left on device"
     assert f"fastrnn: warning: {message}; the one before it stands" in done.stderr.splitlines()
     assert done.stderr.splitlines()[-1] == f"fastrnn: error: {message}"
     assert checkpoint.load(tmp_path / "after" / "fastrnn.ckpt")["training"]["steps_done"] == 0
