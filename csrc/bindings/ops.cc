@@ -151,6 +151,7 @@ struct Targets {
     tokens = bindings::tokens(value, "targets", false, classes, &ignored, mask);
     steps = wanted.size() == 1 ? 1 : wanted[0], rows = wanted[wanted.size() - 1];
     const ptrdiff_t together = paired ? 2 : 1;
+    chain.reserve(static_cast<std::size_t>(steps * (rows + together - 1)));
     for (ptrdiff_t t = steps; t-- > 0;)
       for (ptrdiff_t b = 0; b < rows; b += together) {
         const ptrdiff_t before = counted;
