@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
 
 def path(name: str, given: Any) -> Any:
-    """A path, which later changes of the working directory do not move, or None."""
-    if given is None:
-        return None
-    if not isinstance(given, (str, os.PathLike)):
+    """A path, or None."""
+    if given is not None and not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"{name}: expected a path or None, got {_check.describe(given)}")
-    return os.path.abspath(given)
+    return given
 
 
 def info(given: Any) -> dict[str, Any]:

@@ -97,7 +97,9 @@ class Trainer(Resumable):
         self.callbacks = _options.callbacks(callbacks)
         self.checkpoint = _options.path("checkpoint", checkpoint)
         if self.checkpoint is not None:
-            self.callbacks.append(Checkpoint(self.checkpoint, checkpoint_every))
+            writer = Checkpoint(self.checkpoint, checkpoint_every)
+            self.callbacks.append(writer)
+            self.checkpoint = writer.path
         self.info = _options.info(info)
         self.epoch = self.position = self.steps_done = self.epochs = self.total_steps = (
             self.tokens_per_step

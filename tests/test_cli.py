@@ -189,7 +189,7 @@ BAD = [
     (["train", "--text", "short"], r"text: expected at least batch \* steps \+ 1"),
     (
         ["train", *TINY, "--checkpoint", "absent/a"],
-        "checkpoint: cannot write '.*/absent/a': No such file or directory",
+        "checkpoint: cannot write 'HERE/absent/a': No such file or directory",
     ),
     (["train", *TINY, "--vocabulary", "9"], "--vocabulary: expected together with --words"),
     (["train", "--resume"], "checkpoint: cannot read 'fastrnn.ckpt': No such file or directory"),
@@ -221,7 +221,7 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, args, message):
     assert main(args) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.search(rf"fastrnn: error: {message}", err)
+    assert re.search(rf"fastrnn: error: {message.replace('HERE', re.escape(str(tmp_path)))}", err)
     assert err.splitlines()[-1].startswith("fastrnn: error: ")
     assert "Traceback" not in err
     assert sorted(os.listdir(tmp_path)) == before

@@ -64,7 +64,7 @@ class Decoding(Model):
         self.head = LinearCrossEntropy(
             read, targets, label_smoothing=c["label_smoothing"], dtype=dtype, seed=seeds[2]
         )
-        self.dropout = Dropout(c["dropout"])
+        self.dropout, self.tanh = Dropout(c["dropout"]), Activation("tanh")
         children: dict[str, Any] = {"decoder": self.decoder}
         if c["attention"] is not None:
             children["attention"] = Attention(c["attention"], width, width, dtype=dtype, seed=seeds[3])
@@ -112,7 +112,7 @@ class Decoding(Model):
             read = np.concatenate([context, s], axis=2)
         if joint is not None:
             a, back_joint = joint.vjp(read)
-            z, back_tanh = Activation("tanh").vjp(a)
+            z, back_tanh = self.tanh.vjp(a)
         y, back_dropout = self.dropout.vjp(z, key=keys[2])
         loss, d = self.head.value_and_grad(y, targets)
         ds: Any = back_dropout(d)
@@ -169,7 +169,7 @@ class Decoding(Model):
         if self.above is not None:
             s, last = self.above(read, first, rows)
             read = np.concatenate([beside, s], axis=2)
-        return read if joint is None else _core.tanh(joint(read)), last
+        return read if joint is None else self.tanh(joint(read)), last
 
     def _memory(self, values: Any, lengths: Any) -> Memory | None:
         """What `step` attends to."""

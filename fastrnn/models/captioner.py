@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastrnn import _check, _core, metrics
+from fastrnn import _check, metrics
 from fastrnn._random import fold
 from fastrnn.batches import DescribedBatches, Sequences
 from fastrnn.data import END_OF_LINE, Ids, Vocabulary
@@ -123,10 +123,10 @@ class Captioner(Decoding):
         bridge: Any = self.children["bridge"]
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
         flat, back_bridge = bridge.vjp(v)
-        flat = _core.tanh(flat)
+        flat, back_tanh = self.tanh.vjp(flat)
         loss, dv, dfirst = self._decode_grad(v, None, self._first(flat), targets, keys[1])
         dflat = np.stack(dfirst).transpose(2, 0, 1, 3).reshape(flat.shape)
-        dv += back_bridge(dflat * (1 - flat * flat))
+        dv += back_bridge(back_tanh(dflat))
         back_encoder.consume(dv)
         return loss, None
 
@@ -141,7 +141,7 @@ class Captioner(Decoding):
         bridge: Any = self.children["bridge"]
         v = self._vector(out[0] if self.encoder.recurrent else out, len(x))
         return Memory(v[None], v[None], np.ones(len(v), np.int64)), self._split(
-            self._first(_core.tanh(bridge(v)))
+            self._first(self.tanh(bridge(v)))
         )
 
     def fit(
